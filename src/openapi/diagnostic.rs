@@ -1,0 +1,117 @@
+//! Findings: what is wrong, where, and what to do about it.
+
+use std::fmt;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The document still compiles.
+    Warning,
+    /// The document is refused.
+    Error,
+}
+
+/// Which text a place points into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The OpenAPI document.
+    Document,
+    /// The EndpointsService around it.
+    Resource,
+}
+
+/// Where a finding is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which text.
+    pub origin: Origin,
+    /// JSON pointer (RFC 6901), empty for the whole text.
+    pub pointer: String,
+    /// Line and column, both from 1, where the source is text.
+    pub position: Option<Position>,
+}
+
+/// A place in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// A finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// A stable name, CamelCase: also the reason of `Accepted=False` where it is one of
+    /// [`crate::api::conditions::reason`].
+    pub code: &'static str,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What to write instead, in one line.
+    pub help: Option<String>,
+    /// Where.
+    pub place: Place,
+}
+
+impl Place {
+    /// A place in the OpenAPI document.
+    pub fn document(pointer: impl Into<String>, position: Option<Position>) -> Self {
+        Self { origin: Origin::Document, pointer: pointer.into(), position }
+    }
+
+    /// A field of the EndpointsService, as a JSON pointer (`/spec/cors/maxAge`).
+    pub fn resource(pointer: impl Into<String>) -> Self {
+        Self { origin: Origin::Resource, pointer: pointer.into(), position: None }
+    }
+}
+
+impl Diagnostic {
+    /// A finding that refuses the document.
+    pub fn error(code: &'static str, place: Place, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, code, message: message.into(), help: None, place }
+    }
+
+    /// A finding that does not.
+    pub fn warning(code: &'static str, place: Place, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, code, message: message.into(), help: None, place }
+    }
+
+    /// Adds what to write instead.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Whether it refuses the document.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Place {
+    /// `openapi#/paths/~1books (line 4, column 3)`, or `/spec/cors/maxAge`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.origin {
+            Origin::Document => write!(f, "openapi#{}", self.pointer)?,
+            Origin::Resource => f.write_str(&self.pointer)?,
+        }
+        match self.position {
+            Some(Position { line, column }) => write!(f, " (line {line}, column {column})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        match &self.help {
+            Some(help) => write!(f, " ({help})"),
+            None => Ok(()),
+        }
+    }
+}

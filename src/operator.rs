@@ -1,0 +1,2 @@
+//! The control plane: a pure index of what the cluster holds, a thin controller around it, the
+//! admission webhook, certificates, and the policy stream's server side.

@@ -1,0 +1,1 @@
+//! The policy stream between operator and sidecars: wire types, server, client.

@@ -1,8 +1,54 @@
 //! Arguments, exit codes, output for people. One sub-command, one file.
 
+mod crd;
+mod dev;
+mod echo;
+mod operator;
+mod proxy;
+
+use std::io::Write;
 use std::process::ExitCode;
 
-/// Runs the binary.
+use clap::{Parser, Subcommand};
+
+/// Cloud Endpoints for every Kubernetes cluster.
+#[derive(Debug, Parser)]
+#[command(name = "endpoints", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve an EndpointsService or OpenAPI document on this machine, no cluster needed
+    Dev(dev::Args),
+    /// Run the stand-in backend: answers with what it received
+    Echo(echo::Args),
+    /// Run the control plane (in a cluster; installed by the Helm chart)
+    Operator(operator::Args),
+    /// Run the sidecar (in a pod; injected by the operator)
+    Proxy(proxy::Args),
+    /// Print the EndpointsService CustomResourceDefinition
+    Crd(crd::Args),
+}
+
+/// Runs the binary: 0 = done, 1 = an error (printed with its causes), 2 = wrong arguments.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    crate::tls::install_crypto_provider();
+    let result = match Arguments::parse().command {
+        Command::Dev(args) => dev::run(args),
+        Command::Echo(args) => echo::run(args),
+        Command::Operator(args) => operator::run(args),
+        Command::Proxy(args) => proxy::run(args),
+        Command::Crd(args) => crd::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            // Nothing is left to report to when stderr is gone.
+            let _ = writeln!(std::io::stderr(), "endpoints: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -37,14 +37,21 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
     /// What is logged, as in RUST_LOG
-    #[arg(long, value_name = "FILTER", env = "ENDPOINTS_LOG", default_value = "info")]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "ENDPOINTS_LOG",
+        default_value = "info"
+    )]
     log: String,
 }
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     crate::telemetry::init(&args.log).context("--log")?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(args.listen)
             .await
@@ -106,7 +113,10 @@ async fn connection(stream: TcpStream, mut shutdown: Shutdown) {
 async fn answer(request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let (status, body) = match Limited::new(body, BODY_BYTES).collect().await {
-        Ok(body) => (StatusCode::OK, json!(String::from_utf8_lossy(&body.to_bytes()))),
+        Ok(body) => (
+            StatusCode::OK,
+            json!(String::from_utf8_lossy(&body.to_bytes())),
+        ),
         Err(_) => (StatusCode::PAYLOAD_TOO_LARGE, Value::Null),
     };
     let told = json!({
@@ -119,7 +129,9 @@ async fn answer(request: Request<Incoming>) -> Response<Full<Bytes>> {
     });
     let mut response = Response::new(Full::new(Bytes::from(format!("{told:#}\n"))));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

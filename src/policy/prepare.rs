@@ -30,7 +30,9 @@ pub struct Prepared {
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
     /// Written by a newer operator.
-    #[error("the policy has format {found}, this sidecar reads up to {supported}: restart the pod to upgrade its sidecar")]
+    #[error(
+        "the policy has format {found}, this sidecar reads up to {supported}: restart the pod to upgrade its sidecar"
+    )]
     TooNew {
         /// The policy's format.
         found: u32,

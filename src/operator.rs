@@ -2,3 +2,4 @@
 //! admission webhook, certificates, and the policy stream's server side.
 
 pub mod admission;
+pub mod authenticate;

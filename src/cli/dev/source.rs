@@ -6,7 +6,9 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
-use crate::api::endpoints_service::{CorsSpec, EndpointsService, EndpointsServiceSpec};
+use crate::api::endpoints_service::{
+    CorsSpec, EndpointsService, EndpointsServiceSpec, OpenApiSource,
+};
 use crate::policy::ServiceIdentity;
 
 /// The most a FILE may hold, in bytes: a document of 1 MiB, indented into a manifest.
@@ -63,8 +65,14 @@ pub(super) fn parse(path: &Path, text: &str, cors: bool) -> anyhow::Result<Sourc
 
 fn bare(path: &Path, text: &str, cors: bool) -> Source {
     let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    let mut spec = EndpointsServiceSpec { cors: cors.then(CorsSpec::default), ..Default::default() };
-    spec.openapi.inline = Some(text.to_owned());
+    let spec = EndpointsServiceSpec {
+        openapi: OpenApiSource { inline: Some(text.to_owned()), document: None },
+        service_name: None,
+        cors: cors.then(CorsSpec::default),
+        jwt: None,
+        backend: None,
+        routing: None,
+    };
     Source { identity: ServiceIdentity { name: stem, namespace: "default".to_owned() }, spec }
 }
 

@@ -199,13 +199,13 @@ fn printed(policy: &Policy, keys: &KeyRing) -> anyhow::Result<Lines> {
 
 impl Lines {
     fn print(&self, address: SocketAddr) -> anyhow::Result<()> {
-        say(&format!("{}, on http://{address}", self.summary))?;
         let mut stdout = std::io::stdout().lock();
         let color = stdout.is_terminal();
         let host = format!("http://{}", reachable(address));
         let text = hints::render(&host, &self.hints, self.tokens.as_ref(), color);
         stdout.write_all(text.as_bytes())?;
-        stdout.flush().context("cannot print")
+        stdout.flush().context("cannot print")?;
+        say(&format!("{}; listening on {host}", self.summary))
     }
 }
 

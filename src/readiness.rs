@@ -25,7 +25,10 @@ impl Readiness {
     /// Registers a task that keeps the process unready until the guard is dropped.
     pub fn pending(&self, name: &'static str) -> Pending {
         self.lock().insert(name);
-        Pending { name, readiness: self.clone() }
+        Pending {
+            name,
+            readiness: self.clone(),
+        }
     }
 
     /// What is pending, in words; empty when ready.

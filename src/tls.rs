@@ -17,5 +17,7 @@ pub fn crypto_provider() -> Arc<CryptoProvider> {
 
 /// The roots that remote servers are verified by: built-in ones (the image is empty).
 pub fn built_in_roots() -> RootCertStore {
-    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+    RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    }
 }

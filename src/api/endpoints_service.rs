@@ -57,7 +57,11 @@ pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
         description = "Accepted, resolved, captured and programmed"
     ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointsServiceSpec {

@@ -59,24 +59,44 @@ pub struct Diagnostic {
 impl Place {
     /// A place in the OpenAPI document.
     pub fn document(pointer: impl Into<String>, position: Option<Position>) -> Self {
-        Self { origin: Origin::Document, pointer: pointer.into(), position }
+        Self {
+            origin: Origin::Document,
+            pointer: pointer.into(),
+            position,
+        }
     }
 
     /// A field of the EndpointsService, as a JSON pointer (`/spec/cors/maxAge`).
     pub fn resource(pointer: impl Into<String>) -> Self {
-        Self { origin: Origin::Resource, pointer: pointer.into(), position: None }
+        Self {
+            origin: Origin::Resource,
+            pointer: pointer.into(),
+            position: None,
+        }
     }
 }
 
 impl Diagnostic {
     /// A finding that refuses the document.
     pub fn error(code: &'static str, place: Place, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, code, message: message.into(), help: None, place }
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            help: None,
+            place,
+        }
     }
 
     /// A finding that does not.
     pub fn warning(code: &'static str, place: Place, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, code, message: message.into(), help: None, place }
+        Self {
+            severity: Severity::Warning,
+            code,
+            message: message.into(),
+            help: None,
+            place,
+        }
     }
 
     /// Adds what to write instead.

@@ -5,7 +5,9 @@
 //! it: a [`KeySource`] names where they come from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
+use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use crate::api::endpoints_service::RegisteredClaim;
@@ -119,4 +121,22 @@ pub enum OriginRule {
     Exact(BTreeSet<String>),
     /// The whole origin matches; never `null`.
     Regex(String),
+}
+
+impl Policy {
+    /// The one text of this policy.
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("maps have string keys, and no part of a policy refuses")
+    }
+
+    /// Hexadecimal SHA-256 of [`Self::canonical_bytes`].
+    pub fn hash(&self) -> String {
+        let digest = digest::digest(&digest::SHA256, &self.canonical_bytes());
+        let mut hash = String::with_capacity(2 * digest.as_ref().len());
+        for byte in digest.as_ref() {
+            // Writing to a string never fails.
+            let _ = write!(hash, "{byte:02x}");
+        }
+        hash
+    }
 }

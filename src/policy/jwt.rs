@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue};
 
 use super::Prepared;
+use super::format::{Policy, Provider};
 use super::key_set::KeySet;
 use super::verdict::Refusal;
 
@@ -31,6 +32,16 @@ pub struct PreparedProvider {
     pub name: String,
     /// Its place in [`Prepared::providers`].
     pub index: usize,
+}
+
+impl PreparedProvider {
+    /// Prepares one.
+    pub fn new(index: usize, name: &str, _provider: &Provider, _policy: &Policy) -> Self {
+        Self {
+            name: name.to_owned(),
+            index,
+        }
+    }
 }
 
 /// What the token check says.

@@ -8,8 +8,9 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
+use super::compile::origin_regex;
 use super::format::{CorsMode, CorsPolicy, OriginRule};
 
 /// Decides about origins; header values are built once.
@@ -129,26 +130,6 @@ impl CorsDecider {
         }
     }
 }
-
-/// Compiles a pattern for whole origins, in bounded memory. Compiler and sidecar share it.
-///
-/// # Errors
-/// What is wrong with the pattern, for people.
-pub fn origin_regex(pattern: &str) -> Result<Regex, String> {
-    // By itself first: `a)|(?:b` would leave the group below.
-    let build = |pattern: &str| {
-        RegexBuilder::new(pattern)
-            .size_limit(MAX_REGEX_BYTES)
-            .dfa_size_limit(MAX_REGEX_BYTES)
-            .build()
-    };
-    build(pattern)
-        .and_then(|_| build(&format!("^(?:{pattern})$")))
-        .map_err(|error| error.to_string())
-}
-
-/// The most memory a compiled origin pattern may take, in bytes.
-const MAX_REGEX_BYTES: usize = 1024 * 1024;
 
 /// ESPv2's words; what failed is added to them.
 const PREFLIGHT_SENTENCE: &str = "The CORS preflight request is missing one (or more) of the \

@@ -64,16 +64,6 @@ pub struct PreparedProvider {
     fingerprint: [u8; 32],
 }
 
-impl PreparedProvider {
-    /// Prepares one.
-    pub fn new(index: usize, name: &str, _provider: &Provider, _policy: &Policy) -> Self {
-        Self {
-            name: name.to_owned(),
-            index,
-        }
-    }
-}
-
 /// What the token check says.
 #[derive(Debug)]
 pub enum Authentication {

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 
-use super::pod::PodFacts;
+use super::pod::InjectedPod;
 
 #[cfg(test)]
 mod tests;
@@ -123,7 +123,7 @@ impl ServiceFacts {
 
 /// Computes [`Capture`] for the pods of one EndpointsService from the Services of its namespace.
 pub fn capture<'a>(
-    pods: &[&PodFacts],
+    pods: &[&InjectedPod],
     services: impl Iterator<Item = &'a ServiceFacts>,
 ) -> Capture {
     use crate::api::conditions::reason::{HEADLESS_SERVICE, NUMERIC_TARGET_PORT};
@@ -189,7 +189,7 @@ enum Way<'p> {
     Elsewhere,
 }
 
-fn way<'p>(port: &ServicePort, pod: &'p PodFacts) -> Way<'p> {
+fn way<'p>(port: &ServicePort, pod: &'p InjectedPod) -> Way<'p> {
     let number = match &port.target {
         Target::Number(number) => Some(*number),
         Target::Omitted => Some(port.port),

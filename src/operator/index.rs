@@ -22,7 +22,7 @@ use self::entry::{Compiled, Entry, SidecarState};
 use self::sources::Sources;
 pub use self::sources::{KeyOutcome, MAX_SOURCES};
 use super::capture::{ServiceFacts, capture};
-use super::pod::PodFacts;
+use super::pod::InjectedPod;
 use super::status::{self, Facts, Sidecars};
 use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus};
 use crate::openapi::Diagnostic;
@@ -53,7 +53,7 @@ pub struct Index {
 #[derive(Debug, Default)]
 struct Namespace {
     entries: BTreeMap<String, Entry>,
-    pods: BTreeMap<String, PodFacts>,
+    pods: BTreeMap<String, InjectedPod>,
     services: BTreeMap<String, ServiceFacts>,
     /// By pod uid.
     sidecars: BTreeMap<String, SidecarState>,
@@ -190,7 +190,7 @@ impl Index {
     }
 
     /// A pod was created or changed.
-    pub fn apply_pod(&mut self, pod: PodFacts) {
+    pub fn apply_pod(&mut self, pod: InjectedPod) {
         let name = pod.namespace.clone();
         let namespace = self.namespaces.entry(name.clone()).or_default();
         let before = namespace.pods.get(&pod.name);
@@ -375,7 +375,7 @@ impl Index {
     }
 
     /// The pod of this name, if it is injected.
-    pub fn pod(&self, namespace: &str, name: &str) -> Option<&PodFacts> {
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<&InjectedPod> {
         self.namespaces.get(namespace)?.pods.get(name)
     }
 
@@ -470,7 +470,7 @@ impl Namespace {
         }
     }
 
-    fn count(&self, pods: &[&PodFacts], hash: Option<&str>) -> Sidecars {
+    fn count(&self, pods: &[&InjectedPod], hash: Option<&str>) -> Sidecars {
         let mut counts = Sidecars::default();
         for pod in pods {
             counts.total += 1;

@@ -1,6 +1,7 @@
 //! What the control plane needs to know of a pod, and no more: thousands of them are held.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt;
@@ -12,7 +13,7 @@ mod tests;
 
 /// An injected pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PodFacts {
+pub struct InjectedPod {
     /// `metadata.namespace`.
     pub namespace: String,
     /// `metadata.name`.
@@ -29,9 +30,13 @@ pub struct PodFacts {
     pub named_ports: Vec<(String, u16)>,
     /// Pending or Running, and not being deleted: its sidecar counts.
     pub live: bool,
+    /// `spec.serviceAccountName`.
+    pub service_account: String,
+    /// `status.podIPs`.
+    pub ips: Vec<IpAddr>,
 }
 
-impl PodFacts {
+impl InjectedPod {
     /// Reads a pod. None: it is not injected, or nothing says for which service. A status
     /// annotation that does not parse leaves no known ports.
     pub fn read(pod: &Pod) -> Option<Self> {
@@ -56,6 +61,17 @@ impl PodFacts {
             named_ports: named_ports(pod),
             live: pod.metadata.deletion_timestamp.is_none()
                 && matches!(phase, None | Some("Pending" | "Running")),
+            service_account: pod
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.service_account_name.clone())
+                .unwrap_or_default(),
+            ips: status
+                .and_then(|status| status.pod_ips.as_deref())
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|address| address.ip.parse().ok())
+                .collect(),
         })
     }
 

@@ -136,7 +136,7 @@ fn mk_service(spec: serde_json::Value) -> ServiceFacts {
     ServiceFacts::read(&service)
 }
 
-fn pod() -> PodFacts {
+fn pod() -> InjectedPod {
     let pod: Pod = serde_json::from_value(json!({
         "metadata": {
             "namespace": "shop", "name": "a", "uid": "1",
@@ -157,5 +157,5 @@ fn pod() -> PodFacts {
         }
     }))
     .unwrap();
-    PodFacts::read(&pod).unwrap()
+    InjectedPod::read(&pod).unwrap()
 }

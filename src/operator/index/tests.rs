@@ -128,11 +128,11 @@ fn sidecars_are_counted_connected_or_not() {
     for (name, uid) in [("a", "1"), ("b", "2"), ("c", "3")] {
         index.apply_pod(mk_pod(name, uid));
     }
-    index.apply_pod(PodFacts {
+    index.apply_pod(InjectedPod {
         live: false,
         ..mk_pod("done", "4")
     });
-    index.apply_pod(PodFacts {
+    index.apply_pod(InjectedPod {
         service: "other".into(),
         ..mk_pod("other", "5")
     });
@@ -299,7 +299,7 @@ fn missing_service_is_told_once_a_pod_after_everything_was_listed() {
             service: "bookstore".into()
         }]
     );
-    index.apply_pod(PodFacts {
+    index.apply_pod(InjectedPod {
         labels: BTreeMap::new(),
         ..mk_pod("a", "1")
     });
@@ -632,8 +632,8 @@ fn mk_object(generation: i64, inline: &str) -> ServiceObject {
     }
 }
 
-fn mk_pod(name: &str, uid: &str) -> PodFacts {
-    PodFacts {
+fn mk_pod(name: &str, uid: &str) -> InjectedPod {
+    InjectedPod {
         namespace: "shop".into(),
         name: name.into(),
         uid: uid.into(),
@@ -647,6 +647,8 @@ fn mk_pod(name: &str, uid: &str) -> PodFacts {
         }],
         named_ports: vec![("app-http".into(), 8080), ("http".into(), 14080)],
         live: true,
+        service_account: "default".into(),
+        ips: Vec::new(),
     }
 }
 

@@ -69,8 +69,8 @@ fn names_are_looked_up_as_kubernetes_does() {
     assert_eq!(ports, [Some(14080), Some(8080), None, None]);
 }
 
-fn read(pod: Value) -> Option<PodFacts> {
-    PodFacts::read(&serde_json::from_value(pod).unwrap())
+fn read(pod: Value) -> Option<InjectedPod> {
+    InjectedPod::read(&serde_json::from_value(pod).unwrap())
 }
 
 fn pod() -> Value {

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use super::super::diagnostic::{Diagnostic, Position};
-use super::{Cursor, Kind, Node, parse_all};
+use super::{Cursor, Kind, MAX_TEXT_BYTES, Node, parse_all};
+
+/// The most text that is read: a document of the largest size, indented, in the file around it.
+const MAX_FILE_BYTES: usize = 4 * MAX_TEXT_BYTES;
 
 /// The places of all values of a text.
 #[derive(Clone, Debug)]
@@ -25,7 +28,7 @@ pub struct BlockText {
 /// As [`super::parse`].
 pub fn positions(text: &str) -> Result<PointerIndex, Diagnostic> {
     Ok(PointerIndex {
-        documents: parse_all(text)?,
+        documents: parse_all(text, MAX_FILE_BYTES)?,
     })
 }
 

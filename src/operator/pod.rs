@@ -44,10 +44,8 @@ impl InjectedPod {
         if pod.labels().get(annotations::INJECTED).map(String::as_str) != Some("true") {
             return None;
         }
-        let phase = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.phase.as_deref());
+        let status = pod.status.as_ref();
+        let phase = status.and_then(|status| status.phase.as_deref());
         let injected = annotations
             .get(annotations::STATUS)
             .and_then(|text| serde_json::from_str::<InjectionStatus>(text).ok());

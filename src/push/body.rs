@@ -91,7 +91,10 @@ where
                 }
                 // Trailers mean nothing here.
                 Some(frame) => {
-                    if let Ok(data) = frame.map_err(|error| ReadError::Body(error.into()))?.into_data() {
+                    if let Ok(data) = frame
+                        .map_err(|error| ReadError::Body(error.into()))?
+                        .into_data()
+                    {
                         self.decoder.push(&data);
                     }
                 }

@@ -24,11 +24,18 @@ use crate::policy::format::{CorsMode, FORMAT, KeySource, Operation, Policy, Prov
 pub(super) const KEYS_URL: &str = "https://issuer.example/jwks";
 
 pub(super) fn service() -> ServiceKey {
-    ServiceKey { namespace: "shop".into(), name: "bookstore".into() }
+    ServiceKey {
+        namespace: "shop".into(),
+        name: "bookstore".into(),
+    }
 }
 
 pub(super) fn pod(uid: &str) -> PodRef {
-    PodRef { namespace: "shop".into(), name: "web-0".into(), uid: uid.into() }
+    PodRef {
+        namespace: "shop".into(),
+        name: "web-0".into(),
+        uid: uid.into(),
+    }
 }
 
 pub(super) fn policy(name: &str) -> Policy {
@@ -55,7 +62,10 @@ pub(super) fn policy_with_keys(name: &str) -> Policy {
         keys: KeySource::Url(KEYS_URL.into()),
         audiences: None,
     };
-    Policy { providers: BTreeMap::from([("issuer".into(), provider)]), ..policy(name) }
+    Policy {
+        providers: BTreeMap::from([("issuer".into(), provider)]),
+        ..policy(name)
+    }
 }
 
 pub(super) fn keys(version: &str) -> Keys {
@@ -127,7 +137,13 @@ async fn a_policy_that_cannot_run_is_rejected_and_the_next_one_is_not() {
     let mut sidecar = rig.sidecar("u1");
     assert_eq!(rig.event("u1").await, Event::Connected { hash: None });
     let hash = rig.publish(&policy("bad"));
-    assert_eq!(rig.event("u1").await, Event::Rejected { hash, reason: "it is bad".into() });
+    assert_eq!(
+        rig.event("u1").await,
+        Event::Rejected {
+            hash,
+            reason: "it is bad".into()
+        }
+    );
     let hash = rig.publish(&policy("panics"));
     let reason = "the sidecar panicked over the policy".into();
     assert_eq!(rig.event("u1").await, Event::Rejected { hash, reason });
@@ -157,14 +173,21 @@ async fn a_bad_token_is_refused_with_a_reason_and_a_renewed_one_is_read() {
     assert_eq!(rig.hub.streams(), 0);
     std::fs::write(&sidecar.token, "token-of-u1").unwrap();
     assert_eq!(sidecar.next().await, seen("two"));
-    assert!(matches!(rig.event("u1").await, Event::Connected { hash: Some(_) }));
+    assert!(matches!(
+        rig.event("u1").await,
+        Event::Connected { hash: Some(_) }
+    ));
 }
 
 #[tokio::test]
 async fn a_pod_that_may_not_is_refused_until_it_may() {
     let rig = Rig::new().await;
     rig.publish(&policy("one"));
-    rig.authenticator.forbidden.lock().unwrap().insert("u1".into());
+    rig.authenticator
+        .forbidden
+        .lock()
+        .unwrap()
+        .insert("u1".into());
     let mut sidecar = rig.sidecar("u1");
     let (_writer, response) = rig.peer("u1").await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
@@ -193,7 +216,9 @@ async fn garbage_ends_its_own_stream_and_no_other() {
         // The end of the body, or of the connection.
         let rest = soon(response.into_body().collect()).await;
         assert!(rest.map_or(true, |rest| rest.to_bytes().is_empty()));
-        let answer = rig.request(wire::PATH, "u2", Bytes::from_static(bytes)).await;
+        let answer = rig
+            .request(wire::PATH, "u2", Bytes::from_static(bytes))
+            .await;
         let (_writer, response) = answer.unwrap();
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     }
@@ -255,9 +280,12 @@ async fn liar(authority: Arc<Authority>, body: Bytes) -> (Sidecar, Liar) {
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            let Ok(stream) = acceptor.accept(stream).await else {
+                continue;
+            };
             let service = service_fn(|_| {
-                let response = http::Response::new(http_body_util::Full::<Bytes>::from(body.clone()));
+                let response =
+                    http::Response::new(http_body_util::Full::<Bytes>::from(body.clone()));
                 let _ = sender.send(());
                 async { Ok::<_, std::convert::Infallible>(response) }
             });
@@ -277,7 +305,12 @@ async fn a_sidecar_is_handed_nothing_of_a_lie_and_tries_again() {
     let canonical = serde_json::to_vec(&policy("one")).unwrap();
     let snapshot = |hash: &str, body: String| {
         let (service_uid, hash) = ("uid".into(), hash.into());
-        let snapshot = wire::Snapshot { service_uid, generation: 1, hash, body };
+        let snapshot = wire::Snapshot {
+            service_uid,
+            generation: 1,
+            hash,
+            body,
+        };
         wire::encode(&ToSidecar::Snapshot(snapshot)).unwrap()
     };
     let whole = snapshot(&wire::hash(&canonical), wire::pack(&canonical).unwrap());

@@ -15,7 +15,11 @@ pub(super) fn now() -> SystemTime {
 }
 
 pub(super) fn pod() -> PodRef {
-    PodRef { namespace: "shop".into(), name: "web-0".into(), uid: "u1".into() }
+    PodRef {
+        namespace: "shop".into(),
+        name: "web-0".into(),
+        uid: "u1".into(),
+    }
 }
 
 /// An unsigned token as the API server projects it, changed.
@@ -70,7 +74,11 @@ struct FakePods(Cache);
 
 impl Pods for FakePods {
     fn pod(&self, namespace: &str, name: &str) -> Option<PodFacts> {
-        self.0.lock().unwrap().get(&(namespace.into(), name.into())).cloned()
+        self.0
+            .lock()
+            .unwrap()
+            .get(&(namespace.into(), name.into()))
+            .cloned()
     }
 }
 
@@ -110,13 +118,18 @@ fn good() -> Case {
 
 fn cache(facts: Option<PodFacts>) -> Cache {
     let key = ("shop".to_owned(), "web-0".to_owned());
-    Arc::new(Mutex::new(facts.map(|facts| (key, facts)).into_iter().collect()))
+    Arc::new(Mutex::new(
+        facts.map(|facts| (key, facts)).into_iter().collect(),
+    ))
 }
 
 impl Case {
     async fn check(self) -> Result<PodIdentity, Refused> {
         let pods = Arc::new(FakePods(cache(self.facts)));
-        let review = Arc::new(FakeReview { answer: self.review, meanwhile: || {} });
+        let review = Arc::new(FakeReview {
+            answer: self.review,
+            meanwhile: || {},
+        });
         TokenReviewAuthenticator::with_reviewer(review, pods, self.options)
             .check(&self.token, self.peer, &self.hello, now())
             .await
@@ -131,7 +144,13 @@ impl Case {
 async fn a_live_annotated_pod_with_its_own_token_is_let_in_until_the_token_expires() {
     let identity = good().check().await.unwrap();
     let expires = now() + Duration::from_secs(600);
-    assert_eq!(identity, PodIdentity { pod: pod(), expires });
+    assert_eq!(
+        identity,
+        PodIdentity {
+            pod: pod(),
+            expires
+        }
+    );
 }
 
 #[tokio::test]
@@ -144,7 +163,11 @@ async fn each_thing_that_is_wrong_is_a_refusal_that_names_it() {
     };
     let cases: Vec<(Case, Code, &str)> = vec![
         // The token.
-        (change(|c| c.token = "x".into()), Code::UNAUTHORIZED, "the token is not one of a pod"),
+        (
+            change(|c| c.token = "x".into()),
+            Code::UNAUTHORIZED,
+            "the token is not one of a pod",
+        ),
         (
             change(|c| c.token = token(|t| t["aud"] = json!(["other"]))),
             Code::UNAUTHORIZED,
@@ -272,23 +295,37 @@ async fn the_address_is_not_looked_at_where_that_is_switched_off() {
 #[tokio::test]
 async fn the_token_of_a_deleted_pod_is_refused_after_a_pod_of_the_same_name_came() {
     let pods = cache(Some(facts()));
-    let review = Arc::new(FakeReview { answer: Ok(good_review()), meanwhile: || {} });
+    let review = Arc::new(FakeReview {
+        answer: Ok(good_review()),
+        meanwhile: || {},
+    });
     let authenticator = TokenReviewAuthenticator::with_reviewer(
         review,
         Arc::new(FakePods(pods.clone())),
         Options::default(),
     );
     let (token, old) = (token(|_| {}), hello());
-    assert!(authenticator.check(&token, ADDRESS, &old, now()).await.is_ok());
+    assert!(
+        authenticator
+            .check(&token, ADDRESS, &old, now())
+            .await
+            .is_ok()
+    );
     for facts in pods.lock().unwrap().values_mut() {
         facts.uid = "u2".into();
     }
-    let refused = authenticator.check(&token, ADDRESS, &old, now()).await.unwrap_err();
+    let refused = authenticator
+        .check(&token, ADDRESS, &old, now())
+        .await
+        .unwrap_err();
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     // Nor does it help to claim to be the new pod.
     let mut new = hello();
     new.pod.uid = "u2".into();
-    let refused = authenticator.check(&token, ADDRESS, &new, now()).await.unwrap_err();
+    let refused = authenticator
+        .check(&token, ADDRESS, &new, now())
+        .await
+        .unwrap_err();
     assert_eq!(refused.reason, "the token is bound to another pod");
 }
 
@@ -297,9 +334,18 @@ async fn a_pod_that_goes_during_its_review_is_refused() {
     let pods = cache(Some(facts()));
     let gone = pods.clone();
     let meanwhile = move || gone.lock().unwrap().clear();
-    let review = Arc::new(FakeReview { answer: Ok(good_review()), meanwhile });
-    let authenticator =
-        TokenReviewAuthenticator::with_reviewer(review, Arc::new(FakePods(pods)), Options::default());
-    let refused = authenticator.check(&token(|_| {}), ADDRESS, &hello(), now()).await.unwrap_err();
+    let review = Arc::new(FakeReview {
+        answer: Ok(good_review()),
+        meanwhile,
+    });
+    let authenticator = TokenReviewAuthenticator::with_reviewer(
+        review,
+        Arc::new(FakePods(pods)),
+        Options::default(),
+    );
+    let refused = authenticator
+        .check(&token(|_| {}), ADDRESS, &hello(), now())
+        .await
+        .unwrap_err();
     assert_eq!(refused.reason, "the operator knows no such injected pod");
 }

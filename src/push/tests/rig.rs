@@ -89,7 +89,10 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(vec![leaf.der().clone()], key)
             .unwrap();
-        Self { pem: issuer.pem(), server: Arc::new(server) }
+        Self {
+            pem: issuer.pem(),
+            server: Arc::new(server),
+        }
     }
 }
 
@@ -112,7 +115,15 @@ impl Rig {
             authenticator.clone(),
             shutdown,
         ));
-        Self { hub, reports, address, authority, authenticator, trigger, server }
+        Self {
+            hub,
+            reports,
+            address,
+            authority,
+            authenticator,
+            trigger,
+            server,
+        }
     }
 
     pub(super) async fn stop(self) -> (SocketAddr, Arc<Authority>) {
@@ -156,7 +167,9 @@ impl Rig {
     /// A peer that says hello properly, and then what the test says.
     pub(super) async fn peer(&self, uid: &str) -> (Writer, Response<Incoming>) {
         let hello = ToOperator::Hello(hello(uid));
-        self.request(wire::PATH, uid, wire::encode(&hello).unwrap()).await.unwrap()
+        self.request(wire::PATH, uid, wire::encode(&hello).unwrap())
+            .await
+            .unwrap()
     }
 
     /// A request of ours by hand, with these first bytes of its body.
@@ -167,7 +180,8 @@ impl Rig {
         first: Bytes,
     ) -> hyper::Result<(Writer, Response<Incoming>)> {
         let stream = TcpStream::connect(self.address).await.unwrap();
-        let connector = TlsConnector::from(Arc::new(client::tls_config(&self.authority.pem).unwrap()));
+        let connector =
+            TlsConnector::from(Arc::new(client::tls_config(&self.authority.pem).unwrap()));
         let name = ServerName::try_from(wire::TLS_NAME).unwrap();
         let stream = connector.connect(name, stream).await.unwrap();
         let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
@@ -198,7 +212,10 @@ impl Authenticate for FakeAuthenticator {
             Err(Refused::new(StatusCode::FORBIDDEN, "not you"))
         } else {
             let expires = SystemTime::now() + Duration::from_secs(600);
-            Ok(PodIdentity { pod: hello.pod.clone(), expires })
+            Ok(PodIdentity {
+                pod: hello.pod.clone(),
+                expires,
+            })
         };
         std::future::ready(answer).boxed()
     }
@@ -220,7 +237,12 @@ impl Sidecar {
         let (sender, seen) = unbounded_channel();
         let (trigger, shutdown) = shutdown::channel();
         tokio::spawn(client::run(config, Recorder(sender), shutdown));
-        Self { seen, token, _trigger: trigger, _directory: directory }
+        Self {
+            seen,
+            token,
+            _trigger: trigger,
+            _directory: directory,
+        }
     }
 
     pub(super) async fn next(&mut self) -> Seen {

@@ -4,7 +4,11 @@ use super::*;
 
 fn hello() -> Hello {
     Hello {
-        pod: PodRef { namespace: "shop".into(), name: "web-0".into(), uid: "u1".into() },
+        pod: PodRef {
+            namespace: "shop".into(),
+            name: "web-0".into(),
+            uid: "u1".into(),
+        },
         service: "bookstore".into(),
         version: "0.1.0".into(),
         format: 1,
@@ -19,7 +23,10 @@ fn messages_are_readable_json_with_their_type() {
         &frame[4..],
         br#"{"type":"hello","pod":{"namespace":"shop","name":"web-0","uid":"u1"},"service":"bookstore","version":"0.1.0","format":1}"#
     );
-    assert_eq!(frame[..4], u32::try_from(frame.len() - 4).unwrap().to_be_bytes());
+    assert_eq!(
+        frame[..4],
+        u32::try_from(frame.len() - 4).unwrap().to_be_bytes()
+    );
     let keys = ToSidecar::Keys(Keys {
         source: KeySource::Url("https://issuer.example/jwks".into()),
         version: "v".into(),
@@ -43,7 +50,10 @@ fn a_field_of_a_newer_side_is_passed_over_and_an_unknown_type_is_an_error() {
     let unchanged = read(r#"{"type":"unchanged","hash":"h","newer":1}"#).unwrap();
     assert_eq!(unchanged, Some(ToSidecar::Unchanged { hash: "h".into() }));
     let error = read(r#"{"type":"secret-word"}"#).unwrap_err().to_string();
-    assert!(error.starts_with("a frame that is not a message"), "{error}");
+    assert!(
+        error.starts_with("a frame that is not a message"),
+        "{error}"
+    );
     assert!(!error.contains("secret-word"), "quotes the peer: {error}");
 }
 
@@ -52,13 +62,26 @@ fn a_length_over_the_limit_is_refused_before_the_frame_is_read() {
     let mut decoder = Decoder::new(10);
     decoder.push(&11_u32.to_be_bytes());
     let error = decoder.message::<ToOperator>().unwrap_err();
-    assert!(matches!(error, WireError::TooLong { length: 11, limit: 10 }), "{error}");
+    assert!(
+        matches!(
+            error,
+            WireError::TooLong {
+                length: 11,
+                limit: 10
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_message_over_the_limit_is_not_encoded() {
     let reason = "x".repeat(MAX_FRAME);
-    let error = encode(&ToOperator::Rejected { hash: String::new(), reason }).unwrap_err();
+    let error = encode(&ToOperator::Rejected {
+        hash: String::new(),
+        reason,
+    })
+    .unwrap_err();
     assert!(matches!(error, WireError::TooLong { .. }), "{error}");
 }
 
@@ -84,8 +107,14 @@ fn a_bomb_is_refused_after_the_bound() {
 
 #[test]
 fn what_the_other_side_would_not_unpack_is_not_packed() {
-    assert!(matches!(pack(&vec![0; MAX_POLICY + 1]), Err(WireError::TooLarge)));
-    assert_eq!(unpack(&pack(&vec![0; MAX_POLICY]).unwrap()).unwrap().len(), MAX_POLICY);
+    assert!(matches!(
+        pack(&vec![0; MAX_POLICY + 1]),
+        Err(WireError::TooLarge)
+    ));
+    assert_eq!(
+        unpack(&pack(&vec![0; MAX_POLICY]).unwrap()).unwrap().len(),
+        MAX_POLICY
+    );
 }
 
 #[test]
@@ -97,7 +126,10 @@ fn a_body_cut_short_is_refused() {
 
 #[test]
 fn hash_is_hexadecimal_sha_256() {
-    assert_eq!(hash(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!(
+        hash(b"abc"),
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    );
 }
 
 #[test]
@@ -111,7 +143,13 @@ fn to_operator() -> impl Strategy<Value = ToOperator> {
     prop_oneof![
         (".*", ".*", any::<u32>(), proptest::option::of(".*")).prop_map(
             |(service, version, format, hash)| {
-                ToOperator::Hello(Hello { service, version, format, hash, ..hello() })
+                ToOperator::Hello(Hello {
+                    service,
+                    version,
+                    format,
+                    hash,
+                    ..hello()
+                })
             }
         ),
         ".*".prop_map(|hash| ToOperator::Applied { hash }),

@@ -19,7 +19,10 @@ fn one_audience_may_be_written_without_a_list() {
 
 #[test]
 fn another_audience_is_refused() {
-    for audience in [serde_json::json!(["https://kubernetes.default.svc"]), serde_json::json!([])] {
+    for audience in [
+        serde_json::json!(["https://kubernetes.default.svc"]),
+        serde_json::json!([]),
+    ] {
         let error = claims(|payload| payload["aud"] = audience).unwrap_err();
         assert_eq!(error, "the token is for another audience");
     }
@@ -28,7 +31,10 @@ fn another_audience_is_refused() {
 #[test]
 fn an_expired_token_is_refused_to_the_second() {
     let at = |seconds: u64| {
-        let now = now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let now = now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
         claims(|payload| payload["exp"] = (now + seconds).into())
     };
     assert_eq!(at(0).unwrap_err(), "the token has expired");
@@ -38,7 +44,10 @@ fn an_expired_token_is_refused_to_the_second() {
 #[test]
 fn a_token_without_a_pod_is_refused() {
     let error = claims(|payload| {
-        payload["kubernetes.io"].as_object_mut().unwrap().remove("pod");
+        payload["kubernetes.io"]
+            .as_object_mut()
+            .unwrap()
+            .remove("pod");
     });
     assert_eq!(error.unwrap_err(), "the token is not one of a pod");
 }
@@ -47,9 +56,27 @@ fn a_token_without_a_pod_is_refused() {
 fn another_pod_or_namespace_is_refused() {
     let claims = claims(|_| {}).unwrap();
     let refused = |pod| claims.name_pod(&pod).unwrap_err();
-    assert_eq!(refused(PodRef { namespace: "x".into(), ..pod() }), "the token is of another namespace");
-    assert_eq!(refused(PodRef { name: "x".into(), ..pod() }), "the token is bound to another pod");
-    assert_eq!(refused(PodRef { uid: "x".into(), ..pod() }), "the token is bound to another pod");
+    assert_eq!(
+        refused(PodRef {
+            namespace: "x".into(),
+            ..pod()
+        }),
+        "the token is of another namespace"
+    );
+    assert_eq!(
+        refused(PodRef {
+            name: "x".into(),
+            ..pod()
+        }),
+        "the token is bound to another pod"
+    );
+    assert_eq!(
+        refused(PodRef {
+            uid: "x".into(),
+            ..pod()
+        }),
+        "the token is bound to another pod"
+    );
 }
 
 #[test]
@@ -59,7 +86,15 @@ fn what_is_not_a_token_is_refused() {
     let extra = format!("{good}.AAAA");
     let far = claims(|payload| payload["exp"] = u64::MAX.into());
     assert!(far.is_err(), "a clock does not reach that far");
-    for text in ["", "a.b", "a.b.c", "..", "é.é.é", huge.as_str(), extra.as_str()] {
+    for text in [
+        "",
+        "a.b",
+        "a.b.c",
+        "..",
+        "é.é.é",
+        huge.as_str(),
+        extra.as_str(),
+    ] {
         assert!(Claims::read(text, now()).is_err(), "{text}");
     }
 }

@@ -26,7 +26,10 @@ fn status() -> TokenReviewStatus {
 fn read(change: impl FnOnce(&mut TokenReviewStatus)) -> Option<Reviewed> {
     let mut status = status();
     change(&mut status);
-    reviewed(TokenReview { status: Some(status), ..TokenReview::default() })
+    reviewed(TokenReview {
+        status: Some(status),
+        ..TokenReview::default()
+    })
 }
 
 #[test]
@@ -43,7 +46,10 @@ fn a_review_that_does_not_authenticate_is_a_denial() {
     assert_eq!(reviewed(TokenReview::default()), None);
     assert_eq!(read(|status| status.authenticated = Some(false)), None);
     assert_eq!(read(|status| status.authenticated = None), None);
-    assert_eq!(read(|status| status.error = Some("invalid bearer token".into())), None);
+    assert_eq!(
+        read(|status| status.error = Some("invalid bearer token".into())),
+        None
+    );
     assert_eq!(read(|status| status.user = None), None);
 }
 
@@ -58,7 +64,12 @@ fn what_a_review_does_not_say_is_not_assumed() {
     });
     let two = two.unwrap();
     assert_eq!((two.pod_name, two.pod_uid), (None, None));
-    assert!(read(|status| status.audiences = None).unwrap().audiences.is_empty());
+    assert!(
+        read(|status| status.audiences = None)
+            .unwrap()
+            .audiences
+            .is_empty()
+    );
 }
 
 /// A fake API server: counts what it is asked, and answers as told after a second.
@@ -127,7 +138,10 @@ async fn a_good_review_is_forgotten_when_its_token_expires() {
 async fn a_denial_is_remembered_shortly() {
     let (api, reviews) = fake(Duration::ZERO, Err(ReviewError::Denied));
     for _ in 0..2 {
-        assert_eq!(reviews.review("token", in_an_hour()).await, Err(ReviewError::Denied));
+        assert_eq!(
+            reviews.review("token", in_an_hour()).await,
+            Err(ReviewError::Denied)
+        );
     }
     assert_eq!(api.asked.load(Ordering::SeqCst), 1);
     tokio::time::advance(NEGATIVE).await;

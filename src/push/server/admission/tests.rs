@@ -33,7 +33,11 @@ fn addresses_are_forgotten_with_their_last_connection() {
     let permit = || {
         assert!(counts.enter(address));
         let _in_all = in_all.clone().try_acquire_owned().unwrap();
-        Permit { address, per_address: counts.clone(), _in_all }
+        Permit {
+            address,
+            per_address: counts.clone(),
+            _in_all,
+        }
     };
     let (first, second) = (permit(), permit());
     drop(first);

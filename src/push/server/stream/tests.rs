@@ -7,7 +7,7 @@ use super::*;
 use crate::policy::format::{FORMAT, Policy};
 use crate::push::body::{self, ChannelBody};
 use crate::push::server::{Hub, Report, Snapshot};
-use crate::push::tests::{KEYS_URL, keys, policy, pod, policy_with_keys, service};
+use crate::push::tests::{KEYS_URL, keys, pod, policy, policy_with_keys, service};
 use crate::push::wire::{Keys, MAX_FRAME, MAX_OPERATOR_FRAME};
 use crate::shutdown::{self, Trigger};
 
@@ -34,7 +34,12 @@ impl Rig {
         let (hub, reports) = Hub::new();
         let (trigger, shutdown) = shutdown::channel();
         let sidecar = connect(&hub, format, hash, shutdown);
-        Self { hub, reports, sidecar, shutdown: trigger }
+        Self {
+            hub,
+            reports,
+            sidecar,
+            shutdown: trigger,
+        }
     }
 
     fn publish(&self, policy: &Policy) -> String {
@@ -67,7 +72,10 @@ impl Sidecar {
     }
 
     async fn say(&self, message: ToOperator) {
-        self.writer.write(wire::encode(&message).unwrap()).await.unwrap();
+        self.writer
+            .write(wire::encode(&message).unwrap())
+            .await
+            .unwrap();
     }
 
     /// Nothing comes for a second.
@@ -91,7 +99,11 @@ fn connect(hub: &Hub, format: u32, hash: Option<&str>, shutdown: Shutdown) -> Si
     let reader = Reader::new(upstream, MAX_OPERATOR_FRAME);
     let lifetime = Duration::from_secs(3600);
     let stream = tokio::spawn(run(subscription, reader, down, hello, lifetime, shutdown));
-    Sidecar { writer, reader: Reader::new(downstream, MAX_FRAME), stream }
+    Sidecar {
+        writer,
+        reader: Reader::new(downstream, MAX_FRAME),
+        stream,
+    }
 }
 
 fn publish(hub: &Hub, policy: &Policy) -> String {
@@ -113,7 +125,9 @@ async fn a_sidecar_gets_what_was_published_and_what_comes_later() {
     for name in ["one", "two"] {
         let hash = rig.publish(&policy(name));
         assert_eq!(rig.sidecar.snapshot().await, hash);
-        rig.sidecar.say(ToOperator::Applied { hash: hash.clone() }).await;
+        rig.sidecar
+            .say(ToOperator::Applied { hash: hash.clone() })
+            .await;
         assert_eq!(rig.event().await, applied(&hash));
     }
 }
@@ -158,7 +172,10 @@ async fn a_snapshot_waits_5_s_for_its_keys_and_no_longer() {
     let hash = rig.publish(&policy_with_keys("one"));
     assert_eq!(rig.sidecar.snapshot().await, hash);
     let waited = start.elapsed();
-    assert!(waited >= KEYS_WAIT && waited < KEYS_WAIT + Duration::from_millis(10), "{waited:?}");
+    assert!(
+        waited >= KEYS_WAIT && waited < KEYS_WAIT + Duration::from_millis(10),
+        "{waited:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,7 +199,12 @@ async fn keys_that_were_fetched_again_are_sent_to_who_needs_them_only() {
     rig.hub.publish_keys(keys("v2")).unwrap();
     assert_eq!(rig.sidecar.keys().await.version, "v2");
     let source = KeySource::Url("https://other.example/jwks".into());
-    rig.hub.publish_keys(Keys { source, ..keys("v1") }).unwrap();
+    rig.hub
+        .publish_keys(Keys {
+            source,
+            ..keys("v1")
+        })
+        .unwrap();
     rig.sidecar.silence().await;
 }
 
@@ -201,12 +223,25 @@ async fn a_rejection_is_reported_and_not_repeated() {
     assert_eq!(rig.event().await, Event::Connected { hash: None });
     let good = rig.publish(&policy("good"));
     rig.sidecar.snapshot().await;
-    rig.sidecar.say(ToOperator::Applied { hash: good.clone() }).await;
+    rig.sidecar
+        .say(ToOperator::Applied { hash: good.clone() })
+        .await;
     assert_eq!(rig.event().await, applied(&good));
     let bad = rig.publish(&policy("bad"));
     rig.sidecar.snapshot().await;
-    rig.sidecar.say(ToOperator::Rejected { hash: bad.clone(), reason: "no\nway".into() }).await;
-    assert_eq!(rig.event().await, Event::Rejected { hash: bad, reason: "no way".into() });
+    rig.sidecar
+        .say(ToOperator::Rejected {
+            hash: bad.clone(),
+            reason: "no\nway".into(),
+        })
+        .await;
+    assert_eq!(
+        rig.event().await,
+        Event::Rejected {
+            hash: bad,
+            reason: "no way".into()
+        }
+    );
     rig.publish(&policy("bad"));
     rig.sidecar.silence().await;
     // Back to what it runs: nothing to send, but it is current again.
@@ -221,7 +256,10 @@ async fn a_sidecar_too_old_for_the_policy_is_rejected_without_being_sent_it() {
     assert_eq!(rig.event().await, Event::Connected { hash: None });
     let hash = rig.publish(&policy("one"));
     match rig.event().await {
-        Event::Rejected { hash: rejected, reason } => {
+        Event::Rejected {
+            hash: rejected,
+            reason,
+        } => {
             assert_eq!(rejected, hash);
             assert!(reason.starts_with("SidecarTooOld"), "{reason}");
         }
@@ -247,7 +285,10 @@ async fn a_removed_service_leaves_its_sidecars_what_they_have() {
 async fn an_answer_that_nobody_asked_for_ends_the_stream() {
     for answer in [
         ToOperator::Applied { hash: "h".into() },
-        ToOperator::Rejected { hash: "h".into(), reason: String::new() },
+        ToOperator::Rejected {
+            hash: "h".into(),
+            reason: String::new(),
+        },
     ] {
         let mut rig = Rig::new(None);
         rig.sidecar.say(answer).await;
@@ -256,7 +297,11 @@ async fn an_answer_that_nobody_asked_for_ends_the_stream() {
     let mut rig = Rig::new(None);
     rig.publish(&policy("one"));
     rig.sidecar.snapshot().await;
-    rig.sidecar.say(ToOperator::Applied { hash: "another".into() }).await;
+    rig.sidecar
+        .say(ToOperator::Applied {
+            hash: "another".into(),
+        })
+        .await;
     assert_eq!(rig.sidecar.read().await, None);
 }
 
@@ -310,8 +355,18 @@ async fn a_newer_stream_of_the_pod_ends_the_older_one_and_speaks_for_the_pod() {
     let (_trigger, shutdown) = shutdown::channel();
     let newer = connect(&rig.hub, FORMAT, Some("h2"), shutdown);
     assert_eq!(rig.sidecar.read().await, None);
-    assert_eq!(rig.event().await, Event::Connected { hash: Some("h1".into()) });
-    assert_eq!(rig.event().await, Event::Connected { hash: Some("h2".into()) });
+    assert_eq!(
+        rig.event().await,
+        Event::Connected {
+            hash: Some("h1".into())
+        }
+    );
+    assert_eq!(
+        rig.event().await,
+        Event::Connected {
+            hash: Some("h2".into())
+        }
+    );
     drop(newer.writer);
     assert_eq!(rig.event().await, Event::Gone);
     assert!(rig.reports.is_empty());
@@ -330,7 +385,11 @@ fn a_lifetime_ends_with_the_token_and_at_30_minutes_at_most() {
     let after = |seconds| lifetime(now + Duration::from_secs(seconds), now);
     assert_eq!(after(600), Duration::from_secs(600));
     let spread: Vec<_> = (0..100).map(|_| after(36_000)).collect();
-    assert!(spread.iter().all(|l| *l <= MAX_AGE && *l >= MAX_AGE.mul_f64(0.9)));
+    assert!(
+        spread
+            .iter()
+            .all(|l| *l <= MAX_AGE && *l >= MAX_AGE.mul_f64(0.9))
+    );
     assert!(spread.iter().any(|l| *l < MAX_AGE.mul_f64(0.97)));
     assert_eq!(lifetime(now - Duration::from_secs(1), now), Duration::ZERO);
 }

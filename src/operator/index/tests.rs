@@ -473,7 +473,11 @@ fn namespace_over_its_quota_takes_nothing_from_what_works() {
     index.delete_entry(&key());
     let changes = index.take_changes();
     let freed = KeySource::Url("https://a.example/keys".into());
-    assert_eq!(changes.sources.added, [freed], "a freed place is given away");
+    assert_eq!(
+        changes.sources.added,
+        [freed],
+        "a freed place is given away"
+    );
     assert_eq!(changes.sources.removed.len(), MAX_SOURCES);
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Args {
     /// With a bare OpenAPI document: the proxy answers for CORS, any origin (`cors: {}`)
     #[arg(long)]
     cors: bool,
-    /// Proxy to this backend instead of the built-in echo, over the manifest's own
+    /// Proxy to this backend (`http://HOST[:PORT]`) instead of the built-in echo
     #[arg(long, value_name = "URL")]
     backend: Option<BackendAddress>,
     /// Whose tokens pass; embedded unless there is a --backend
@@ -88,13 +88,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             BackendAddress::from(address)
         }
     };
-    let mut keys = match args.issuers() {
+    let keys = match args.issuers() {
         Issuers::Embedded => KeyRing::embedded()?,
-        Issuers::Real => KeyRing::real(runtime.handle(), shutdown.clone())?,
+        Issuers::Real => KeyRing::real(runtime.handle())?,
     };
     let policies = PolicyCell::new();
     let lines = printed(&compiled.policy, &keys)?;
-    policies.store(snapshot(&args, compiled.policy, &mut keys)?);
+    policies.store(snapshot(compiled.policy, &keys)?);
     let running = Proxy::start(
         Config {
             listeners: vec![Listener { address: args.listen, backend }],
@@ -112,7 +112,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         match compile(&args, text)? {
             Some(compiled) => {
                 let lines = printed(&compiled.policy, &keys)?;
-                policies.store(snapshot(&args, compiled.policy, &mut keys)?);
+                policies.store(snapshot(compiled.policy, &keys)?);
                 lines.print(address)
             }
             None => say("the last good policy stays"),
@@ -159,19 +159,19 @@ fn compile(args: &Args, text: &str) -> anyhow::Result<Option<Compiled>> {
     let mut stderr = std::io::stderr().lock();
     let color = stderr.is_terminal();
     let file = args.file.display().to_string();
+    let findings = if source.manifest { report::locate(text, findings) } else { findings };
+    // Nobody reads a closed terminal.
     let _ = stderr.write_all(report::render(&file, Some(text), &findings, color).as_bytes());
     Ok(compiled)
 }
 
 /// Makes a policy ready, its keys' places included.
-fn snapshot(args: &Args, mut policy: Policy, keys: &mut KeyRing) -> anyhow::Result<Snapshot> {
-    if args.backend.is_some() || args.issuers() == Issuers::Embedded {
-        // The one named on the command line, or the echo, answers for every operation.
-        policy.backend = None;
-    }
+fn snapshot(mut policy: Policy, keys: &KeyRing) -> anyhow::Result<Snapshot> {
+    // The one named on the command line, or the echo, answers for every operation.
+    policy.backend = None;
     let prepared = Prepared::new(policy)?;
-    let slots = keys.slots(&prepared.policy)?;
-    Ok(Snapshot::new(prepared, slots)?)
+    let slots = keys.slots(&prepared.policy);
+    Ok(Snapshot::new(prepared, slots)?.with_key_hint(keys.hint()))
 }
 
 /// The lines that a policy is introduced with.

@@ -21,6 +21,8 @@ pub(super) struct Source {
     pub(super) identity: ServiceIdentity,
     /// The spec.
     pub(super) spec: EndpointsServiceSpec,
+    /// Whether the file is a manifest, with the document inside.
+    pub(super) manifest: bool,
 }
 
 /// Reads FILE's text.
@@ -60,7 +62,7 @@ pub(super) fn parse(path: &Path, text: &str, cors: bool) -> anyhow::Result<Sourc
     }
     let name = resource.metadata.name.context("the EndpointsService has no metadata.name")?;
     let namespace = resource.metadata.namespace.unwrap_or_else(|| "default".to_owned());
-    Ok(Source { identity: ServiceIdentity { name, namespace }, spec: resource.spec })
+    Ok(Source { identity: ServiceIdentity { name, namespace }, spec: resource.spec, manifest: true })
 }
 
 fn bare(path: &Path, text: &str, cors: bool) -> Source {
@@ -73,7 +75,7 @@ fn bare(path: &Path, text: &str, cors: bool) -> Source {
         backend: None,
         routing: None,
     };
-    Source { identity: ServiceIdentity { name: stem, namespace: "default".to_owned() }, spec }
+    Source { identity: ServiceIdentity { name: stem, namespace: "default".to_owned() }, spec, manifest: false }
 }
 
 /// Whether the text claims to be an EndpointsService. Text that does not parse is taken as a

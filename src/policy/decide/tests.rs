@@ -93,9 +93,9 @@ fn headers(fields: &[(&str, &str)]) -> HeaderMap {
     headers
 }
 
-fn refusal(prepared: &Prepared, method: Method, target: &str) -> Refusal {
+fn refusal(prepared: &Prepared, method: &Method, target: &str) -> Refusal {
     let target = target.parse().expect("a target");
-    match decide(prepared, &method, &target, &HeaderMap::new()).action {
+    match decide(prepared, method, &target, &HeaderMap::new()).action {
         Action::Refuse(refusal) => refusal,
         other => panic!("{other:?}"),
     }
@@ -172,19 +172,19 @@ fn the_world_is_closed() {
 fn refusals_speak_as_espv2() {
     let off = prepared(CorsMode::Off);
     assert_eq!(
-        refusal(&off, Method::GET, "/nothing").body(),
+        refusal(&off, &Method::GET, "/nothing").body(),
         br#"{"code":404,"message":"The current request is not defined by this API.","reason":"RouteNotFound"}"#
     );
-    let wrong_method = refusal(&off, Method::PUT, "/shelves/1");
+    let wrong_method = refusal(&off, &Method::PUT, "/shelves/1");
     assert_eq!(
         wrong_method.message,
         "The current request is matched to the defined url template \"/shelves/{shelf}\" but its \
          http method is not allowed"
     );
     assert_eq!(wrong_method.allow.unwrap(), "DELETE, GET");
-    let trace = refusal(&off, Method::TRACE, "/shelves");
+    let trace = refusal(&off, &Method::TRACE, "/shelves");
     assert_eq!(trace.allow.unwrap(), "GET, POST");
-    let connect = refusal(&off, Method::CONNECT, "good.example:443");
+    let connect = refusal(&off, &Method::CONNECT, "good.example:443");
     assert_eq!(connect.allow.unwrap(), "");
 }
 

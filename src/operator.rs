@@ -3,3 +3,8 @@
 
 pub mod admission;
 pub mod authenticate;
+pub mod capture;
+pub mod certificates;
+pub mod index;
+pub mod pod;
+pub mod status;

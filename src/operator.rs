@@ -1,2 +1,5 @@
 //! The control plane: a pure index of what the cluster holds, a thin controller around it, the
 //! admission webhook, certificates, and the policy stream's server side.
+
+pub mod admission;
+pub mod authenticate;

@@ -298,10 +298,13 @@ pub struct PolicyStatus {
     /// The name audiences are built from.
     pub service: String,
     /// Operations served.
+    #[schemars(schema_with = "count_schema")]
     pub operations: u32,
     /// Operations that demand a token.
+    #[schemars(schema_with = "count_schema")]
     pub protected: u32,
     /// Issuers accepted somewhere.
+    #[schemars(schema_with = "count_schema")]
     pub issuers: u32,
     /// The generation of the spec that the policy was compiled from.
     pub source_version: i64,
@@ -311,15 +314,24 @@ pub struct PolicyStatus {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
 pub struct SidecarStatus {
     /// Injected pods of the service, Pending or Running and not being deleted, connected or not.
+    #[schemars(schema_with = "count_schema")]
     pub total: u32,
     /// Those that acknowledged the policy of this generation.
+    #[schemars(schema_with = "count_schema")]
     pub current: u32,
     /// Those that refused it.
+    #[schemars(schema_with = "count_schema")]
     pub rejected: u32,
     /// Those that are not heard of, or still run an older policy.
+    #[schemars(schema_with = "count_schema")]
     pub stale: u32,
     /// `current/total`, for people.
     pub summary: String,
+}
+
+/// A number of things. schemars would say `format: uint32`, which kubectl warns about on every apply.
+fn count_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int64", "minimum": 0 })
 }
 
 /// The document is kept as written, and replaced as a whole (`atomic`): under server-side apply a

@@ -7,6 +7,8 @@ use super::diagnostic::Place;
 pub struct Description {
     /// `host`, lower-cased, without port.
     pub host: Option<String>,
+    /// Where `host` stands.
+    pub host_place: Option<Place>,
     /// Operations in document order; paths carry the base path.
     pub operations: Vec<Operation>,
     /// JWT schemes by name, in document order.
@@ -28,6 +30,8 @@ pub struct Operation {
     pub security: Vec<String>,
     /// Where the operation stands.
     pub place: Place,
+    /// Where its path stands.
+    pub path_place: Place,
 }
 
 /// A security scheme that is checked by verifying a JSON Web Token.
@@ -37,8 +41,10 @@ pub struct JwtScheme {
     pub name: String,
     /// `x-google-issuer`.
     pub issuer: String,
-    /// `x-google-jwks_uri`.
+    /// `x-google-jwks_uri`; `None` also if empty.
     pub jwks_uri: Option<String>,
+    /// Where `x-google-jwks_uri` stands; the scheme, if there is none.
+    pub jwks_uri_place: Place,
     /// `x-google-audiences`, split at commas and trimmed; empty if absent.
     pub audiences: Vec<String>,
     /// Where the scheme stands.

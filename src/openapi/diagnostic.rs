@@ -2,6 +2,20 @@
 
 use std::fmt;
 
+/// The names of findings that refuse a document; each is also a reason of `Accepted=False`.
+pub mod code {
+    /// The document does not parse or contradicts itself.
+    pub const INVALID_OPENAPI: &str = "InvalidOpenAPI";
+    /// A field around the document is wrong.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// The document uses something that this version does not enforce.
+    pub const UNSUPPORTED_FEATURE: &str = "UnsupportedFeature";
+    /// Security that cannot be enforced.
+    pub const UNSUPPORTED_SECURITY: &str = "UnsupportedSecurity";
+    /// Two operations with one route.
+    pub const CONFLICTING_ROUTES: &str = "ConflictingRoutes";
+}
+
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -46,7 +60,7 @@ pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
     /// A stable name, CamelCase: also the reason of `Accepted=False` where it is one of
-    /// [`crate::api::conditions::reason`].
+    /// [`code`].
     pub code: &'static str,
     /// What is wrong, in one line.
     pub message: String,
@@ -110,6 +124,78 @@ impl Diagnostic {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+}
+
+/// Findings as they are made, bounded in number: a hostile document must not turn into a hostile
+/// amount of messages.
+#[derive(Debug, Default)]
+pub struct Findings {
+    list: Vec<Diagnostic>,
+    dropped: usize,
+    errors: usize,
+}
+
+impl Findings {
+    /// The most findings of one severity that are kept; further ones are only counted.
+    pub const MAX: usize = 100;
+
+    /// Adds a finding.
+    pub fn push(&mut self, finding: Diagnostic) {
+        self.errors += usize::from(finding.is_error());
+        if self
+            .list
+            .iter()
+            .filter(|kept| kept.severity == finding.severity)
+            .count()
+            < Self::MAX
+        {
+            self.list.push(finding);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// Adds many.
+    pub fn extend(&mut self, findings: impl IntoIterator<Item = Diagnostic>) {
+        findings.into_iter().for_each(|finding| self.push(finding));
+    }
+
+    /// Whether one of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// The findings, those with a position in the order of the text.
+    pub fn into_vec(mut self) -> Vec<Diagnostic> {
+        self.list
+            .sort_by_key(|finding| (finding.place.origin, finding.place.position));
+        if self.dropped > 0
+            && let Some(last) = self.list.last_mut()
+        {
+            last.message
+                .push_str(&format!(" (and {} more findings)", self.dropped));
+        }
+        self.list
+    }
+}
+
+/// Text of a document as part of a message: in backticks, on one line, at most 80 characters.
+pub(crate) fn quote(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut quoted = String::from("`");
+    let mut characters = text.chars();
+    for character in characters.by_ref().take(LONGEST) {
+        if character.is_control() {
+            quoted.extend(character.escape_default());
+        } else {
+            quoted.push(character);
+        }
+    }
+    if characters.next().is_some() {
+        quoted.push('…');
+    }
+    quoted.push('`');
+    quoted
 }
 
 impl fmt::Display for Place {

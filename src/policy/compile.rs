@@ -1,8 +1,24 @@
 //! The compiler: an EndpointsService's spec to a [`Policy`].
+//!
+//! One file a topic; each collects its findings, so that one run shows all of them.
+
+mod cors;
+mod duration;
+mod jwt;
+mod routes;
+mod service;
 
 use crate::api::EndpointsServiceSpec;
-use crate::openapi::Diagnostic;
+use crate::api::endpoints_service::{MAX_DOCUMENT_BYTES, OpenApiSource};
+use crate::openapi::diagnostic::code;
+use crate::openapi::{self, Description, Diagnostic, Findings, Place};
 use crate::policy::Policy;
+use crate::policy::format::FORMAT;
+
+pub use cors::origin_regex;
+
+#[cfg(test)]
+mod tests;
 
 /// Which resource is compiled: the default of `serviceName` is built from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +44,113 @@ pub struct Compiled {
 /// # Errors
 /// All findings, at least one of them an error.
 pub fn compile(
-    _spec: &EndpointsServiceSpec,
-    _identity: &ServiceIdentity,
+    spec: &EndpointsServiceSpec,
+    identity: &ServiceIdentity,
 ) -> Result<Compiled, Vec<Diagnostic>> {
-    todo!("compiler helper")
+    let mut findings = Findings::default();
+    let description = read_document(&spec.openapi, &mut findings);
+    let cors = spec
+        .cors
+        .as_ref()
+        .map(|cors| cors::compile(cors, &mut findings));
+    let backend = service::backend(spec.backend.as_ref(), &mut findings);
+    let healthz = service::healthz(spec.routing.as_ref(), &mut findings);
+    let written_name = service::check_name(spec.service_name.as_deref(), &mut findings);
+    let issuers = jwt::check_issuers(spec.jwt.as_ref(), &mut findings);
+    let policy = description.map(|description| {
+        let service = service::name(written_name, &description, identity, &mut findings);
+        let operations = routes::compile(&description, &mut findings);
+        let providers = jwt::providers(
+            &description,
+            spec.jwt.as_ref(),
+            &issuers,
+            &service,
+            &mut findings,
+        );
+        Policy {
+            format: FORMAT,
+            operations,
+            providers,
+            cors: cors::mode(cors.flatten(), description.allow_cors),
+            required_claims: jwt::required_claims(spec.jwt.as_ref()),
+            backend,
+            healthz,
+            service,
+        }
+    });
+    let failed = findings.has_errors();
+    match policy {
+        Some(policy) if !failed => Ok(Compiled {
+            policy,
+            warnings: findings.into_vec(),
+        }),
+        _ => Err(findings.into_vec()),
+    }
+}
+
+/// Reads the one source that is given.
+fn read_document(source: &OpenApiSource, findings: &mut Findings) -> Option<Description> {
+    let read = match (&source.inline, &source.document) {
+        (Some(text), None) => openapi::read_text(text),
+        (None, Some(document)) => match json_size(document) > MAX_DOCUMENT_BYTES {
+            true => Err(vec![
+                Diagnostic::error(
+                    code::INVALID_OPENAPI,
+                    Place::resource("/spec/openapi/document"),
+                    format!("the document takes more than {MAX_DOCUMENT_BYTES} bytes (1 MiB)"),
+                )
+                .help("remove descriptions and examples: the proxy does not need them"),
+            ]),
+            false => openapi::read_value(document),
+        },
+        (inline, _) => {
+            let what = if inline.is_some() {
+                "both `inline` and `document`"
+            } else {
+                "neither `inline` nor `document`"
+            };
+            Err(vec![
+                Diagnostic::error(
+                    code::INVALID_SPEC,
+                    Place::resource("/spec/openapi"),
+                    format!("`openapi` has {what}"),
+                )
+                .help("give exactly one: `inline` (the document as text) or `document` (as structure)"),
+            ])
+        }
+    };
+    match read {
+        Ok((description, warnings)) => {
+            findings.extend(warnings);
+            Some(description)
+        }
+        Err(errors) => {
+            findings.extend(errors);
+            None
+        }
+    }
+}
+
+/// The bytes of a value as JSON, counted without writing them anywhere.
+fn json_size(value: &serde_json::Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, value) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX,
+    }
+}
+
+/// A finding about a field around the document.
+fn invalid(pointer: &str, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error(code::INVALID_SPEC, Place::resource(pointer), message)
 }

@@ -6,12 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::api::endpoints_service::RegisteredClaim;
 
 /// The newest format this build reads and writes.
 pub const FORMAT: u32 = 1;
+/// The most bytes a policy may take: what the largest document can come to.
+pub const MAX_POLICY_BYTES: usize = 32 * 1024 * 1024;
 
 /// Everything a sidecar needs to decide, but the keys.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -119,4 +122,67 @@ pub enum OriginRule {
     Exact(BTreeSet<String>),
     /// The whole origin matches; never `null`.
     Regex(String),
+}
+
+/// Why bytes are not a policy for this build.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// Over [`MAX_POLICY_BYTES`].
+    #[error("the policy takes {0} bytes, at most {MAX_POLICY_BYTES} are read")]
+    TooLarge(usize),
+    /// Written by a newer operator.
+    #[error(
+        "the policy has format {found}, this build reads up to {FORMAT}: restart the pod to upgrade its sidecar"
+    )]
+    TooNew {
+        /// The policy's format.
+        found: u32,
+    },
+    /// Not a policy at all.
+    #[error("the policy cannot be read")]
+    Malformed(#[from] serde_json::Error),
+}
+
+impl Policy {
+    /// The policy as it travels and is hashed: JSON, fields in the order of the type.
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a policy holds only text keys, numbers and text")
+    }
+
+    /// Hexadecimal SHA-256 of [`Policy::canonical_bytes`]: its name in acknowledgements and status.
+    pub fn hash(&self) -> String {
+        hash(&self.canonical_bytes())
+    }
+
+    /// Reads canonical bytes.
+    ///
+    /// # Errors
+    /// See [`FormatError`]. A newer format is told from garbage, whatever it looks like inside.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
+        #[derive(Deserialize)]
+        struct Header {
+            format: u32,
+        }
+        if bytes.len() > MAX_POLICY_BYTES {
+            return Err(FormatError::TooLarge(bytes.len()));
+        }
+        let Header { format } = serde_json::from_slice(bytes)?;
+        if format > FORMAT {
+            return Err(FormatError::TooNew { found: format });
+        }
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}
+
+/// Hexadecimal SHA-256 of a policy's bytes, for those who hold bytes already.
+pub fn hash(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    digest(&SHA256, bytes)
+        .as_ref()
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }

@@ -1,4 +1,16 @@
-//! Key sets: JSON Web Key Sets (RFC 7517) and Google's x509 maps, parsed strictly and prepared once.
+//! Key sets: JSON Web Key Sets (RFC 7517), parsed strictly and prepared once.
+
+mod jwk;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest::{self, SHA256};
+use aws_lc_rs::signature::ParsedPublicKey;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::jwt::Algorithm;
 
@@ -21,9 +33,11 @@ pub struct KeySet {
 pub struct VerificationKey {
     /// `kid`, if it has one.
     pub kid: Option<String>,
-    /// Names the key itself (RFC 7638 thumbprint or digest of its material): a cached token is
-    /// bound to this, so that a withdrawn key is a miss.
+    /// Digest of the key's material, `kid` and algorithms: a cached token is bound to this, so that a
+    /// key that is withdrawn, or bound more narrowly, is a miss.
     pub id: [u8; 32],
+    /// One prepared key for each algorithm: `ParsedPublicKey` fixes padding and hash when it is made.
+    prepared: Vec<(Algorithm, ParsedPublicKey)>,
 }
 
 /// Why a text is not a usable key set. Never quotes the text.
@@ -35,9 +49,15 @@ pub enum KeySetError {
     /// Not JSON.
     #[error("the key set is not JSON")]
     NotJson,
-    /// Neither `keys` nor a map of certificates.
+    /// No list named `keys`.
     #[error("the key set has no `keys`")]
     NoKeys,
+    /// Google's other form, `{kid: certificate}`.
+    #[error(
+        "the key set is a map of x509 certificates: name the issuer's JSON Web Key Set instead \
+         (for Google https://www.googleapis.com/oauth2/v3/certs)"
+    )]
+    Certificates,
     /// Over [`MAX_KEYS`].
     #[error("the key set holds more than 64 keys")]
     TooMany,
@@ -53,24 +73,140 @@ impl KeySet {
     ///
     /// # Errors
     /// See [`KeySetError`].
-    pub fn parse(_text: &[u8]) -> Result<Self, KeySetError> {
-        todo!("jwt helper")
+    pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
+        if text.len() > MAX_KEY_SET_BYTES {
+            return Err(KeySetError::TooLarge);
+        }
+        let document: Document<'_> = serde_json::from_slice(text).map_err(|error| {
+            if error.is_data() {
+                KeySetError::NoKeys
+            } else {
+                KeySetError::NotJson
+            }
+        })?;
+        let Some(entries) = document.keys else {
+            return Err(if is_certificate_map(text) {
+                KeySetError::Certificates
+            } else {
+                KeySetError::NoKeys
+            });
+        };
+        if entries.len() > MAX_KEYS {
+            return Err(KeySetError::TooMany);
+        }
+        let keys = usable(entries.iter().map(|entry| jwk::prepare(entry.get())))?;
+        Ok(Self {
+            keys,
+            version: hexadecimal(digest::digest(&SHA256, text).as_ref()),
+        })
     }
 
-    /// The keys that a token with this header may have been signed with.
+    /// The keys that a token with this header may have been signed with: when both have a `kid` they
+    /// are equal, and the algorithm is one of the key's.
     pub fn candidates<'k>(
         &'k self,
-        _kid: Option<&'k str>,
-        _algorithm: Algorithm,
+        kid: Option<&'k str>,
+        algorithm: Algorithm,
     ) -> impl Iterator<Item = &'k VerificationKey> {
-        self.keys.iter()
+        self.keys.iter().filter(move |key| {
+            let fits = match (kid, &key.kid) {
+                (Some(token), Some(key)) => token == key,
+                _ => true,
+            };
+            fits && key.allows(algorithm)
+        })
+    }
+
+    /// Whether the set still holds the key with this [`VerificationKey::id`].
+    pub fn holds(&self, id: &[u8; 32]) -> bool {
+        self.keys.iter().any(|key| key.id == *id)
     }
 }
 
 impl VerificationKey {
     /// Verifies a signature over `message` with `algorithm`; false also when the algorithm is not
-    /// one of the key's.
-    pub fn verify(&self, _algorithm: Algorithm, _message: &[u8], _signature: &[u8]) -> bool {
-        todo!("jwt helper")
+    /// one of the key's. Signatures of elliptic curves are r and s, each of fixed length (RFC 7518
+    /// section 3.4).
+    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        self.prepared
+            .iter()
+            .find(|(own, _)| *own == algorithm)
+            .is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
     }
+
+    /// Whether the algorithm is one of the key's.
+    pub fn allows(&self, algorithm: Algorithm) -> bool {
+        self.prepared.iter().any(|(own, _)| *own == algorithm)
+    }
+
+    /// `material`: the parts of the public key; each is hashed with its length, so that no two keys
+    /// share an id.
+    fn new(
+        kid: Option<String>,
+        material: &[&[u8]],
+        prepared: Vec<(Algorithm, ParsedPublicKey)>,
+    ) -> Self {
+        let mut context = digest::Context::new(&SHA256);
+        let mut part = |bytes: &[u8]| {
+            context.update(&(bytes.len() as u64).to_be_bytes());
+            context.update(bytes);
+        };
+        // A missing kid differs from an empty one.
+        part(if kid.is_some() { b"kid" } else { b"" });
+        part(kid.as_deref().unwrap_or_default().as_bytes());
+        for (algorithm, _) in &prepared {
+            part(algorithm.name().as_bytes());
+        }
+        for bytes in material {
+            part(bytes);
+        }
+        let mut id = [0; 32];
+        id.copy_from_slice(context.finish().as_ref());
+        Self { kid, id, prepared }
+    }
+}
+
+/// The set's outer shape; what is inside each key is [`jwk`]'s matter, so that one broken entry does
+/// not cost the others.
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow)]
+    keys: Option<Vec<&'a RawValue>>,
+}
+
+fn is_certificate_map(text: &[u8]) -> bool {
+    serde_json::from_slice::<BTreeMap<String, String>>(text).is_ok_and(|map| {
+        map.values()
+            .any(|value| value.contains("BEGIN CERTIFICATE"))
+    })
+}
+
+/// The good entries, while there is one.
+fn usable(
+    entries: impl Iterator<Item = Result<VerificationKey, &'static str>>,
+) -> Result<Vec<VerificationKey>, KeySetError> {
+    let mut keys = Vec::new();
+    let mut first_fault = None;
+    for entry in entries {
+        match entry {
+            Ok(key) => keys.push(key),
+            Err(fault) => {
+                first_fault.get_or_insert(fault);
+            }
+        }
+    }
+    if keys.is_empty() {
+        let fault = first_fault.unwrap_or("it is empty");
+        return Err(KeySetError::NoneUsable(fault.to_owned()));
+    }
+    Ok(keys)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

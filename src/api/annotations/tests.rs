@@ -1,0 +1,173 @@
+use super::*;
+
+fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn read(pairs: &[(&str, &str)]) -> Result<Option<InjectionRequest>, AnnotationError> {
+    InjectionRequest::read(&annotations(pairs))
+}
+
+#[test]
+fn a_pod_without_our_annotations_asks_for_nothing() {
+    assert_eq!(
+        read(&[("example.com/service", "x"), ("endpoints.devious/x", "y")]),
+        Ok(None)
+    );
+}
+
+#[test]
+fn ports_are_names_and_numbers_in_the_order_written() {
+    let request = read(&[(SERVICE, "bookstore.v2"), (PORTS, "http, 8080,web")])
+        .unwrap()
+        .unwrap();
+    assert_eq!(request.service, "bookstore.v2");
+    assert_eq!(
+        request.ports,
+        [
+            PortReference::Name("http".to_owned()),
+            PortReference::Number(8080),
+            PortReference::Name("web".to_owned())
+        ]
+    );
+}
+
+#[test]
+fn a_service_alone_leaves_the_choice_of_ports_open() {
+    assert_eq!(read(&[(SERVICE, "a")]).unwrap().unwrap().ports, []);
+}
+
+#[test]
+fn an_unknown_key_is_refused_also_beside_a_good_service() {
+    for key in [
+        "endpoints.dev/servce",
+        "endpoints.dev/capture",
+        "endpoints.dev/",
+    ] {
+        let error = read(&[(SERVICE, "a"), (key, "x")]).unwrap_err();
+        assert_eq!(
+            error,
+            AnnotationError::UnknownKey {
+                key: key.to_owned()
+            }
+        );
+    }
+}
+
+#[test]
+fn ours_without_a_service_is_refused() {
+    for key in [PORTS, STATUS] {
+        let error = read(&[(key, "http")]).unwrap_err();
+        assert_eq!(
+            error,
+            AnnotationError::WithoutService {
+                key: key.to_owned()
+            }
+        );
+    }
+}
+
+#[test]
+fn a_service_must_be_a_resource_name() {
+    for value in [
+        "",
+        "Bookstore",
+        "a_b",
+        "-a",
+        "a-",
+        "a..b",
+        "shop/bookstore",
+        &"a".repeat(254),
+    ] {
+        assert!(
+            matches!(
+                read(&[(SERVICE, value)]),
+                Err(AnnotationError::Service { .. })
+            ),
+            "{value} was accepted"
+        );
+    }
+}
+
+#[test]
+fn a_port_must_be_a_name_or_a_number() {
+    let bad = [
+        "",
+        "http,",
+        ",",
+        "0",
+        "65536",
+        "+80",
+        "-1",
+        "Http",
+        "a--b",
+        "-a",
+        "a-",
+        "sixteen-letters-",
+        "80 81",
+    ];
+    for value in bad {
+        assert!(
+            matches!(
+                read(&[(SERVICE, "a"), (PORTS, value)]),
+                Err(AnnotationError::Port { .. })
+            ),
+            "{value:?} was accepted"
+        );
+    }
+}
+
+#[test]
+fn sixteen_ports_are_the_most() {
+    let ports = |count: usize| vec!["http"; count].join(",");
+    assert!(read(&[(SERVICE, "a"), (PORTS, &ports(16))]).is_ok());
+    assert_eq!(
+        read(&[(SERVICE, "a"), (PORTS, &ports(17))]),
+        Err(AnnotationError::TooManyPorts { count: 17 })
+    );
+}
+
+#[test]
+fn a_long_value_is_quoted_in_part() {
+    let message = read(&[(SERVICE, &"x/".repeat(100_000))])
+        .unwrap_err()
+        .to_string();
+    assert!(message.len() < 400, "{} bytes", message.len());
+}
+
+#[test]
+fn the_status_is_what_was_written_and_garbage_is_none() {
+    let status = InjectionStatus {
+        version: "0.1.0".to_owned(),
+        ports: vec![TakenPort {
+            name: Some("http".to_owned()),
+            listen: 14080,
+            app: 8080,
+            renamed: Some("app-http".to_owned()),
+        }],
+        pod_resources: None,
+    };
+    let text = serde_json::to_string(&status).unwrap();
+    assert_eq!(
+        text,
+        r#"{"version":"0.1.0","ports":[{"name":"http","listen":14080,"app":8080,"renamed":"app-http"}]}"#
+    );
+    assert_eq!(
+        InjectionStatus::read(&annotations(&[(STATUS, &text)])),
+        Some(status)
+    );
+    for garbage in [
+        "",
+        "{}",
+        "[]",
+        r#"{"version":"1","ports":[{"listen":70000,"app":1}]}"#,
+    ] {
+        assert_eq!(
+            InjectionStatus::read(&annotations(&[(STATUS, garbage)])),
+            None
+        );
+    }
+}

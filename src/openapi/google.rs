@@ -1,0 +1,301 @@
+//! Google's extensions of OpenAPI 2.0 (`x-google-*`, and the older `x-issuer`, `x-jwks_uri`).
+//!
+//! What decides about access and is not understood is an error; `x-google-management` and
+//! `x-google-quota` are passed over: nothing here counts calls.
+
+use super::description::JwtScheme;
+use super::diagnostic::{Diagnostic, Findings, code, quote};
+use super::source::{Cursor, Kind};
+
+/// The most audiences of a scheme.
+const MAX_AUDIENCES: usize = 64;
+
+/// What `securityDefinitions` hold of a scheme with `type: oauth2`.
+pub(super) enum Found {
+    /// A scheme for tokens.
+    Scheme(Box<JwtScheme>),
+    /// Nothing about tokens.
+    NoIssuer,
+    /// Something wrong; it was found.
+    Broken,
+}
+
+/// Findings for extensions that would change who may call what, on a document, path item or operation.
+pub(super) fn check_unsupported(at: &Cursor<'_>, findings: &mut Findings) {
+    let unsupported = [
+        (
+            "x-google-backend",
+            "sends requests elsewhere",
+            "remove it, and set backend.address of the EndpointsService",
+        ),
+        (
+            "x-security",
+            "sets audiences per operation",
+            "remove it, and use a security scheme with these `x-google-audiences`",
+        ),
+    ];
+    for (name, what, help) in unsupported {
+        if let Some(extension) = at.get(name) {
+            findings.push(
+                Diagnostic::error(
+                    code::UNSUPPORTED_FEATURE,
+                    extension.key_place(),
+                    format!("`{name}` {what}, which this version does not do"),
+                )
+                .help(help),
+            );
+        }
+    }
+}
+
+/// `x-google-allow: configured` is the default; `all` lets undefined paths through without a token.
+pub(super) fn check_allow(root: &Cursor<'_>, findings: &mut Findings) {
+    let Some(allow) = root.get("x-google-allow") else {
+        return;
+    };
+    match allow.string() {
+        Some("configured") => {}
+        Some("all") => findings.push(
+            Diagnostic::error(
+                code::UNSUPPORTED_FEATURE,
+                allow.place(),
+                "`x-google-allow: all` lets requests to undefined paths through unchecked, which this version does not do",
+            )
+            .help("remove it, and define the paths"),
+        ),
+        _ => {
+            let found = allow.text().map_or_else(|| allow.kind_name().to_owned(), quote);
+            findings.push(
+                Diagnostic::error(
+                    code::INVALID_OPENAPI,
+                    allow.place(),
+                    format!("`x-google-allow` is {found}"),
+                )
+                .help("write `x-google-allow: configured`, or remove it"),
+            );
+        }
+    }
+}
+
+/// `x-google-endpoints`: a list of at most one entry, whose name is the host.
+pub(super) fn read_allow_cors(
+    root: &Cursor<'_>,
+    host: Option<&str>,
+    findings: &mut Findings,
+) -> bool {
+    let Some(endpoints) = root.get("x-google-endpoints") else {
+        return false;
+    };
+    let Kind::Sequence(_) = endpoints.kind() else {
+        findings.push(
+            endpoints
+                .wrong_kind("x-google-endpoints", "a list")
+                .help("write its entry with a `-` in front: `- name: …`"),
+        );
+        return false;
+    };
+    let mut entries = endpoints.items();
+    let Some(endpoint) = entries.next() else {
+        return false;
+    };
+    if let Some(second) = entries.next() {
+        findings.push(
+            Diagnostic::error(
+                code::INVALID_OPENAPI,
+                second.place(),
+                "`x-google-endpoints` has more than one entry",
+            )
+            .help("keep the one whose name is the `host`"),
+        );
+        return false;
+    }
+    let Kind::Mapping(_) = endpoint.kind() else {
+        findings.push(endpoint.wrong_kind("x-google-endpoints", "a list of mappings"));
+        return false;
+    };
+    check_endpoint_name(&endpoint, host, findings);
+    let Some(allow_cors) = endpoint.get("allowCors") else {
+        return false;
+    };
+    match allow_cors.kind() {
+        Kind::Bool(allow_cors) => *allow_cors,
+        // Google's compiler takes the quoted form too.
+        Kind::String(text) if text == "true" => true,
+        Kind::String(text) if text == "false" => false,
+        _ => {
+            findings.push(allow_cors.wrong_kind("allowCors", "true or false"));
+            false
+        }
+    }
+}
+
+fn check_endpoint_name(endpoint: &Cursor<'_>, host: Option<&str>, findings: &mut Findings) {
+    let Some(name) = endpoint.get("name") else {
+        findings.push(
+            Diagnostic::error(
+                code::INVALID_OPENAPI,
+                endpoint.place(),
+                "the entry of `x-google-endpoints` has no `name`",
+            )
+            .help("write `name:` with the document's `host`"),
+        );
+        return;
+    };
+    let Some(written) = name.string() else {
+        findings.push(name.wrong_kind("name", "text"));
+        return;
+    };
+    if let Some(host) = host
+        && !written.eq_ignore_ascii_case(host)
+    {
+        findings.push(
+            Diagnostic::error(
+                code::INVALID_OPENAPI,
+                name.place(),
+                format!(
+                    "the endpoint {} is not the `host` of the document",
+                    quote(written)
+                ),
+            )
+            .help(format!("write `name: {host}`")),
+        );
+    }
+}
+
+/// Reads the extensions of a scheme with `type: oauth2`.
+pub(super) fn read_jwt_scheme(name: &str, at: &Cursor<'_>, findings: &mut Findings) -> Found {
+    let mut broken = false;
+    if let Some(locations) = at.get("x-google-jwt-locations") {
+        broken = true;
+        findings.push(
+            Diagnostic::error(
+                code::UNSUPPORTED_FEATURE,
+                locations.key_place(),
+                "`x-google-jwt-locations` moves the token elsewhere, which this version does not do",
+            )
+            .help("remove it: tokens are taken from `Authorization: Bearer` and the query parameter `access_token`"),
+        );
+    }
+    for (key, extension) in at.entries() {
+        let known = [
+            "x-google-issuer",
+            "x-google-jwks_uri",
+            "x-google-audiences",
+            "x-google-jwt-locations",
+        ];
+        if key.starts_with("x-google-") && !known.contains(&key) {
+            findings.push(
+                Diagnostic::warning(
+                    "UnknownExtension",
+                    extension.key_place(),
+                    format!("{} is not known and changes nothing", quote(key)),
+                )
+                .help(format!("a scheme may have {}", known[..3].join(", "))),
+            );
+        }
+    }
+    let (Ok(issuer), Ok(jwks_uri), Ok(audiences)) = (
+        text(at, &["x-google-issuer", "x-issuer"], findings),
+        text(at, &["x-google-jwks_uri", "x-jwks_uri"], findings),
+        audiences(at, findings),
+    ) else {
+        return Found::Broken;
+    };
+    let Some((issuer, issuer_at)) = issuer else {
+        return if broken {
+            Found::Broken
+        } else {
+            Found::NoIssuer
+        };
+    };
+    if issuer.is_empty() || issuer.trim() != issuer {
+        findings.push(
+            Diagnostic::error(
+                code::INVALID_OPENAPI,
+                issuer_at.place(),
+                "`x-google-issuer` is empty, or has spaces around it",
+            )
+            .help("write exactly what tokens hold as `iss`"),
+        );
+        return Found::Broken;
+    }
+    if broken {
+        return Found::Broken;
+    }
+    let jwks_uri = jwks_uri.filter(|(uri, _)| !uri.is_empty());
+    Found::Scheme(Box::new(JwtScheme {
+        name: name.to_owned(),
+        issuer: issuer.to_owned(),
+        jwks_uri_place: jwks_uri
+            .as_ref()
+            .map_or_else(|| at.key_place(), |(_, at)| at.place()),
+        jwks_uri: jwks_uri.map(|(uri, _)| uri.to_owned()),
+        audiences,
+        place: at.key_place(),
+    }))
+}
+
+/// Text under a new or an old name; an error when both are there and differ.
+#[allow(clippy::type_complexity)]
+fn text<'t>(
+    at: &Cursor<'t>,
+    names: &[&str; 2],
+    findings: &mut Findings,
+) -> Result<Option<(&'t str, Cursor<'t>)>, ()> {
+    let mut found: Option<(&'t str, Cursor<'t>)> = None;
+    for name in names {
+        let Some(extension) = at.get(name) else {
+            continue;
+        };
+        let Some(value) = extension.string() else {
+            findings.push(extension.wrong_kind(name, "text"));
+            return Err(());
+        };
+        match &found {
+            Some((earlier, _)) if *earlier != value => {
+                findings.push(
+                    Diagnostic::error(
+                        code::INVALID_OPENAPI,
+                        extension.place(),
+                        format!("`{name}` and `{}` differ", names[0]),
+                    )
+                    .help(format!("keep `{}`", names[0])),
+                );
+                return Err(());
+            }
+            Some(_) => {}
+            None => found = Some((value, extension)),
+        }
+    }
+    Ok(found)
+}
+
+/// `x-google-audiences`: comma-separated.
+fn audiences(at: &Cursor<'_>, findings: &mut Findings) -> Result<Vec<String>, ()> {
+    let Some(extension) = at.get("x-google-audiences") else {
+        return Ok(Vec::new());
+    };
+    let Some(list) = extension.string() else {
+        findings.push(
+            extension
+                .wrong_kind("x-google-audiences", "text")
+                .help("write the audiences in one text, with commas between them"),
+        );
+        return Err(());
+    };
+    let audiences: Vec<_> = list
+        .split(',')
+        .map(str::trim)
+        .filter(|audience| !audience.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if audiences.len() > MAX_AUDIENCES {
+        findings.push(Diagnostic::error(
+            code::INVALID_OPENAPI,
+            extension.place(),
+            format!("`x-google-audiences` has more than {MAX_AUDIENCES} audiences"),
+        ));
+        return Err(());
+    }
+    Ok(audiences)
+}

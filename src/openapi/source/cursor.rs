@@ -1,0 +1,162 @@
+//! A node together with the way to it.
+
+use super::super::diagnostic::{Diagnostic, Place, Position, code};
+use super::{Kind, Node};
+
+/// A node of a tree, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Cursor<'t> {
+    node: &'t Node,
+    pointer: String,
+    key: Option<Position>,
+}
+
+impl<'t> Cursor<'t> {
+    /// The whole document.
+    pub fn root(node: &'t Node) -> Self {
+        Self {
+            node,
+            pointer: String::new(),
+            key: None,
+        }
+    }
+
+    /// The value.
+    pub fn kind(&self) -> &'t Kind {
+        &self.node.kind
+    }
+
+    /// The tree below.
+    pub fn node(&self) -> &'t Node {
+        self.node
+    }
+
+    /// Its JSON pointer (RFC 6901).
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
+    /// Where it stands: a scalar by its value, a list or mapping by its key.
+    pub fn place(&self) -> Place {
+        let position = match self.node.kind {
+            Kind::Sequence(_) | Kind::Mapping(_) => self.key.or(self.node.position),
+            _ => self.node.position,
+        };
+        Place::document(self.pointer.clone(), position)
+    }
+
+    /// Where its key stands; the node itself, if it has none.
+    pub fn key_place(&self) -> Place {
+        Place::document(self.pointer.clone(), self.key.or(self.node.position))
+    }
+
+    /// The value of a key of a mapping.
+    pub fn get(&self, key: &str) -> Option<Cursor<'t>> {
+        let Kind::Mapping(entries) = &self.node.kind else {
+            return None;
+        };
+        let entry = entries.iter().find(|entry| entry.key == key)?;
+        Some(self.child(&entry.key, &entry.value, entry.position))
+    }
+
+    /// The entries of a mapping; none for anything else.
+    pub fn entries(&self) -> impl Iterator<Item = (&'t str, Cursor<'t>)> + use<'t, '_> {
+        let entries = match &self.node.kind {
+            Kind::Mapping(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        entries.iter().map(|entry| {
+            (
+                entry.key.as_str(),
+                self.child(&entry.key, &entry.value, entry.position),
+            )
+        })
+    }
+
+    /// The items of a list; none for anything else.
+    pub fn items(&self) -> impl Iterator<Item = Cursor<'t>> + use<'t, '_> {
+        let items = match &self.node.kind {
+            Kind::Sequence(items) => items.as_slice(),
+            _ => &[],
+        };
+        items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| self.child(&index.to_string(), item, None))
+    }
+
+    /// Text; `None` for anything else.
+    pub fn string(&self) -> Option<&'t str> {
+        match &self.node.kind {
+            Kind::String(text) => Some(&text.value),
+            _ => None,
+        }
+    }
+
+    /// Text or number, as spelled: for messages.
+    pub fn text(&self) -> Option<&'t str> {
+        match &self.node.kind {
+            Kind::String(text) => Some(&text.value),
+            Kind::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// What it is, for messages.
+    pub fn kind_name(&self) -> &'static str {
+        match self.node.kind {
+            Kind::Null => "empty",
+            Kind::Bool(_) => "a boolean",
+            Kind::Number(_) => "a number",
+            Kind::String(_) => "text",
+            Kind::Sequence(_) => "a list",
+            Kind::Mapping(_) => "a mapping",
+            Kind::Tagged(_) => "a value with a tag of its own",
+        }
+    }
+
+    /// The finding that this is not what it should be: "`host` must be text, but is a list".
+    pub fn wrong_kind(&self, name: &str, expected: &str) -> Diagnostic {
+        Diagnostic::error(
+            code::INVALID_OPENAPI,
+            self.place(),
+            format!("`{name}` must be {expected}, but is {}", self.kind_name()),
+        )
+    }
+
+    /// The place in the tree that a pointer names, from here; `None` if there is none.
+    pub fn follow(&self, pointer: &str) -> Option<Cursor<'t>> {
+        let mut at = self.clone();
+        for token in pointer
+            .strip_prefix('/')
+            .map(|rest| rest.split('/'))
+            .into_iter()
+            .flatten()
+        {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            at = match at.kind() {
+                Kind::Mapping(_) => at.get(&token)?,
+                Kind::Sequence(items) => {
+                    let item = items.get(token.parse::<usize>().ok()?)?;
+                    at.child(&token, item, None)
+                }
+                _ => return None,
+            };
+        }
+        Some(at)
+    }
+
+    fn child(&self, token: &str, node: &'t Node, key: Option<Position>) -> Cursor<'t> {
+        let mut pointer = String::with_capacity(self.pointer.len() + token.len() + 2);
+        pointer.push_str(&self.pointer);
+        pointer.push('/');
+        for character in token.chars() {
+            match character {
+                '~' => pointer.push_str("~0"),
+                '/' => pointer.push_str("~1"),
+                other => pointer.push(other),
+            }
+        }
+        Cursor { node, pointer, key }
+    }
+}

@@ -1,0 +1,189 @@
+//! OpenAPI 2.0 (Swagger), as much of it as decides who may call what.
+//!
+//! Schemas, parameters, responses and tags are passed over. Fields that the specification does not
+//! know are errors at the levels that are read: a mistyped `security` would leave the API open.
+
+mod paths;
+mod security;
+
+use super::description::Description;
+use super::diagnostic::{Diagnostic, Findings, code, quote};
+use super::google;
+use super::source::{Cursor, Kind};
+
+#[cfg(test)]
+mod tests;
+
+/// The most operations in a document.
+pub const MAX_OPERATIONS: usize = 20_000;
+/// The longest base path, in bytes.
+const MAX_BASE_PATH: usize = 1024;
+
+/// Fields of the document itself; `x-…` come on top.
+const FIELDS: [&str; 15] = [
+    "swagger",
+    "info",
+    "host",
+    "basePath",
+    "schemes",
+    "consumes",
+    "produces",
+    "paths",
+    "definitions",
+    "parameters",
+    "responses",
+    "securityDefinitions",
+    "security",
+    "tags",
+    "externalDocs",
+];
+
+/// Reads a document whose version was checked. What it returns counts only if no error is found.
+pub(super) fn read(root: &Cursor<'_>, findings: &mut Findings) -> Description {
+    check_fields(root, "an OpenAPI 2.0 document", &FIELDS, findings);
+    google::check_unsupported(root, findings);
+    google::check_allow(root, findings);
+    let host = root.get("host").and_then(|host| read_host(&host, findings));
+    let base_path = root.get("basePath").map_or_else(String::new, |base_path| {
+        read_base_path(&base_path, findings)
+    });
+    let schemes = security::Schemes::read(root, findings);
+    let mut reader = paths::Reader::new(root, &base_path, &schemes, findings);
+    reader.read();
+    let operations = reader.operations;
+    Description {
+        host_place: root.get("host").map(|host| host.place()),
+        allow_cors: google::read_allow_cors(root, host.as_deref(), findings),
+        host,
+        operations,
+        schemes: schemes.into_jwt(),
+    }
+}
+
+/// Findings for keys that are neither fields nor extensions.
+fn check_fields(at: &Cursor<'_>, what: &str, fields: &[&str], findings: &mut Findings) {
+    for (key, value) in at.entries() {
+        if key.starts_with("x-") || fields.contains(&key) {
+            continue;
+        }
+        let finding = Diagnostic::error(
+            code::INVALID_OPENAPI,
+            value.key_place(),
+            format!("{} is not a field of {what}", quote(key)),
+        );
+        let near = fields.iter().find(|field| is_near(field, key));
+        findings.push(match near {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None => finding.help("remove it, or begin its name with `x-`"),
+        });
+    }
+}
+
+/// Equal but for upper and lower case, or one character too many, too few or wrong.
+fn is_near(field: &str, key: &str) -> bool {
+    if field.eq_ignore_ascii_case(key) {
+        return true;
+    }
+    let (field, key) = (field.as_bytes(), key.as_bytes());
+    let start = field.iter().zip(key).take_while(|(a, b)| a == b).count();
+    let (field, key) = (&field[start..], &key[start..]);
+    let end = field
+        .iter()
+        .rev()
+        .zip(key.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
+    field.len().max(key.len()) - end <= 1
+        || (field.len() == key.len()
+            && field.len() - end == 2
+            && field[0] == key[1]
+            && field[1] == key[0])
+}
+
+fn read_host(at: &Cursor<'_>, findings: &mut Findings) -> Option<String> {
+    let Some(host) = at.string() else {
+        findings.push(at.wrong_kind("host", "text"));
+        return None;
+    };
+    let error = |message: String| Diagnostic::error(code::INVALID_OPENAPI, at.place(), message);
+    if let Some((name, port)) = host.rsplit_once(':')
+        && !port.is_empty()
+        && port.bytes().all(|digit| digit.is_ascii_digit())
+        && is_host_name(name)
+    {
+        findings.push(
+            error(format!(
+                "`host` has a port ({port}), but it names the service, whatever port it listens on"
+            ))
+            .help(format!("write `host: {name}`")),
+        );
+        return None;
+    }
+    if !is_host_name(host) {
+        let name = host.split_once("://").map_or(host, |(_, rest)| rest);
+        let name = name.split('/').next().unwrap_or(name);
+        let finding = error(format!(
+            "`host` is {}, which is not a host name",
+            quote(host)
+        ));
+        findings.push(match is_host_name(name) {
+            true => finding.help(format!("write `host: {name}`")),
+            false => finding.help("write a name like `bookstore.example.com`, or leave `host` out"),
+        });
+        return None;
+    }
+    Some(host.to_ascii_lowercase())
+}
+
+/// Letters, digits, `-` and `_` between dots; 253 characters at most (RFC 1123 section 2.1).
+fn is_host_name(name: &str) -> bool {
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 63
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        })
+}
+
+/// The base path as a prefix of paths: without the slash at its end.
+fn read_base_path(at: &Cursor<'_>, findings: &mut Findings) -> String {
+    let Some(written) = at.string() else {
+        if !matches!(at.kind(), Kind::Null) {
+            findings.push(at.wrong_kind("basePath", "text"));
+        }
+        return String::new();
+    };
+    let error = |message: String| Diagnostic::error(code::INVALID_OPENAPI, at.place(), message);
+    let base_path = written.trim_end_matches('/');
+    if base_path.len() > MAX_BASE_PATH {
+        findings.push(error(format!(
+            "`basePath` is longer than {MAX_BASE_PATH} bytes"
+        )));
+        return String::new();
+    }
+    if base_path.contains(['{', '}', '*', '?', '#', ':']) {
+        findings.push(
+            error(format!(
+                "`basePath` is {}, but it is no template",
+                quote(written)
+            ))
+            .help(
+                "write it without `{`, `}`, `*`, `?`, `#` and `:`; parameters belong into `paths`",
+            ),
+        );
+        return String::new();
+    }
+    if !base_path.is_empty() && !base_path.starts_with('/') {
+        findings.push(
+            error(format!(
+                "`basePath` is {}, but must begin with a slash",
+                quote(written)
+            ))
+            .help(format!("write `basePath: /{}`", base_path)),
+        );
+        return String::new();
+    }
+    base_path.to_owned()
+}

@@ -1,0 +1,124 @@
+//! Operations: one route each, one name each, in one order.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::openapi::diagnostic::{code, quote};
+use crate::openapi::{Description, Diagnostic, Findings, description};
+use crate::policy::format::Operation;
+
+/// The longest operation name, in bytes: it becomes a label of logs and metrics.
+const MAX_NAME: usize = 128;
+
+/// Checks the routes and sorts them.
+pub(super) fn compile(description: &Description, findings: &mut Findings) -> Vec<Operation> {
+    let mut taken: HashMap<(&str, String), &description::Operation> = HashMap::new();
+    let mut operations = Vec::with_capacity(description.operations.len());
+    for operation in &description.operations {
+        let shape = match shape(&operation.path) {
+            Ok(shape) => shape,
+            Err(why) => {
+                findings.push(bad_template(operation, &why));
+                continue;
+            }
+        };
+        if let Some(first) = taken.insert((&operation.method, shape), operation) {
+            findings.push(conflict(first, operation));
+            continue;
+        }
+        operations.push(Operation {
+            method: operation.method.clone(),
+            path: operation.path.clone(),
+            name: String::new(),
+            security: operation.security.clone(),
+        });
+    }
+    name_all(description, &mut operations);
+    operations.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
+    operations
+}
+
+fn bad_template(operation: &description::Operation, why: &str) -> Diagnostic {
+    Diagnostic::error(
+        code::INVALID_OPENAPI,
+        operation.path_place.clone(),
+        format!("{} is not a path template: {why}", quote(&operation.path)),
+    )
+    .help("write segments between slashes, each literal or `{name}`: `/shelves/{shelf}`")
+}
+
+fn conflict(first: &description::Operation, second: &description::Operation) -> Diagnostic {
+    Diagnostic::error(
+        code::CONFLICTING_ROUTES,
+        second.place.clone(),
+        format!(
+            "{} {} is the same route as {}: first at {}",
+            second.method,
+            quote(&second.path),
+            quote(&first.path),
+            first.place
+        ),
+    )
+    .help("names of parameters and a trailing slash do not tell routes apart: keep one of them")
+}
+
+/// Gives each operation a name of its own, whatever the order of the document.
+fn name_all(description: &Description, operations: &mut [Operation]) {
+    let ids: HashMap<(&str, &str), &str> = description
+        .operations
+        .iter()
+        .filter_map(|operation| {
+            let id = operation.operation_id.as_deref()?;
+            Some(((operation.method.as_str(), operation.path.as_str()), id))
+        })
+        .collect();
+    let mut taken = BTreeSet::new();
+    operations.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
+    for operation in operations {
+        let own = ids
+            .get(&(operation.method.as_str(), operation.path.as_str()))
+            .map(|id| sanitise(id))
+            .filter(|id| !id.trim_matches('_').is_empty());
+        let derived = sanitise(&format!(
+            "{}{}",
+            operation.method.to_ascii_lowercase(),
+            operation.path
+        ));
+        let base = own.filter(|id| !taken.contains(id)).unwrap_or(derived);
+        let mut name = base.clone();
+        let mut copy = 2_usize;
+        while !taken.insert(name.clone()) {
+            name = format!("{base}_{copy}");
+            copy += 1;
+        }
+        operation.name = name;
+    }
+}
+
+/// Letters, digits and `_`, as ESPv2 names operations.
+fn sanitise(text: &str) -> String {
+    let mut name: String = text
+        .chars()
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    name.truncate(MAX_NAME);
+    name
+}
+
+/// Stands in until `policy::route::shape` has landed.
+fn shape(template: &str) -> Result<String, String> {
+    let segments: Vec<_> = template
+        .trim_end_matches('/')
+        .split('/')
+        .map(|segment| match segment.split_once('}') {
+            Some((variable, verb)) if variable.starts_with('{') => format!("*{verb}"),
+            _ => segment.to_owned(),
+        })
+        .collect();
+    Ok(segments.join("/"))
+}

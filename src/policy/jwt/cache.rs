@@ -1,0 +1,148 @@
+//! A worker's memory of verified tokens.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{self, SHA256};
+use http::HeaderValue;
+
+use super::claims::Claims;
+use super::token::Token;
+use crate::policy::limits::{TOKEN_CACHE_SIZE, TOKEN_CACHE_TOKEN_BYTES, TOKEN_CACHE_TTL};
+
+/// A worker's memory of verified tokens. An entry proves only (token digest, provider
+/// configuration, key) → claims: issuer, time, required claims and audience are checked on every
+/// hit; a changed provider or a withdrawn key is a miss. Tokens themselves are not kept.
+///
+/// Two generations approximate least-recently-used at the cost of one or two map look-ups: new and
+/// used entries live in the young one; when it is full it becomes the old one, and what was not
+/// used since is forgotten.
+#[derive(Debug)]
+pub struct TokenCache {
+    young: HashMap<Digest, Arc<Remembered>>,
+    old: HashMap<Digest, Arc<Remembered>>,
+    /// Entries in each generation.
+    capacity: usize,
+}
+
+/// SHA-256 of a token: never the token itself.
+pub(super) type Digest = [u8; 32];
+
+/// What is remembered of a token.
+#[derive(Clone, Debug)]
+pub(super) struct Remembered {
+    pub(super) claims: Claims,
+    /// `X-Endpoint-API-UserInfo`.
+    pub(super) user_info: HeaderValue,
+    /// By what it was verified: usually one.
+    proofs: Vec<Proof>,
+    /// Seconds since 1970.
+    until: u64,
+}
+
+/// A key verified the token for a provider configured like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Proof {
+    pub(super) provider: [u8; 32],
+    pub(super) key: [u8; 32],
+}
+
+/// More providers than this with one issuer take turns.
+const MAX_PROOFS: usize = 4;
+
+impl TokenCache {
+    /// A memory of at most `entries` tokens; 0 remembers nothing.
+    pub fn with_capacity(entries: usize) -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            capacity: entries.div_ceil(2),
+        }
+    }
+
+    /// The digest under which a token is remembered; none for one that is too long to be.
+    pub(super) fn digest(text: &str) -> Option<Digest> {
+        if text.len() > TOKEN_CACHE_TOKEN_BYTES {
+            return None;
+        }
+        let mut key = Digest::default();
+        key.copy_from_slice(digest::digest(&SHA256, text.as_bytes()).as_ref());
+        Some(key)
+    }
+
+    /// What is remembered, if it is still to be believed.
+    pub(super) fn recall(&mut self, digest: &Digest, now: u64) -> Option<Arc<Remembered>> {
+        let remembered = match self.young.get(digest) {
+            Some(found) => Arc::clone(found),
+            None => {
+                let found = self.old.remove(digest)?;
+                self.keep(*digest, Arc::clone(&found));
+                found
+            }
+        };
+        if remembered.until <= now {
+            self.young.remove(digest);
+            return None;
+        }
+        Some(remembered)
+    }
+
+    /// Remembers that a token was verified. A proof is added to what is known already; its time does
+    /// not start again, so that no proof outlives its five minutes.
+    pub(super) fn remember(&mut self, digest: Digest, token: &Token<'_>, proof: Proof, now: u64) {
+        let longest = now.saturating_add(TOKEN_CACHE_TTL.as_secs());
+        let until = token
+            .claims
+            .expires
+            .map_or(longest, |expires| expires.min(longest));
+        if until <= now || self.capacity == 0 {
+            return;
+        }
+        let entry = match self.recall(&digest, now) {
+            Some(known) => {
+                let mut known = Arc::unwrap_or_clone(known);
+                known.proofs.retain(|own| own.provider != proof.provider);
+                known.proofs.truncate(MAX_PROOFS - 1);
+                known.proofs.insert(0, proof);
+                known
+            }
+            None => Remembered {
+                claims: token.claims.clone(),
+                user_info: token.user_info.clone(),
+                proofs: vec![proof],
+                until,
+            },
+        };
+        self.keep(digest, Arc::new(entry));
+    }
+
+    fn keep(&mut self, digest: Digest, entry: Arc<Remembered>) {
+        if self.young.len() >= self.capacity && !self.young.contains_key(&digest) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(digest, entry);
+    }
+}
+
+impl Default for TokenCache {
+    fn default() -> Self {
+        Self::with_capacity(TOKEN_CACHE_SIZE)
+    }
+}
+
+impl Remembered {
+    /// The key that verified the token for a provider configured like this.
+    pub(super) fn key(&self, provider: &[u8; 32]) -> Option<&[u8; 32]> {
+        self.proofs
+            .iter()
+            .find(|proof| proof.provider == *provider)
+            .map(|proof| &proof.key)
+    }
+}
+
+#[cfg(test)]
+impl TokenCache {
+    pub(super) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+}

@@ -1,0 +1,178 @@
+//! One JSON Web Key (RFC 7517 section 4, RFC 7518 section 6, RFC 8037) to a prepared key.
+
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::VerificationKey;
+use crate::policy::jwt::Algorithm;
+
+/// Parses and prepares a key.
+///
+/// # Errors
+/// What is wrong with it, for people; never its content.
+pub(super) fn prepare(text: &str) -> Result<VerificationKey, &'static str> {
+    // Deriving refuses a repeated member and one of a wrong type.
+    let jwk: Jwk = serde_json::from_str(text)
+        .map_err(|_| "a key is not a JSON Web Key (a member is repeated or of the wrong type)")?;
+    if jwk.d.is_some() || jwk.k.is_some() {
+        return Err("a key is private or symmetric, and must not be published");
+    }
+    if jwk.usage.as_deref().is_some_and(|usage| usage != "sig") {
+        return Err("a key's `use` is not `sig`");
+    }
+    if jwk
+        .key_ops
+        .as_ref()
+        .is_some_and(|operations| !operations.iter().any(|o| o == "verify"))
+    {
+        return Err("a key's `key_ops` lacks `verify`");
+    }
+    match jwk.kty.as_str() {
+        "RSA" => rsa(jwk),
+        "EC" => elliptic(jwk),
+        "OKP" => edwards(jwk),
+        _ => Err("a key's `kty` is not RSA, EC or OKP"),
+    }
+}
+
+/// The members that are looked at; others (`x5c` …) are passed over.
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    kid: Option<String>,
+    alg: Option<String>,
+    #[serde(rename = "use")]
+    usage: Option<String>,
+    key_ops: Option<Vec<String>>,
+    crv: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+    d: Option<IgnoredAny>,
+    k: Option<IgnoredAny>,
+}
+
+fn rsa(jwk: Jwk) -> Result<VerificationKey, &'static str> {
+    let modulus = decode(jwk.n.as_deref())?;
+    let exponent = decode(jwk.e.as_deref())?;
+    // Some issuers write a leading zero, although RFC 7518 section 6.3.1.1 says not to.
+    let modulus = without_leading_zeros(&modulus);
+    let exponent = without_leading_zeros(&exponent);
+    check_rsa(modulus, exponent)?;
+
+    let components = RsaPublicKeyComponents {
+        n: modulus,
+        e: exponent,
+    };
+    let mut prepared = Vec::new();
+    for algorithm in allowed(&Algorithm::RSA, jwk.alg.as_deref())? {
+        let parameters = match algorithm {
+            Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+            Algorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+            Algorithm::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+            Algorithm::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
+            Algorithm::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
+            Algorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
+            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 | Algorithm::EdDsa => continue,
+        };
+        let key = components
+            .to_parsed_public_key(parameters)
+            .map_err(|_| "an RSA key's modulus and exponent make no key")?;
+        prepared.push((algorithm, key));
+    }
+    Ok(VerificationKey::new(
+        jwk.kid,
+        &[b"RSA", modulus, exponent],
+        prepared,
+    ))
+}
+
+/// Bounds: the size keeps verification safe and cheap, the exponent at most 32 bits keeps it cheap.
+fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), &'static str> {
+    let leading = modulus
+        .first()
+        .map_or(0, |byte| byte.leading_zeros() as usize);
+    let bits = modulus.len() * 8 - leading;
+    if !(2048..=8192).contains(&bits) {
+        return Err("an RSA key has fewer than 2048 or more than 8192 bits");
+    }
+    if modulus.last().is_none_or(|byte| byte % 2 == 0) {
+        return Err("an RSA key's modulus is even");
+    }
+    if exponent.is_empty() || exponent.len() > 4 || exponent == [1] {
+        return Err("an RSA key's exponent is under 3 or over 32 bits");
+    }
+    if exponent.last().is_none_or(|byte| byte % 2 == 0) {
+        return Err("an RSA key's exponent is even");
+    }
+    Ok(())
+}
+
+fn elliptic(jwk: Jwk) -> Result<VerificationKey, &'static str> {
+    let (algorithm, parameters, length) = match jwk.crv.as_deref() {
+        Some("P-256") => (Algorithm::Es256, &signature::ECDSA_P256_SHA256_FIXED, 32),
+        Some("P-384") => (Algorithm::Es384, &signature::ECDSA_P384_SHA384_FIXED, 48),
+        Some("P-521") => (Algorithm::Es512, &signature::ECDSA_P521_SHA512_FIXED, 66),
+        _ => return Err("an EC key's `crv` is not P-256, P-384 or P-521"),
+    };
+    allowed(&[algorithm], jwk.alg.as_deref())?;
+    let x = decode(jwk.x.as_deref())?;
+    let y = decode(jwk.y.as_deref())?;
+    if x.len() != length || y.len() != length {
+        return Err("an EC key's coordinate has the wrong length");
+    }
+    // SEC 1 section 2.3.3, uncompressed form.
+    let point = [&[0x04][..], &x, &y].concat();
+    let key = ParsedPublicKey::new(parameters, &point)
+        .map_err(|_| "an EC key's point is not on its curve")?;
+    Ok(VerificationKey::new(
+        jwk.kid,
+        &[b"EC", &point],
+        vec![(algorithm, key)],
+    ))
+}
+
+fn edwards(jwk: Jwk) -> Result<VerificationKey, &'static str> {
+    if jwk.crv.as_deref() != Some("Ed25519") {
+        return Err("an OKP key's `crv` is not Ed25519");
+    }
+    allowed(&[Algorithm::EdDsa], jwk.alg.as_deref())?;
+    let x = decode(jwk.x.as_deref())?;
+    if x.len() != signature::ED25519_PUBLIC_KEY_LEN {
+        return Err("an Ed25519 key has the wrong length");
+    }
+    let key = ParsedPublicKey::new(&signature::ED25519, &x)
+        .map_err(|_| "an Ed25519 key is not a point of its curve")?;
+    Ok(VerificationKey::new(
+        jwk.kid,
+        &[b"OKP", &x],
+        vec![(Algorithm::EdDsa, key)],
+    ))
+}
+
+/// The algorithms of a key type, narrowed by the key's `alg`.
+fn allowed(of_type: &[Algorithm], alg: Option<&str>) -> Result<Vec<Algorithm>, &'static str> {
+    let Some(alg) = alg else {
+        return Ok(of_type.to_vec());
+    };
+    Algorithm::from_name(alg)
+        .filter(|algorithm| of_type.contains(algorithm))
+        .map(|algorithm| vec![algorithm])
+        .ok_or("a key's `alg` is not a signature algorithm of its type")
+}
+
+fn decode(member: Option<&str>) -> Result<Vec<u8>, &'static str> {
+    let text = member.ok_or("a key lacks a member that its type demands")?;
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| "a key's material is not base64url")
+}
+
+fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    &bytes[zeros..]
+}

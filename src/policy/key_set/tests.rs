@@ -1,0 +1,226 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+#[path = "../../../tests/support/tokens.rs"]
+mod tokens;
+
+use self::tokens::{ALGORITHMS, Signer};
+
+const MESSAGE: &[u8] = b"header.payload";
+
+fn parse(keys: &[Value]) -> Result<KeySet, KeySetError> {
+    KeySet::parse(json!({ "keys": keys }).to_string().as_bytes())
+}
+
+fn fault(jwk: Value) -> String {
+    match parse(&[jwk]) {
+        Err(KeySetError::NoneUsable(fault)) => fault,
+        other => panic!("expected an unusable key, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_key_verifies_what_it_signed_and_nothing_else() {
+    for name in ALGORITHMS {
+        let signer = Signer::new(name, "a");
+        let set = parse(&[signer.jwk()]).unwrap();
+        let algorithm = Algorithm::from_name(name).unwrap();
+        let signature = signer.sign(MESSAGE);
+        let key = set.candidates(Some("a"), algorithm).next().unwrap();
+        assert!(key.verify(algorithm, MESSAGE, &signature), "{name}");
+        assert!(
+            !key.verify(algorithm, b"header.other", &signature),
+            "{name}"
+        );
+        assert!(!key.verify(algorithm, MESSAGE, &signature[1..]), "{name}");
+        assert!(!key.verify(algorithm, MESSAGE, &[]), "{name}");
+        let other = Signer::new(name, "b").sign(MESSAGE);
+        assert!(!key.verify(algorithm, MESSAGE, &other), "{name}");
+    }
+}
+
+#[test]
+fn an_algorithm_is_bound_to_the_type_of_the_key() {
+    for name in ALGORITHMS {
+        let mut jwk = Signer::new(name, "a").jwk();
+        jwk.as_object_mut().unwrap().remove("alg");
+        let set = parse(&[jwk]).unwrap();
+        for algorithm in Algorithm::ALL {
+            let of_type = |name: &str| match name {
+                "ES256" | "ES384" | "ES512" | "EdDSA" => name.to_owned(),
+                _ => "RSA".to_owned(),
+            };
+            let fits = of_type(name) == of_type(algorithm.name());
+            assert_eq!(
+                set.candidates(None, algorithm).count() == 1,
+                fits,
+                "{name} {algorithm:?}"
+            );
+            assert!(fits || !set.keys[0].verify(algorithm, MESSAGE, &[0; 256]));
+        }
+    }
+}
+
+#[test]
+fn a_keys_alg_narrows_it() {
+    let signer = Signer::new("RS256", "a");
+    let set = parse(&[signer.jwk()]).unwrap();
+    assert_eq!(set.candidates(None, Algorithm::Rs256).count(), 1);
+    assert_eq!(set.candidates(None, Algorithm::Ps256).count(), 0);
+    let mut jwk = signer.jwk();
+    for alg in ["HS256", "RSA-OAEP", "ES256", "none", "rs256"] {
+        jwk["alg"] = json!(alg);
+        assert!(fault(jwk.clone()).contains("`alg`"), "{alg}");
+    }
+}
+
+#[test]
+fn kids_are_equal_where_both_sides_have_one() {
+    let named = Signer::new("ES256", "a");
+    let nameless = Signer::new("ES256", "b").anonymous();
+    let set = parse(&[named.jwk(), nameless.jwk()]).unwrap();
+    assert_eq!(set.candidates(Some("a"), Algorithm::Es256).count(), 2);
+    assert_eq!(set.candidates(Some("c"), Algorithm::Es256).count(), 1);
+    assert_eq!(set.candidates(None, Algorithm::Es256).count(), 2);
+}
+
+#[test]
+fn usage_and_operations_are_respected() {
+    let mut jwk = Signer::new("ES256", "a").jwk();
+    jwk["key_ops"] = json!(["verify"]);
+    assert!(parse(&[jwk.clone()]).is_ok());
+    jwk["key_ops"] = json!(["sign", "encrypt"]);
+    assert!(fault(jwk.clone()).contains("`key_ops`"));
+    jwk["key_ops"] = json!("verify");
+    assert!(fault(jwk.clone()).contains("wrong type"));
+    let mut jwk = Signer::new("ES256", "a").jwk();
+    jwk["use"] = json!("enc");
+    assert!(fault(jwk).contains("`use`"));
+}
+
+#[test]
+fn symmetric_and_private_keys_are_refused() {
+    assert!(fault(json!({"kty": "oct", "k": "c2VjcmV0", "alg": "HS256"})).contains("symmetric"));
+    let mut jwk = Signer::new("EdDSA", "a").jwk();
+    jwk["d"] = json!("AAAA");
+    assert!(fault(jwk).contains("private"));
+}
+
+#[test]
+fn weak_and_absurd_rsa_keys_are_refused() {
+    let n = |bytes: usize| URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
+    let rsa = |n: String, e: &[u8]| json!({"kty": "RSA", "n": n, "e": URL_SAFE_NO_PAD.encode(e)});
+    assert!(parse(&[rsa(n(256), &[1, 0, 1])]).is_ok());
+    assert!(parse(&[rsa(n(256), &[3])]).is_ok());
+    assert!(fault(rsa(n(128), &[1, 0, 1])).contains("2048"));
+    let mut just_under = vec![0xff; 256];
+    just_under[0] = 0x7f;
+    assert!(fault(rsa(URL_SAFE_NO_PAD.encode(just_under), &[3])).contains("2048"));
+    assert!(fault(rsa(n(1025), &[3])).contains("8192"));
+    for exponent in [&[][..], &[1], &[2], &[1, 0], &[1, 0, 0, 0, 1]] {
+        assert!(
+            fault(rsa(n(256), exponent)).contains("exponent"),
+            "{exponent:?}"
+        );
+    }
+    let mut even = vec![0xff; 256];
+    even[255] = 0xfe;
+    assert!(fault(rsa(URL_SAFE_NO_PAD.encode(even), &[3])).contains("even"));
+}
+
+#[test]
+fn points_off_the_curve_are_refused() {
+    let mut jwk = Signer::new("ES256", "a").jwk();
+    jwk["y"] = jwk["x"].clone();
+    assert!(fault(jwk.clone()).contains("not on its curve"));
+    jwk["y"] = json!("AAAA");
+    assert!(fault(jwk.clone()).contains("length"));
+    jwk["crv"] = json!("secp256k1");
+    assert!(fault(jwk).contains("`crv`"));
+}
+
+#[test]
+fn broken_entries_cost_no_good_one() {
+    let good = Signer::new("ES256", "a").jwk();
+    let set = parse(&[json!(7), json!({"kty": "oct", "k": "AA"}), good]).unwrap();
+    assert_eq!(set.keys.len(), 1);
+}
+
+#[test]
+fn a_repeated_member_breaks_a_key() {
+    let jwk = Signer::new("ES256", "a").jwk().to_string();
+    let twice = jwk.replacen('{', r#"{"alg":"ES384","#, 1);
+    let text = format!(r#"{{"keys":[{twice}]}}"#);
+    assert!(matches!(
+        KeySet::parse(text.as_bytes()),
+        Err(KeySetError::NoneUsable(_))
+    ));
+}
+
+#[test]
+fn what_is_no_key_set_says_what_it_is() {
+    let error = |text: &str| KeySet::parse(text.as_bytes()).unwrap_err();
+    assert_eq!(error(""), KeySetError::NotJson);
+    assert_eq!(error("<html>"), KeySetError::NotJson);
+    assert_eq!(error(r#"{"keys":[]} x"#), KeySetError::NotJson);
+    assert_eq!(error("{}"), KeySetError::NoKeys);
+    assert_eq!(error("[]"), KeySetError::NoKeys);
+    assert_eq!(error(r#"{"keys":7}"#), KeySetError::NoKeys);
+    assert_eq!(
+        error(r#"{"keys":[]}"#),
+        KeySetError::NoneUsable("it is empty".to_owned())
+    );
+    let map = r#"{"a":"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n"}"#;
+    assert_eq!(error(map), KeySetError::Certificates);
+    let many = vec![json!({}); MAX_KEYS + 1];
+    assert_eq!(parse(&many).unwrap_err(), KeySetError::TooMany);
+    assert_eq!(
+        error(&" ".repeat(MAX_KEY_SET_BYTES + 1)),
+        KeySetError::TooLarge
+    );
+    let deep = format!(r#"{{"keys":[{}]}}"#, "[".repeat(100_000));
+    assert_eq!(error(&deep), KeySetError::NotJson);
+}
+
+#[test]
+fn ids_differ_by_material_kid_and_algorithms() {
+    let signer = Signer::new("RS256", "a");
+    let mut without_alg = signer.jwk();
+    without_alg.as_object_mut().unwrap().remove("alg");
+    let keys = [
+        signer.jwk(),
+        signer.anonymous().jwk(),
+        without_alg,
+        Signer::new("RS384", "a").jwk(),
+        Signer::new("RS256", "b").jwk(),
+    ];
+    let set = parse(&keys).unwrap();
+    for (index, key) in set.keys.iter().enumerate() {
+        assert!(set.holds(&key.id));
+        assert!(set.keys[..index].iter().all(|earlier| earlier.id != key.id));
+    }
+    assert!(!parse(&keys[1..]).unwrap().holds(&set.keys[0].id));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_parsing_panic(text in ".{0,200}") {
+        let _ = KeySet::parse(text.as_bytes());
+        let _ = KeySet::parse(format!(r#"{{"keys":[{text}]}}"#).as_bytes());
+    }
+
+    #[test]
+    fn no_member_makes_preparing_panic(
+        kty in "RSA|EC|OKP|oct",
+        crv in "P-256|P-384|P-521|Ed25519",
+        n in prop::collection::vec(any::<u8>(), 0..300),
+        e in prop::collection::vec(any::<u8>(), 0..6),
+    ) {
+        let (n, e) = (URL_SAFE_NO_PAD.encode(n), URL_SAFE_NO_PAD.encode(e));
+        let _ = parse(&[json!({"kty": kty, "crv": crv, "n": n, "e": e, "x": n, "y": n})]);
+    }
+}

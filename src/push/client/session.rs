@@ -1,0 +1,280 @@
+//! One connection to the operator, from dialling to its end.
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{HeaderValue, Request, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::ServerName;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::{Apply, Config, Origin};
+use crate::policy::Policy;
+use crate::policy::format::FORMAT;
+use crate::push::body::{self, ReadError, Reader, WriteError};
+use crate::push::wire::{self, Hello, MAX_FRAME, Snapshot, ToOperator, ToSidecar, WireError};
+
+/// How long one address may take to connect, and the TLS handshake after it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the operator may take to accept or refuse the hello.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// HTTP/2 PING when nothing was read for this long,
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// and the connection ends when no answer comes.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// HTTP/2 receive windows, small: they are memory of every sidecar.
+const WINDOW: u32 = 256 * 1024;
+/// The most bytes of a projected token's file.
+const MAX_TOKEN: usize = 16 * 1024;
+/// The most bytes of a refusal's body.
+const MAX_REFUSAL: usize = 4 * 1024;
+
+/// One connection.
+pub(super) struct Session<'a, A> {
+    pub(super) config: &'a Config,
+    pub(super) apply: &'a mut A,
+    /// Hash of the policy that is applied.
+    pub(super) hash: &'a mut Option<String>,
+    /// Whether this session brought, or confirmed, a policy.
+    pub(super) fresh: bool,
+}
+
+/// Why there is no stream.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error("cannot read the token {}", path.display())]
+    Token {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the token {} is not a token", .0.display())]
+    NotAToken(PathBuf),
+    #[error("cannot reach the operator at {address}")]
+    Connect {
+        address: String,
+        source: std::io::Error,
+    },
+    #[error("no TLS with the operator at {address}")]
+    Tls {
+        address: String,
+        source: std::io::Error,
+    },
+    #[error("no operator address is configured")]
+    NoAddress,
+    #[error("no HTTP/2 with the operator")]
+    Http(#[source] hyper::Error),
+    #[error("the operator does not answer the hello")]
+    NoAnswer,
+    #[error("the operator refused this sidecar ({}): {reason}", status.as_u16())]
+    Refused { status: StatusCode, reason: String },
+    #[error("the policy stream broke")]
+    Read(#[from] ReadError),
+    #[error("the policy stream broke")]
+    Write(#[from] WriteError),
+    #[error("cannot write to the operator")]
+    Encode(#[from] WireError),
+}
+
+impl<A: Apply> Session<'_, A> {
+    /// Runs until the operator ends the stream.
+    pub(super) async fn run(&mut self, hello: Hello) -> Result<(), SessionError> {
+        let authorization = self.authorization().await?;
+        let connection = self.connect().await?;
+        let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .handshake(TokioIo::new(connection))
+            .await
+            .map_err(SessionError::Http)?;
+        let (writer, body) = body::channel();
+        writer
+            .write(wire::encode(&ToOperator::Hello(hello))?)
+            .await?;
+        let request = Request::post(format!("https://{}{}", wire::TLS_NAME, wire::PATH))
+            .header(header::CONTENT_TYPE, wire::CONTENT_TYPE)
+            .header(header::AUTHORIZATION, authorization)
+            .body(body)
+            .expect("constant names and a checked value make a request");
+        // The connection lives as long as this future: dropping the session closes it.
+        let mut connection = std::pin::pin!(connection);
+        let mut broken = None;
+        let conversation = async {
+            let response = tokio::time::timeout(ANSWER_TIMEOUT, sender.send_request(request))
+                .await
+                .map_err(|_| SessionError::NoAnswer)?
+                .map_err(SessionError::Http)?;
+            let status = response.status();
+            if status != StatusCode::OK {
+                let reason = refusal(response.into_body()).await;
+                return Err(SessionError::Refused { status, reason });
+            }
+            let mut reader = Reader::new(response.into_body(), MAX_FRAME);
+            tracing::debug!("connected to the operator");
+            while let Some(message) = reader.next().await? {
+                if let Some(answer) = self.receive(message) {
+                    writer.write(wire::encode(&answer)?).await?;
+                }
+            }
+            Ok(())
+        };
+        let mut conversation = std::pin::pin!(conversation);
+        loop {
+            tokio::select! {
+                end = conversation.as_mut() => return end,
+                end = connection.as_mut(), if broken.is_none() => broken = Some(end),
+            }
+        }
+    }
+
+    /// What a message does, and the answer to it.
+    fn receive(&mut self, message: ToSidecar) -> Option<ToOperator> {
+        match message {
+            ToSidecar::Keys(keys) => {
+                self.apply.keys(keys);
+                None
+            }
+            ToSidecar::Unchanged { .. } => {
+                self.fresh = true;
+                None
+            }
+            ToSidecar::Snapshot(snapshot) => {
+                let hash = snapshot.hash.clone();
+                Some(match self.snapshot(snapshot) {
+                    Ok(()) => {
+                        self.fresh = true;
+                        *self.hash = Some(hash.clone());
+                        ToOperator::Applied { hash }
+                    }
+                    Err(reason) => {
+                        let reason = wire::reason(&reason);
+                        tracing::warn!(hash, reason, "rejected a policy; the one before goes on");
+                        ToOperator::Rejected {
+                            hash: wire::reason(&hash),
+                            reason,
+                        }
+                    }
+                })
+            }
+        }
+    }
+
+    fn snapshot(&mut self, snapshot: Snapshot) -> Result<(), String> {
+        let canonical = wire::unpack(&snapshot.body).map_err(|error| error.to_string())?;
+        if wire::hash(&canonical) != snapshot.hash {
+            return Err("the policy does not have the hash it was announced with".to_owned());
+        }
+        let policy = parse(&canonical)?;
+        let Snapshot {
+            service_uid,
+            generation,
+            hash,
+            ..
+        } = snapshot;
+        let origin = Origin {
+            service_uid,
+            generation,
+            hash,
+        };
+        // A panic must not end the control thread: the sidecar would never hear of a policy again.
+        std::panic::catch_unwind(AssertUnwindSafe(|| self.apply.apply(policy, &origin)))
+            .unwrap_or_else(|_| Err("the sidecar panicked over the policy".to_owned()))
+    }
+
+    async fn authorization(&self) -> Result<HeaderValue, SessionError> {
+        let path = &self.config.token_file;
+        let token =
+            tokio::fs::read_to_string(path)
+                .await
+                .map_err(|source| SessionError::Token {
+                    path: path.clone(),
+                    source,
+                })?;
+        let token = token.trim();
+        let value = HeaderValue::from_str(&format!("Bearer {token}")).ok();
+        let mut value = value
+            .filter(|_| !token.is_empty() && token.len() <= MAX_TOKEN)
+            .ok_or_else(|| SessionError::NotAToken(path.clone()))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// The first address that answers, with TLS on it.
+    async fn connect(&self) -> Result<tokio_rustls::client::TlsStream<TcpStream>, SessionError> {
+        let mut result = Err(SessionError::NoAddress);
+        for address in &self.config.addresses {
+            result = self.dial(address).await;
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    async fn dial(
+        &self,
+        address: &str,
+    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, SessionError> {
+        let connect = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
+        let stream = flatten(connect.await).map_err(|source| SessionError::Connect {
+            address: address.to_owned(),
+            source,
+        })?;
+        // Small frames that are waited for.
+        let _ = stream.set_nodelay(true);
+        let name = ServerName::try_from(wire::TLS_NAME).expect("the TLS name is a DNS name");
+        let connector = TlsConnector::from(self.config.tls.clone());
+        let handshake = tokio::time::timeout(CONNECT_TIMEOUT, connector.connect(name, stream));
+        flatten(handshake.await).map_err(|source| SessionError::Tls {
+            address: address.to_owned(),
+            source,
+        })
+    }
+}
+
+/// Parses a policy, looking at its format first: a newer one may hold anything.
+fn parse(canonical: &[u8]) -> Result<Policy, String> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let invalid = |error: serde_json::Error| format!("the policy is not valid: {error}");
+    let Format { format } = serde_json::from_slice(canonical).map_err(invalid)?;
+    if format > FORMAT {
+        return Err(format!(
+            "SidecarTooOld: the policy has format {format}, this sidecar reads up to {FORMAT}: \
+             restart the pod"
+        ));
+    }
+    serde_json::from_slice(canonical).map_err(invalid)
+}
+
+/// Why the operator refused, as far as it says.
+async fn refusal(body: Incoming) -> String {
+    #[derive(Deserialize)]
+    struct Refusal {
+        reason: String,
+    }
+    let body = tokio::time::timeout(CONNECT_TIMEOUT, Limited::new(body, MAX_REFUSAL).collect());
+    let body = body.await.ok().and_then(Result::ok);
+    let refusal = body.and_then(|body| serde_json::from_slice::<Refusal>(&body.to_bytes()).ok());
+    refusal.map_or_else(
+        || "no reason given".to_owned(),
+        |refusal| wire::reason(&refusal.reason),
+    )
+}
+
+fn flatten<T>(
+    result: Result<std::io::Result<T>, tokio::time::error::Elapsed>,
+) -> std::io::Result<T> {
+    result.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+}

@@ -1,0 +1,210 @@
+//! One authenticated sidecar's stream, in lockstep: keys, snapshot, answer; then whatever is newest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hyper::body::Incoming;
+use tokio::time::{Instant, sleep_until};
+
+use super::hub::{EncodedKeys, Event, Subscription, View};
+use crate::policy::format::KeySource;
+use crate::push::backoff;
+use crate::push::body::{ReadError, Reader, WriteError, Writer};
+use crate::push::wire::{self, Hello, ToOperator, ToSidecar, WireError};
+use crate::shutdown::Shutdown;
+
+#[cfg(test)]
+mod tests;
+
+/// How long a snapshot may wait for its keys.
+const KEYS_WAIT: Duration = Duration::from_secs(5);
+/// How long a sidecar may take to answer a snapshot.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Streams end after this long, or up to a tenth earlier: sidecars spread over the replicas again,
+/// and show a fresh token.
+const MAX_AGE: Duration = Duration::from_secs(30 * 60);
+
+/// Why a stream ended.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("the operator stops")]
+    Shutdown,
+    #[error("it is old enough, or its token expired")]
+    Lifetime,
+    #[error("the pod is gone or has a newer stream")]
+    Ended,
+    #[error("the sidecar closed it")]
+    Closed,
+    #[error("the sidecar does not answer a snapshot")]
+    NoAnswer,
+    #[error("the sidecar answered what it was not asked")]
+    Unasked,
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Encode(#[from] WireError),
+}
+
+struct Stream {
+    subscription: Subscription,
+    writer: Writer,
+    hello: Hello,
+    greeted: bool,
+    /// Hash of the policy that the sidecar runs.
+    runs: Option<String>,
+    /// Hash of the snapshot that it cannot run.
+    cannot_run: Option<String>,
+    /// Hash of the snapshot that it has not answered yet, and by when it must.
+    asked: Option<(String, Instant)>,
+    sent_keys: BTreeMap<KeySource, Arc<EncodedKeys>>,
+}
+
+/// How long a stream may live: until the token expires, at most [`MAX_AGE`].
+pub(super) fn lifetime(expires: SystemTime, now: SystemTime) -> Duration {
+    let age = MAX_AGE.mul_f64(1.0 - backoff::fraction() / 10.0);
+    expires.duration_since(now).unwrap_or_default().min(age)
+}
+
+/// Streams until one side ends it, and logs why.
+pub(super) async fn run(
+    subscription: Subscription,
+    reader: Reader<Incoming>,
+    writer: Writer,
+    hello: Hello,
+    lifetime: Duration,
+    shutdown: Shutdown,
+) {
+    let (pod, service) = (subscription.pod.clone(), subscription.service.clone());
+    let runs = hello.hash.clone();
+    let stream = Stream {
+        subscription,
+        writer,
+        hello,
+        greeted: false,
+        runs,
+        cannot_run: None,
+        asked: None,
+        sent_keys: BTreeMap::new(),
+    };
+    let Err(end) = stream
+        .run(reader, Instant::now() + lifetime, shutdown)
+        .await;
+    match end {
+        End::Shutdown | End::Lifetime | End::Ended | End::Closed => {
+            tracing::info!(%pod, %service, reason = %end, "a sidecar's stream ended");
+        }
+        // Processes end without goodbye.
+        End::Read(ReadError::Body(_)) | End::Write(WriteError::Closed) => {
+            tracing::info!(%pod, %service, reason = %end, "a sidecar's stream broke");
+        }
+        _ => tracing::warn!(%pod, %service, reason = %end, "ended a sidecar's stream"),
+    }
+}
+
+impl Stream {
+    async fn run(
+        mut self,
+        mut reader: Reader<Incoming>,
+        end: Instant,
+        mut shutdown: Shutdown,
+    ) -> Result<std::convert::Infallible, End> {
+        loop {
+            let mut held_until = None;
+            if self.asked.is_none() {
+                let view = self.subscription.view.borrow_and_update().clone();
+                held_until = view.awaiting_keys.map(|since| since + KEYS_WAIT);
+                let held = held_until.is_some_and(|until| Instant::now() < until);
+                if !held {
+                    held_until = None;
+                }
+                self.bring(&view, held).await?;
+            }
+            let answer_by = self.asked.as_ref().map(|(_, by)| *by);
+            tokio::select! {
+                message = reader.next() => match message? {
+                    Some(message) => self.answered(message)?,
+                    None => return Err(End::Closed),
+                },
+                // The hub outlives its subscriptions.
+                _ = self.subscription.view.changed(), if answer_by.is_none() => {}
+                () = sleep_until(held_until.unwrap_or(end)), if held_until.is_some() => {}
+                () = sleep_until(answer_by.unwrap_or(end)), if answer_by.is_some() => {
+                    return Err(End::NoAnswer);
+                }
+                () = sleep_until(end) => return Err(End::Lifetime),
+                _ = self.subscription.ended.changed() => return Err(End::Ended),
+                () = shutdown.wait() => return Err(End::Shutdown),
+            }
+        }
+    }
+
+    /// Sends what the sidecar lacks of `view`; no snapshot while it is `held`.
+    async fn bring(&mut self, view: &View, held: bool) -> Result<(), End> {
+        for keys in &view.keys {
+            let sent = self.sent_keys.get(&keys.source);
+            if !sent.is_some_and(|sent| Arc::ptr_eq(sent, keys)) {
+                self.writer.write(keys.frame.clone()).await?;
+                self.sent_keys.insert(keys.source.clone(), keys.clone());
+            }
+        }
+        // Keys that are not needed any more would otherwise be kept alive.
+        self.sent_keys
+            .retain(|source, _| view.keys.iter().any(|keys| keys.source == *source));
+        let Some(snapshot) = view.snapshot.as_ref().filter(|_| !held) else {
+            return Ok(());
+        };
+        let hash = snapshot.hash();
+        if self.runs.as_deref() == Some(hash) {
+            if !self.greeted {
+                self.writer
+                    .write(wire::encode(&ToSidecar::Unchanged { hash: hash.into() })?)
+                    .await?;
+            } else if self.cannot_run.take().is_some() {
+                // It was published again after one that the sidecar rejected.
+                self.subscription.tell(Event::Applied { hash: hash.into() });
+            }
+        } else if self.cannot_run.as_deref() == Some(hash) {
+            // It was told.
+        } else if snapshot.format() > self.hello.format {
+            self.cannot_run = Some(hash.into());
+            let reason = format!(
+                "SidecarTooOld: the policy needs format {}, sidecar {} reads up to {}: restart the pod",
+                snapshot.format(),
+                self.hello.version,
+                self.hello.format,
+            );
+            self.subscription.tell(Event::Rejected {
+                hash: hash.into(),
+                reason,
+            });
+        } else {
+            self.writer.write(snapshot.frame()).await?;
+            self.asked = Some((hash.into(), Instant::now() + ANSWER_TIMEOUT));
+        }
+        self.greeted = true;
+        Ok(())
+    }
+
+    fn answered(&mut self, message: ToOperator) -> Result<(), End> {
+        let Some((asked, _)) = self.asked.take() else {
+            return Err(End::Unasked);
+        };
+        match message {
+            ToOperator::Applied { hash } if hash == asked => {
+                self.runs = Some(hash.clone());
+                self.cannot_run = None;
+                self.subscription.tell(Event::Applied { hash });
+            }
+            ToOperator::Rejected { hash, reason } if hash == asked => {
+                self.cannot_run = Some(hash.clone());
+                let reason = wire::reason(&reason);
+                self.subscription.tell(Event::Rejected { hash, reason });
+            }
+            _ => return Err(End::Unasked),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Files that are generated and committed: each must be what its generator makes today.
+
+#![allow(clippy::panic, reason = "helpers of tests fail by panicking, too")]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use endpoints::api::EndpointsService;
+use kube::CustomResourceExt;
+use serde_json::Value;
+
+#[test]
+fn the_custom_resource_definition_is_current() {
+    let printed = endpoints(&["crd"]);
+    assert!(
+        printed == read("crds/endpoints.dev_endpointsservices.yaml"),
+        "crds/ is stale; run: cargo run -q -- crd > crds/endpoints.dev_endpointsservices.yaml"
+    );
+}
+
+#[test]
+fn the_schema_holds_no_default() {
+    each_schema(&schema(), "", &mut |place, schema| {
+        assert!(
+            schema.get("default").is_none(),
+            "{place} has a default: the API server would store it"
+        );
+    });
+}
+
+#[test]
+fn the_document_is_kept_as_written_and_replaced_as_a_whole() {
+    let schema = schema();
+    let document = schema
+        .pointer("/properties/spec/properties/openapi/properties/document")
+        .expect("spec.openapi.document");
+    assert_eq!(document["x-kubernetes-preserve-unknown-fields"], true);
+    assert_eq!(document["x-kubernetes-map-type"], "atomic");
+}
+
+#[test]
+fn conditions_are_a_map_by_type() {
+    let schema = schema();
+    let conditions = schema
+        .pointer("/properties/status/properties/conditions")
+        .expect("status.conditions");
+    assert_eq!(conditions["x-kubernetes-list-type"], "map");
+    assert_eq!(
+        conditions["x-kubernetes-list-map-keys"],
+        serde_json::json!(["type"])
+    );
+}
+
+/// The API server prices a CEL rule by the largest value it could meet, and users' input is bounded
+/// by nothing else.
+#[test]
+fn every_string_and_list_of_the_spec_is_bounded() {
+    let schema = schema();
+    let mut seen = 0;
+    each_schema(
+        &schema["properties"]["spec"],
+        "spec",
+        &mut |place, schema| match schema.get("type").and_then(Value::as_str) {
+            Some("string") => {
+                seen += 1;
+                let bounded = schema.get("maxLength").is_some() || schema.get("enum").is_some();
+                assert!(bounded, "{place} has no maxLength");
+            }
+            Some("array") => {
+                seen += 1;
+                assert!(schema.get("maxItems").is_some(), "{place} has no maxItems");
+            }
+            _ => {}
+        },
+    );
+    assert!(
+        seen > 10,
+        "only {seen} strings and lists found: the walk is broken"
+    );
+}
+
+/// kubectl prints a warning to every user for each format that the API server does not know.
+#[test]
+fn the_schema_uses_no_unknown_format() {
+    each_schema(&schema(), "", &mut |place, schema| {
+        if let Some(format) = schema.get("format").and_then(Value::as_str) {
+            assert!(
+                ["int32", "int64", "date-time"].contains(&format),
+                "{place}: format {format}"
+            );
+        }
+    });
+}
+
+fn schema() -> Value {
+    let definition = serde_json::to_value(EndpointsService::crd()).expect("a definition is JSON");
+    definition
+        .pointer("/spec/versions/0/schema/openAPIV3Schema")
+        .expect("one version with a schema")
+        .clone()
+}
+
+/// Calls `visit` with each schema below `schema` and its place.
+fn each_schema(schema: &Value, place: &str, visit: &mut impl FnMut(&str, &Value)) {
+    visit(place, schema);
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        each_schema(property, &format!("{place}.{name}"), visit);
+    }
+    for inner in ["items", "additionalProperties"] {
+        if schema[inner].is_object() {
+            each_schema(&schema[inner], &format!("{place}[]"), visit);
+        }
+    }
+}
+
+fn endpoints(arguments: &[&str]) -> String {
+    run(Command::new(env!("CARGO_BIN_EXE_endpoints")).args(arguments))
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed: {stderr}");
+    String::from_utf8(output.stdout).expect("output is UTF-8")
+}
+
+fn read(path: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,8 +1,11 @@
 //! One client connection: what its guard, its service and its answers share.
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use http::HeaderValue;
 use tokio::time::Instant;
@@ -62,5 +65,22 @@ impl Client {
     /// Since when no request is being served.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.idle_since.get()
+    }
+
+    /// Starts the deadline of the request being served.
+    pub(super) fn start_deadline(&self, from: Instant) {
+        self.deadline.borrow_mut().set(from + self.limits.backend_deadline);
+    }
+
+    /// Waits not longer than the deadline; None: it passed.
+    pub(super) async fn within_deadline<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            self.deadline.borrow_mut().poll(context).map(|()| None)
+        })
+        .await
     }
 }

@@ -3,3 +3,7 @@
 
 pub mod admission;
 pub mod authenticate;
+pub mod capture;
+pub mod index;
+pub mod pod;
+pub mod status;

@@ -1,12 +1,23 @@
 //! CORS: answers to preflights, and headers on every other response (Fetch standard 3.2; ESPv2 1b).
 
-use http::{HeaderMap, HeaderValue};
+use std::collections::BTreeSet;
 
-use super::format::CorsMode;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use regex::Regex;
+
+use super::compile::origin_regex;
+use super::format::{CorsMode, CorsPolicy, OriginRule};
 
 /// Decides about origins; header values are built once.
 #[derive(Debug)]
-pub struct CorsDecider {}
+pub struct CorsDecider {
+    mode: Mode,
+}
 
 /// What the response of a request gets; made when the request comes in, applied when the response
 /// goes out (also on our own errors).
@@ -19,6 +30,9 @@ pub enum ResponseCors {
         /// `Access-Control-Allow-Origin`, if the origin matched.
         allow_origin: Option<HeaderValue>,
     },
+    /// The proxy owns CORS and refuses a preflight: no origin, but the answer varies by all that a
+    /// preflight says.
+    RefusedPreflight,
     /// `allowCors` and an answer made by the proxy: `Access-Control-Allow-Origin: *`.
     PassThrough,
 }
@@ -39,32 +53,255 @@ impl CorsDecider {
     ///
     /// # Errors
     /// A regular expression or header value that the compiler never lets through.
-    pub fn new(_mode: &CorsMode) -> Result<Self, String> {
-        todo!("decision helper")
+    pub fn new(mode: &CorsMode) -> Result<Self, String> {
+        let mode = match mode {
+            CorsMode::Off => Mode::Off,
+            CorsMode::PassThrough => Mode::PassThrough,
+            CorsMode::Owned(policy) => Mode::Owned(Box::new(Owned::new(policy)?)),
+        };
+        Ok(Self { mode })
     }
 
     /// Whether the proxy answers preflights.
     pub fn owns(&self) -> bool {
-        todo!("decision helper")
+        matches!(self.mode, Mode::Owned(_))
     }
 
     /// Whether preflights go to the backend without a token (`allowCors`).
     pub fn passes_through(&self) -> bool {
-        todo!("decision helper")
+        matches!(self.mode, Mode::PassThrough)
     }
 
     /// What to do with an OPTIONS request. `declared`: the path has an OPTIONS operation.
-    pub fn preflight(&self, _headers: &HeaderMap, _declared: bool) -> Preflight {
-        todo!("decision helper")
+    ///
+    /// A preflight is ours whether declared or not; what else comes by OPTIONS is refused unless
+    /// declared.
+    pub fn preflight(&self, headers: &HeaderMap, declared: bool) -> Preflight {
+        let Mode::Owned(owned) = &self.mode else {
+            return Preflight::No;
+        };
+        let origin = RequestOrigin::of(headers);
+        let has_method = headers
+            .get(ACCESS_CONTROL_REQUEST_METHOD)
+            .is_some_and(|method| !method.is_empty());
+        if has_method && let Some(allow_origin) = owned.match_origin(origin) {
+            return Preflight::Answer(owned.answer(allow_origin));
+        }
+        let missing = match (origin, has_method) {
+            (RequestOrigin::None, false) => "Origin and Access-Control-Request-Method are missing.",
+            (RequestOrigin::None, true) => "Origin is missing.",
+            (_, false) => "Access-Control-Request-Method is missing.",
+            (RequestOrigin::Several, true) => "There are several Origin headers.",
+            (RequestOrigin::One(_), true) => "The Origin does not match.",
+        };
+        if declared && (origin == RequestOrigin::None || !has_method) {
+            return Preflight::No;
+        }
+        Preflight::Refuse(format!("{PREFLIGHT_SENTENCE} {missing}"))
     }
 
     /// What the response to a request with these headers gets.
-    pub fn response(&self, _request: &HeaderMap) -> ResponseCors {
-        todo!("decision helper")
+    pub fn response(&self, request: &HeaderMap) -> ResponseCors {
+        match &self.mode {
+            Mode::Off => ResponseCors::Untouched,
+            Mode::PassThrough => ResponseCors::PassThrough,
+            Mode::Owned(owned) => ResponseCors::Owned {
+                allow_origin: owned.allow_origin(request),
+            },
+        }
     }
 
     /// Applies `plan` to a response's headers. `ours`: the proxy made the answer.
-    pub fn decorate(&self, _plan: &ResponseCors, _headers: &mut HeaderMap, _ours: bool) {
-        todo!("decision helper")
+    pub fn decorate(&self, plan: &ResponseCors, headers: &mut HeaderMap, ours: bool) {
+        match (plan, &self.mode) {
+            (ResponseCors::Owned { allow_origin }, Mode::Owned(owned)) => {
+                owned.decorate(allow_origin.as_ref(), headers);
+            }
+            (ResponseCors::RefusedPreflight, Mode::Owned(owned)) => {
+                owned.decorate(None, headers);
+                if let Some(vary) = owned.preflight.get(VARY) {
+                    headers.insert(VARY, vary.clone());
+                }
+            }
+            (ResponseCors::PassThrough, _) if ours => {
+                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
+            }
+            _ => {}
+        }
     }
 }
+
+/// ESPv2's words; what failed is added to them.
+const PREFLIGHT_SENTENCE: &str = "The CORS preflight request is missing one (or more) of the \
+    following required headers [Origin, Access-Control-Request-Method] or has an unmatched Origin \
+    header.";
+
+const ANY: HeaderValue = HeaderValue::from_static("*");
+const NULL: &str = "null";
+
+#[derive(Debug)]
+enum Mode {
+    Off,
+    PassThrough,
+    Owned(Box<Owned>),
+}
+
+/// The proxy's own rules, as headers.
+#[derive(Debug)]
+struct Owned {
+    rule: Rule,
+    /// On every answer to a matched origin, but `Access-Control-Allow-Origin`.
+    actual: Vec<(HeaderName, HeaderValue)>,
+    /// On a preflight's answer, but `Access-Control-Allow-Origin`.
+    preflight: HeaderMap,
+}
+
+#[derive(Debug)]
+enum Rule {
+    /// The literal `*`, whoever asks.
+    Any,
+    /// Any origin but `null`, reflected: credentials do not go with `*`.
+    Reflect,
+    Exact(BTreeSet<String>),
+    Regex(Regex),
+}
+
+/// The request's `Origin`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum RequestOrigin<'h> {
+    /// Absent or empty.
+    None,
+    One(&'h HeaderValue),
+    /// No browser sends two: which one would the backend, or a cache, look at?
+    Several,
+}
+
+// === impl RequestOrigin ===
+
+impl<'h> RequestOrigin<'h> {
+    fn of(headers: &'h HeaderMap) -> Self {
+        let Some(first) = headers.get(ORIGIN) else {
+            return Self::None;
+        };
+        match headers.get_all(ORIGIN).iter().nth(1) {
+            Some(_) => Self::Several,
+            None if first.is_empty() => Self::None,
+            None => Self::One(first),
+        }
+    }
+}
+
+// === impl Owned ===
+
+impl Owned {
+    fn new(policy: &CorsPolicy) -> Result<Self, String> {
+        let rule = match &policy.origins {
+            OriginRule::Any if policy.allow_credentials => Rule::Reflect,
+            OriginRule::Any => Rule::Any,
+            OriginRule::Exact(origins) => Rule::Exact(origins.clone()),
+            OriginRule::Regex(pattern) => Rule::Regex(
+                origin_regex(pattern).map_err(|error| format!("origin pattern: {error}"))?,
+            ),
+        };
+
+        let mut actual = Vec::new();
+        if policy.allow_credentials {
+            let value = HeaderValue::from_static("true");
+            actual.push((ACCESS_CONTROL_ALLOW_CREDENTIALS, value));
+        }
+        actual.extend(list(ACCESS_CONTROL_EXPOSE_HEADERS, &policy.expose_headers)?);
+
+        let mut preflight: HeaderMap = actual.iter().cloned().collect();
+        preflight.extend(list(ACCESS_CONTROL_ALLOW_METHODS, &policy.allow_methods)?);
+        preflight.extend(list(ACCESS_CONTROL_ALLOW_HEADERS, &policy.allow_headers)?);
+        preflight.insert(ACCESS_CONTROL_MAX_AGE, policy.max_age_seconds.into());
+        if !matches!(rule, Rule::Any) {
+            let names = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
+            preflight.insert(VARY, HeaderValue::from_static(names));
+        }
+
+        Ok(Self {
+            rule,
+            actual,
+            preflight,
+        })
+    }
+
+    /// `Access-Control-Allow-Origin` for this origin, if it matches.
+    fn match_origin(&self, origin: RequestOrigin<'_>) -> Option<HeaderValue> {
+        let RequestOrigin::One(value) = origin else {
+            return None;
+        };
+        let text = value.to_str().ok()?;
+        let matches = match &self.rule {
+            Rule::Any => return Some(ANY),
+            Rule::Reflect => !text.eq_ignore_ascii_case(NULL),
+            Rule::Exact(origins) => {
+                origins.contains(text)
+                    // Schemes and hosts have no case; browsers send them in lower case anyway.
+                    || (text.bytes().any(|byte| byte.is_ascii_uppercase())
+                        && origins.contains(&text.to_ascii_lowercase()))
+            }
+            Rule::Regex(pattern) => !text.eq_ignore_ascii_case(NULL) && pattern.is_match(text),
+        };
+        matches.then(|| value.clone())
+    }
+
+    /// `Access-Control-Allow-Origin` of a response that is not a preflight's. The literal `*` goes
+    /// on all of them: without `Vary`, a cache may hand an answer made without `Origin` to a script.
+    fn allow_origin(&self, request: &HeaderMap) -> Option<HeaderValue> {
+        match self.rule {
+            Rule::Any => Some(ANY),
+            _ => self.match_origin(RequestOrigin::of(request)),
+        }
+    }
+
+    fn answer(&self, allow_origin: HeaderValue) -> HeaderMap {
+        let mut headers = self.preflight.clone();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allow_origin);
+        headers
+    }
+
+    fn decorate(&self, allow_origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+        let foreign: Vec<_> = headers
+            .keys()
+            .filter(|name| name.as_str().starts_with("access-control-"))
+            .cloned()
+            .collect();
+        for name in foreign {
+            headers.remove(name);
+        }
+        if let Some(allow_origin) = allow_origin {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allow_origin.clone());
+            for (name, value) in &self.actual {
+                headers.insert(name, value.clone());
+            }
+        }
+        if !matches!(self.rule, Rule::Any) && !varies_by_origin(headers) {
+            headers.append(VARY, HeaderValue::from_static("Origin"));
+        }
+    }
+}
+
+fn varies_by_origin(headers: &HeaderMap) -> bool {
+    headers.get_all(VARY).iter().any(|value| {
+        value.as_bytes().split(|&byte| byte == b',').any(|name| {
+            let name = name.trim_ascii();
+            name == b"*" || name.eq_ignore_ascii_case(b"origin")
+        })
+    })
+}
+
+/// A header of a list; none when the list is empty.
+fn list(name: HeaderName, value: &str) -> Result<Option<(HeaderName, HeaderValue)>, String> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    match HeaderValue::from_str(value) {
+        Ok(value) => Ok(Some((name, value))),
+        Err(_) => Err(format!("`{value}` cannot be sent as {name}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

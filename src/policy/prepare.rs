@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use http::Method;
+
 use super::Policy;
 use super::cors::CorsDecider;
+use super::format::{FORMAT, Operation};
 use super::jwt::PreparedProvider;
+use super::path::{NormalisedPath, normalise};
 use super::route::Router;
 
 /// A policy made ready to decide. Immutable; shared by all workers.
@@ -49,7 +53,71 @@ impl Prepared {
     ///
     /// # Errors
     /// A format that is too new, or content that the compiler never writes.
-    pub fn new(_policy: Policy) -> Result<Self, PrepareError> {
-        todo!("decision helper")
+    pub fn new(policy: Policy) -> Result<Self, PrepareError> {
+        if policy.format > FORMAT {
+            return Err(PrepareError::TooNew {
+                found: policy.format,
+                supported: FORMAT,
+            });
+        }
+        for Operation { method, path, .. } in &policy.operations {
+            if Method::from_bytes(method.as_bytes()).is_err() {
+                return invalid(format!("`{method}` of `{path}` is not a method"));
+            }
+        }
+        let router = Router::new(&policy.operations).or_else(invalid)?;
+        let cors = CorsDecider::new(&policy.cors).or_else(invalid)?;
+        let providers = policy
+            .providers
+            .iter()
+            .enumerate()
+            .map(|(index, (name, provider))| PreparedProvider::new(index, name, provider, &policy))
+            .collect();
+        let security = policy
+            .operations
+            .iter()
+            .map(|operation| alternatives(operation, &policy))
+            .collect::<Result<_, _>>()?;
+        let healthz = match &policy.healthz {
+            None => None,
+            Some(path) => match normalise(path) {
+                Ok(NormalisedPath(path)) => Some(path.into_owned()),
+                Err(error) => return invalid(format!("health path `{path}`: {error}")),
+            },
+        };
+        Ok(Self {
+            hash: policy.hash(),
+            policy: Arc::new(policy),
+            router,
+            cors,
+            providers,
+            security,
+            healthz,
+        })
     }
 }
+
+/// An operation's alternatives, as places among the providers.
+fn alternatives(operation: &Operation, policy: &Policy) -> Result<Vec<usize>, PrepareError> {
+    operation
+        .security
+        .iter()
+        .map(|name| {
+            let place = policy.providers.keys().position(|known| known == name);
+            // Never open by mistake: an unknown name is no policy, not one alternative less.
+            place.ok_or_else(|| {
+                PrepareError::Invalid(format!(
+                    "`{}` asks for `{name}`, which is no provider",
+                    operation.name
+                ))
+            })
+        })
+        .collect()
+}
+
+fn invalid<T>(why: impl ToString) -> Result<T, PrepareError> {
+    Err(PrepareError::Invalid(why.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

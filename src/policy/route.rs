@@ -1,15 +1,32 @@
-//! From method and normalised path to operation. Lookup cost does not grow with the number of routes.
+//! From method and normalised path to operation.
+//!
+//! Templates make a tree whose branches are hashed, so a lookup costs by the length of the path,
+//! not by the number of routes. It goes back only where a literal and a variable compete, and
+//! visits no node of the tree twice.
+
+mod template;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use http::HeaderValue;
 
 use super::format::Operation;
+use super::path::{NormalisedPath, normalise};
+use template::{Segment, Template};
 
-/// A tree over path templates; precedence as ESPv2 (literal, then `*`, then `**`).
+/// A tree over path templates; precedence as ESPv2 (literal, then `*`, then `**`), except that a
+/// template with a custom verb goes before one without.
 #[derive(Debug, Default)]
-pub struct Router {}
+pub struct Router {
+    plain: Node,
+    /// By custom verb.
+    verbs: HashMap<String, Node>,
+    /// Declared methods beside those of RFC 9110 and RFC 5789.
+    custom_methods: BTreeSet<String>,
+}
 
 /// What a lookup found.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum RouteMatch<'r> {
     /// The operation with this index.
     Operation(usize),
@@ -17,19 +34,20 @@ pub enum RouteMatch<'r> {
     MethodNotAllowed {
         /// The template, as the document writes it.
         template: &'r str,
-        /// `Allow`.
-        allow: &'r HeaderValue,
+        /// `Allow`: the methods of every template that the path matches.
+        allow: HeaderValue,
         /// An operation of the path (any method): whose CORS policy applies.
         sibling: usize,
     },
-    /// Escaped slashes, decoded, would select a different operation: 400.
+    /// Read with its escapes decoded (`%2F` as a slash), the path would select a different
+    /// operation: 400.
     Ambiguous,
     /// No template matches.
     NotFound,
 }
 
 /// Why templates cannot make a tree.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
     /// Not a path template.
     #[error("`{template}` is not a path template: {why}")]
@@ -51,27 +69,306 @@ pub enum RouteError {
     },
 }
 
+/// The template with its variable names blanked: two templates with one shape are one route.
+/// Also the check that it is a template at all.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub fn shape(template: &str) -> Result<String, String> {
+    Template::parse(template).map(|template| template.to_string())
+}
+
 impl Router {
     /// Builds the tree.
     ///
     /// # Errors
     /// A template that does not parse, or two operations with one route. The compiler reports both
     /// with their places before; here they mean a policy that no compiler of ours wrote.
-    pub fn new(_operations: &[Operation]) -> Result<Self, RouteError> {
-        todo!("decision helper")
+    pub fn new(operations: &[Operation]) -> Result<Self, RouteError> {
+        let mut router = Self::default();
+        for (index, operation) in operations.iter().enumerate() {
+            let template =
+                Template::parse(&operation.path).map_err(|why| RouteError::BadTemplate {
+                    template: operation.path.clone(),
+                    why,
+                })?;
+            let root = match template.verb {
+                Some(verb) => router.verbs.entry(verb).or_default(),
+                None => &mut router.plain,
+            };
+            let route = root.route_mut(&template.segments);
+            if let Some(first) = route.methods.insert(operation.method.clone(), index) {
+                return Err(RouteError::Duplicate {
+                    method: operation.method.clone(),
+                    first: operations[first].path.clone(),
+                    second: operation.path.clone(),
+                });
+            }
+            if route.template.is_empty() {
+                route.template.clone_from(&operation.path);
+            }
+            if !STANDARD_METHODS.contains(&operation.method.as_str()) {
+                router.custom_methods.insert(operation.method.clone());
+            }
+        }
+        Ok(router)
     }
 
     /// Finds the operation. `path` is normalised ([`super::path::normalise`]).
-    pub fn find(&self, _method: &str, _path: &str) -> RouteMatch<'_> {
-        todo!("decision helper")
+    pub fn find(&self, method: &str, path: &str) -> RouteMatch<'_> {
+        let found = self.find_exact(method, path);
+        match decode_reserved(path) {
+            None => found,
+            Some(decoded) => self.unless_ambiguous(found, method, &decoded),
+        }
+    }
+
+    /// Whether some operation has this method and it is not one of HTTP's own.
+    pub fn declares_custom_method(&self, method: &str) -> bool {
+        self.custom_methods.contains(method)
+    }
+
+    /// An escaped slash is data to us, but perhaps a separator to the backend, and `%40me` perhaps
+    /// `@me`. What we found holds only if the backend's reading could not run another operation.
+    fn unless_ambiguous<'r>(
+        &'r self,
+        found: RouteMatch<'r>,
+        method: &str,
+        decoded: &str,
+    ) -> RouteMatch<'r> {
+        use RouteMatch::{MethodNotAllowed, NotFound, Operation};
+
+        let Ok(NormalisedPath(normal)) = normalise(decoded) else {
+            return RouteMatch::Ambiguous;
+        };
+        let moves = decoded
+            .split('/')
+            .any(|segment| segment == "." || segment == "..");
+        match (&found, self.find_exact(method, &normal)) {
+            (Operation(ours), Operation(theirs)) if *ours == theirs => found,
+            (_, Operation(_)) => RouteMatch::Ambiguous,
+            // `allowCors` forwards what is not declared: one template must not pass for another.
+            (
+                MethodNotAllowed { sibling: ours, .. },
+                MethodNotAllowed {
+                    sibling: theirs, ..
+                },
+            ) if *ours != theirs => RouteMatch::Ambiguous,
+            // Nobody needs `..%2F` to name a thing; it would lead out of the world we know.
+            (Operation(_) | MethodNotAllowed { .. }, NotFound | MethodNotAllowed { .. })
+                if moves =>
+            {
+                RouteMatch::Ambiguous
+            }
+            _ => found,
+        }
+    }
+
+    fn find_exact(&self, method: &str, path: &str) -> RouteMatch<'_> {
+        let Some(rest) = path.strip_prefix('/') else {
+            return RouteMatch::NotFound;
+        };
+        let mut lookup = Lookup {
+            method,
+            refused: Vec::new(),
+        };
+        let operation = self
+            .verb_tree(rest)
+            .and_then(|(tree, rest)| tree.find(rest, &mut lookup))
+            .or_else(|| self.plain.find(Some(rest), &mut lookup));
+        match operation {
+            Some(operation) => RouteMatch::Operation(operation),
+            None => lookup.refusal(),
+        }
+    }
+
+    /// The tree of the custom verb that the path ends in, and the path before it. ESPv2 allows the
+    /// optional slash before the verb; after it is allowed here too, or `/x:verb/` would pass for
+    /// the template without verb.
+    fn verb_tree<'p>(&self, rest: &'p str) -> Option<(&Node, Option<&'p str>)> {
+        if self.verbs.is_empty() {
+            return None;
+        }
+        let trimmed = rest.strip_suffix('/').unwrap_or(rest);
+        let (before, verb) = trimmed.rsplit_once(':')?;
+        let tree = self.verbs.get(verb)?;
+        Some((tree, Some(before)))
     }
 }
 
-/// The template with its variable names blanked: two templates with one shape are one route.
-/// Also the check that it is a template at all.
-///
-/// # Errors
-/// What is wrong with it, for people.
-pub fn shape(_template: &str) -> Result<String, String> {
-    todo!("decision helper")
+const STANDARD_METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+];
+
+/// What the templates with one beginning have in common.
+#[derive(Debug, Default)]
+struct Node {
+    /// The template that ends here.
+    route: Option<Route>,
+    literals: HashMap<String, Node>,
+    one: Option<Box<Node>>,
+    rest: Option<Box<Rest>>,
 }
+
+/// `**`, and what follows it.
+#[derive(Debug, Default)]
+struct Rest {
+    /// By the literal segments that follow, joined with slashes.
+    routes: HashMap<String, Route>,
+    /// The numbers of segments in `routes`' keys: the longest first, the most specific.
+    lengths: BTreeSet<std::cmp::Reverse<usize>>,
+}
+
+/// A template and its operations.
+#[derive(Debug, Default)]
+struct Route {
+    /// As the document writes it (the first, where spellings differ).
+    template: String,
+    /// Operations by method.
+    methods: BTreeMap<String, usize>,
+}
+
+/// One lookup's method, and what it met.
+struct Lookup<'r, 'm> {
+    method: &'m str,
+    /// Templates that match without having the method, the most specific first.
+    refused: Vec<&'r Route>,
+}
+
+impl Node {
+    fn route_mut(&mut self, segments: &[Segment]) -> &mut Route {
+        match segments {
+            [] => self.route.get_or_insert_default(),
+            [Segment::Literal(text), further @ ..] => self
+                .literals
+                .entry(text.clone())
+                .or_default()
+                .route_mut(further),
+            [Segment::One, further @ ..] => self.one.get_or_insert_default().route_mut(further),
+            [Segment::Rest, further @ ..] => {
+                let suffix: Vec<_> = further
+                    .iter()
+                    .filter_map(|segment| match segment {
+                        Segment::Literal(text) => Some(text.as_str()),
+                        // `Template::parse` lets only literals follow.
+                        Segment::One | Segment::Rest => None,
+                    })
+                    .collect();
+                let rest = self.rest.get_or_insert_default();
+                rest.lengths.insert(std::cmp::Reverse(suffix.len()));
+                rest.routes.entry(suffix.join("/")).or_default()
+            }
+        }
+    }
+
+    /// `path` is what is left, without its leading slash; `None` when not even that is left.
+    fn find<'r>(&'r self, path: Option<&str>, lookup: &mut Lookup<'r, '_>) -> Option<usize> {
+        let Some(path) = path else {
+            return lookup.visit(self.route.as_ref()?);
+        };
+        let deeper = if path.is_empty() {
+            self.route.as_ref().and_then(|route| lookup.visit(route))
+        } else {
+            let (segment, further) = match path.split_once('/') {
+                Some((segment, further)) => (segment, Some(further)),
+                None => (path, None),
+            };
+            let literal = self.literals.get(segment);
+            literal
+                .and_then(|node| node.find(further, lookup))
+                .or_else(|| match &self.one {
+                    Some(node) if !segment.is_empty() => node.find(further, lookup),
+                    _ => None,
+                })
+        };
+        deeper.or_else(|| self.rest.as_ref()?.find(path, lookup))
+    }
+}
+
+impl Rest {
+    fn find<'r>(&'r self, path: &str, lookup: &mut Lookup<'r, '_>) -> Option<usize> {
+        let trimmed = path.strip_suffix('/').unwrap_or(path);
+        self.lengths.iter().find_map(|length| {
+            let suffix = match length.0 {
+                0 => "",
+                // The slash before the suffix, with something before it.
+                length => {
+                    let (slash, _) = trimmed.rmatch_indices('/').nth(length - 1)?;
+                    &trimmed[slash + 1..]
+                }
+            };
+            lookup.visit(self.routes.get(suffix)?)
+        })
+    }
+}
+
+impl<'r> Lookup<'r, '_> {
+    fn visit(&mut self, route: &'r Route) -> Option<usize> {
+        let operation = route.methods.get(self.method).copied();
+        if operation.is_none() {
+            self.refused.push(route);
+        }
+        operation
+    }
+
+    fn refusal(&self) -> RouteMatch<'r> {
+        let Some((first, sibling)) = self
+            .refused
+            .first()
+            .and_then(|route| Some((route, *route.methods.values().next()?)))
+        else {
+            return RouteMatch::NotFound;
+        };
+        let methods: BTreeSet<_> = self
+            .refused
+            .iter()
+            .flat_map(|route| route.methods.keys().map(String::as_str))
+            .collect();
+        let methods: Vec<_> = methods.into_iter().collect();
+        RouteMatch::MethodNotAllowed {
+            template: &first.template,
+            // Methods are tokens (`Prepared::new` checks), hence fit a header.
+            allow: HeaderValue::from_str(&methods.join(", "))
+                .unwrap_or_else(|_| HeaderValue::from_static("")),
+            sibling,
+        }
+    }
+}
+
+/// The path as one that decodes before it routes reads it: reserved characters unescaped (RFC 3986
+/// section 2.2), a backslash as a slash. `None` when that is no different. Escapes of what no path
+/// may hold raw stay: templates hold them escaped as well.
+pub(super) fn decode_reserved(path: &str) -> Option<String> {
+    if !path.contains('%') {
+        return None;
+    }
+    let mut decoded = path.to_owned();
+    for (escape, character) in RESERVED {
+        if decoded.contains(escape) {
+            decoded = decoded.replace(escape, character);
+        }
+    }
+    (decoded != path).then_some(decoded)
+}
+
+const RESERVED: [(&str, &str); 16] = [
+    ("%2F", "/"),
+    ("%5C", "/"),
+    ("%3A", ":"),
+    ("%40", "@"),
+    ("%5B", "["),
+    ("%5D", "]"),
+    ("%21", "!"),
+    ("%24", "$"),
+    ("%26", "&"),
+    ("%27", "'"),
+    ("%28", "("),
+    ("%29", ")"),
+    ("%2B", "+"),
+    ("%2C", ","),
+    ("%3B", ";"),
+    ("%3D", "="),
+];
+
+#[cfg(test)]
+mod tests;

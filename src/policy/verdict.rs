@@ -1,7 +1,13 @@
 //! Refusals: a stable reason and the facts behind it. Status, JSON body, `WWW-Authenticate`, log
 //! line and metric are all made from this one value.
 
+use std::fmt;
+
 use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+
+/// The longest realm sent, in bytes; ESPv2's bound.
+const MAX_REALM: usize = 256;
 
 /// Why the proxy answers instead of the backend. Stable names: they stand in JSON bodies (`reason`),
 /// logs and metrics.
@@ -101,3 +107,129 @@ pub enum Challenge {
     /// `error="invalid_token"`, with the refusal's message as `error_description`.
     InvalidToken,
 }
+
+// === impl Reason ===
+
+impl Reason {
+    /// The name that JSON bodies, logs and metrics show; never changes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadHost => "BadHost",
+            Self::BadPath => "BadPath",
+            Self::AmbiguousPath => "AmbiguousPath",
+            Self::BadMethodOverride => "BadMethodOverride",
+            Self::UnderscoreHeader => "UnderscoreHeader",
+            Self::BadFraming => "BadFraming",
+            Self::MethodRefused => "MethodRefused",
+            Self::BadExpect => "BadExpect",
+            Self::UriTooLong => "UriTooLong",
+            Self::HeadTooLarge => "HeadTooLarge",
+            Self::RouteNotFound => "RouteNotFound",
+            Self::MethodNotAllowed => "MethodNotAllowed",
+            Self::PreflightRefused => "PreflightRefused",
+            Self::TokenMissing => "TokenMissing",
+            Self::TokenMalformed => "TokenMalformed",
+            Self::TokenAlgorithm => "TokenAlgorithm",
+            Self::TokenIssuer => "TokenIssuer",
+            Self::TokenExpired => "TokenExpired",
+            Self::TokenNotYetValid => "TokenNotYetValid",
+            Self::TokenClaimMissing => "TokenClaimMissing",
+            Self::TokenAudience => "TokenAudience",
+            Self::TokenKeyUnknown => "TokenKeyUnknown",
+            Self::TokenSignature => "TokenSignature",
+            Self::KeysUnavailable => "KeysUnavailable",
+            Self::NoPolicy => "NoPolicy",
+            Self::Draining => "Draining",
+            Self::BackendUnreachable => "BackendUnreachable",
+            Self::BackendReset => "BackendReset",
+            Self::BackendMalformed => "BackendMalformed",
+            Self::BackendTimeout => "BackendTimeout",
+            Self::BadBody => "BadBody",
+            Self::Internal => "Internal",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    /// A refusal with neither `Allow` nor challenge.
+    pub fn new(status: StatusCode, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            reason,
+            message: message.into(),
+            allow: None,
+            challenge: None,
+        }
+    }
+
+    /// The body, `application/json`: ESPv2's `code` and `message`, and our `reason` (a script
+    /// cannot read `WWW-Authenticate` across origins).
+    pub fn body(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            code: u16,
+            message: &'a str,
+            reason: &'a str,
+        }
+
+        serde_json::to_vec(&Body {
+            code: self.status.as_u16(),
+            message: &self.message,
+            reason: self.reason.as_str(),
+        })
+        .expect("a struct of a number and strings is always JSON")
+    }
+
+    /// `WWW-Authenticate` (RFC 6750 section 3), if the refusal is about a token. `realm` is
+    /// `scheme://host/path`; what follows a `?` is cut, since queries hold tokens and keys, and so
+    /// is what exceeds 256 bytes.
+    pub fn www_authenticate(&self, realm: &str) -> Option<HeaderValue> {
+        let mut value = String::with_capacity(96 + realm.len());
+        value.push_str("Bearer realm=\"");
+        let realm = realm.split(['?', '#']).next().unwrap_or_default();
+        for c in realm.chars().filter(char::is_ascii_graphic).take(MAX_REALM) {
+            if matches!(c, '"' | '\\') {
+                value.push('\\');
+            }
+            value.push(c);
+        }
+        value.push('"');
+        match self.challenge? {
+            Challenge::Missing => {}
+            Challenge::InvalidToken => {
+                value.push_str(", error=\"invalid_token\", error_description=\"");
+                value.extend(self.message.chars().filter_map(description_char));
+                value.push('"');
+            }
+        }
+        HeaderValue::try_from(value).ok()
+    }
+}
+
+/// `reason: message`, one line, for logs.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason, self.message)
+    }
+}
+
+/// What `error_description` may hold (RFC 6750 section 3): printable ASCII but quote and backslash.
+fn description_char(c: char) -> Option<char> {
+    match c {
+        '"' => Some('\''),
+        '\\' => None,
+        ' '..='~' => Some(c),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

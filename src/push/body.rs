@@ -37,7 +37,7 @@ pub(super) enum ReadError {
     #[error(transparent)]
     Wire(#[from] WireError),
     #[error("the connection broke")]
-    Body(#[source] hyper::Error),
+    Body(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Why a frame could not be written.
@@ -68,7 +68,7 @@ impl Writer {
 
 impl<B> Reader<B>
 where
-    B: Body<Data = Bytes, Error = hyper::Error> + Unpin,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
 {
     /// Refuses frames of more than `limit` bytes.
     pub(super) fn new(body: B, limit: usize) -> Self {
@@ -91,7 +91,10 @@ where
                 }
                 // Trailers mean nothing here.
                 Some(frame) => {
-                    if let Ok(data) = frame.map_err(ReadError::Body)?.into_data() {
+                    if let Ok(data) = frame
+                        .map_err(|error| ReadError::Body(error.into()))?
+                        .into_data()
+                    {
                         self.decoder.push(&data);
                     }
                 }

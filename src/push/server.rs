@@ -121,7 +121,12 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             accepted = admission.accept(&listener) => accepted,
-            Some(_) = connections.join_next() => continue,
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a sidecar's connection failed");
+                }
+                continue;
+            }
             () = shutdown.wait() => break,
         };
         match accepted {

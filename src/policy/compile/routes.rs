@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::openapi::diagnostic::{code, quote};
 use crate::openapi::{Description, Diagnostic, Findings, description};
 use crate::policy::format::Operation;
+use crate::policy::route::shape;
 
 /// The longest operation name, in bytes: it becomes a label of logs and metrics.
 const MAX_NAME: usize = 128;
@@ -108,17 +109,4 @@ fn sanitise(text: &str) -> String {
         .collect();
     name.truncate(MAX_NAME);
     name
-}
-
-/// Stands in until `policy::route::shape` has landed.
-fn shape(template: &str) -> Result<String, String> {
-    let segments: Vec<_> = template
-        .trim_end_matches('/')
-        .split('/')
-        .map(|segment| match segment.split_once('}') {
-            Some((variable, verb)) if variable.starts_with('{') => format!("*{verb}"),
-            _ => segment.to_owned(),
-        })
-        .collect();
-    Ok(segments.join("/"))
 }

@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+#[cfg(test)]
+mod tests;
+
 /// In all. More wait in the listener's backlog; each step of a handshake has a deadline.
 const IN_ALL: usize = 512;
 /// From one address; more are closed at once. A sidecar has one; several pods share an address only

@@ -1,10 +1,12 @@
 //! One authenticated sidecar's stream, in lockstep: keys, snapshot, answer; then whatever is newest.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http_body::Body;
 use tokio::time::{Instant, sleep_until};
 
 use super::hub::{EncodedKeys, Event, Subscription, View};
@@ -69,14 +71,16 @@ pub(super) fn lifetime(expires: SystemTime, now: SystemTime) -> Duration {
 }
 
 /// Streams until one side ends it, and logs why.
-pub(super) async fn run(
+pub(super) async fn run<B>(
     subscription: Subscription,
-    reader: Reader<Incoming>,
+    reader: Reader<B>,
     writer: Writer,
     hello: Hello,
     lifetime: Duration,
     shutdown: Shutdown,
-) {
+) where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+{
     let (pod, service) = (subscription.pod.clone(), subscription.service.clone());
     let runs = hello.hash.clone();
     let stream = Stream {
@@ -105,12 +109,15 @@ pub(super) async fn run(
 }
 
 impl Stream {
-    async fn run(
+    async fn run<B>(
         mut self,
-        mut reader: Reader<Incoming>,
+        mut reader: Reader<B>,
         end: Instant,
         mut shutdown: Shutdown,
-    ) -> Result<std::convert::Infallible, End> {
+    ) -> Result<Infallible, End>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+    {
         loop {
             let mut held_until = None;
             if self.asked.is_none() {

@@ -1,0 +1,491 @@
+//! What the cluster holds, and what follows from it. No client, no clock, no task of its own.
+//!
+//! ```text
+//! EndpointsService ─┐                        ┌─► publish, remove      (push::server::Hub)
+//! Pod, Service ─────┼─► Index ── Changes ────┼─► sources to fetch     (key_sources)
+//! key results ──────┤                        ├─► Notices              (events)
+//! sidecar reports ──┘                        └─► services to report on ─► Index::status
+//! ```
+//!
+//! One broken resource touches nothing but its own entry: what it was last good for stays.
+
+mod entry;
+mod sources;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::jiff::Timestamp;
+use tokio::time::Instant;
+
+pub use self::entry::ServiceObject;
+use self::entry::{Compiled, Entry, SidecarState};
+use self::sources::Sources;
+pub use self::sources::{KeyOutcome, MAX_SOURCES};
+use super::capture::{ServiceFacts, capture};
+use super::pod::InjectedPod;
+use super::status::{self, Facts, Sidecars};
+use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus};
+use crate::openapi::Diagnostic;
+use crate::policy::format::KeySource;
+use crate::policy::{self, ServiceIdentity};
+use crate::push::server::{Event, Report, Snapshot};
+use crate::push::wire::{PodRef, ServiceKey};
+
+#[cfg(test)]
+mod tests;
+
+/// The compiler, as an argument: tests give another.
+pub type Compile =
+    fn(&EndpointsServiceSpec, &ServiceIdentity) -> Result<policy::Compiled, Vec<Diagnostic>>;
+
+/// What the cluster holds.
+#[derive(Debug)]
+pub struct Index {
+    compile: Compile,
+    namespaces: BTreeMap<String, Namespace>,
+    sources: Sources,
+    /// Everything was listed once: what is missing is missing.
+    synced: bool,
+    changes: Changes,
+    panics: u64,
+}
+
+#[derive(Debug, Default)]
+struct Namespace {
+    entries: BTreeMap<String, Entry>,
+    pods: BTreeMap<String, InjectedPod>,
+    services: BTreeMap<String, ServiceFacts>,
+    /// By pod uid.
+    sidecars: BTreeMap<String, SidecarState>,
+    /// Uids of the pods that were told that their EndpointsService does not exist.
+    told: BTreeSet<String>,
+}
+
+/// What follows from events, in the order in which it is to be done.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Policies to give to sidecars.
+    pub publish: Vec<(ServiceKey, Snapshot)>,
+    /// Services that are gone.
+    pub remove: Vec<ServiceKey>,
+    /// Uids of pods that are gone: their streams end.
+    pub disconnect: Vec<String>,
+    /// Sources that became used, and those that are used no more.
+    pub sources: SourceChanges,
+    /// Services whose status may have changed.
+    pub dirty: BTreeSet<ServiceKey>,
+    /// What to tell by Events.
+    pub notices: Vec<Notice>,
+}
+
+/// Changes of the key sources in use.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct SourceChanges {
+    /// Fetch these from now on.
+    pub added: Vec<KeySource>,
+    /// Nobody needs these any more.
+    pub removed: Vec<KeySource>,
+}
+
+/// Something to tell by an Event on a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The pod is annotated with an EndpointsService that does not exist.
+    ServiceNotFound {
+        /// The pod.
+        pod: PodRef,
+        /// The name that it is annotated with.
+        service: String,
+    },
+}
+
+impl Index {
+    /// An empty index.
+    pub fn new(compile: Compile) -> Self {
+        Self {
+            compile,
+            namespaces: BTreeMap::new(),
+            sources: Sources::default(),
+            synced: false,
+            changes: Changes::default(),
+            panics: 0,
+        }
+    }
+
+    /// Takes what followed from the events since the last call.
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// How often compiling a spec panicked.
+    pub fn panics(&self) -> u64 {
+        self.panics
+    }
+
+    /// How many EndpointsServices and live injected pods there are.
+    pub fn totals(&self) -> (usize, usize) {
+        self.namespaces
+            .values()
+            .fold((0, 0), |(entries, pods), namespace| {
+                let live = namespace.pods.values().filter(|pod| pod.live).count();
+                (entries + namespace.entries.len(), pods + live)
+            })
+    }
+
+    /// Everything was listed once: from now on, what is not here does not exist.
+    pub fn set_synced(&mut self) {
+        self.synced = true;
+        for namespace in self.namespaces.values_mut() {
+            namespace.tell_missing(&mut self.changes, None);
+        }
+    }
+
+    /// An EndpointsService was created or changed. Compiles when the spec did.
+    pub fn apply_entry(&mut self, key: &ServiceKey, object: ServiceObject) {
+        let namespace = self.namespaces.entry(key.namespace.clone()).or_default();
+        for pod in namespace
+            .pods
+            .values()
+            .filter(|pod| pod.service == key.name)
+        {
+            // Gone again later is news again.
+            namespace.told.remove(&pod.uid);
+        }
+        let entry = namespace.entries.entry(key.name.clone()).or_default();
+        if !entry.is_news(&object) {
+            return;
+        }
+        match entry.apply(key, object, self.compile) {
+            Compiled::Publish(snapshot) => self.changes.publish.push((key.clone(), snapshot)),
+            Compiled::Replaced(None) => self.changes.remove.push(key.clone()),
+            Compiled::Replaced(Some(snapshot)) => {
+                self.changes.remove.push(key.clone());
+                self.changes.publish.push((key.clone(), snapshot));
+            }
+            Compiled::Kept => {}
+        }
+        self.panics += u64::from(entry.verdict == Some(status::Verdict::Panicked));
+        self.changes.dirty.insert(key.clone());
+        self.recompute_sources(&key.namespace);
+    }
+
+    /// An EndpointsService is gone. Its sidecars keep what they have.
+    pub fn delete_entry(&mut self, key: &ServiceKey) {
+        let Some(namespace) = self.namespaces.get_mut(&key.namespace) else {
+            return;
+        };
+        if namespace.entries.remove(&key.name).is_none() {
+            return;
+        }
+        self.changes.dirty.remove(key);
+        self.changes
+            .publish
+            .retain(|(published, _)| published != key);
+        self.changes.remove.push(key.clone());
+        if self.synced {
+            namespace.tell_missing(&mut self.changes, Some(&key.name));
+        }
+        self.recompute_sources(&key.namespace);
+        self.tidy(&key.namespace);
+    }
+
+    /// A pod was created or changed.
+    pub fn apply_pod(&mut self, pod: InjectedPod) {
+        let name = pod.namespace.clone();
+        let namespace = self.namespaces.entry(name.clone()).or_default();
+        let before = namespace.pods.get(&pod.name);
+        if before == Some(&pod) {
+            return;
+        }
+        if let Some(before) = before.cloned() {
+            namespace.touch(&name, &before.service, &mut self.changes);
+            if before.uid != pod.uid {
+                namespace.forget_sidecar(&before.uid, &mut self.changes);
+            }
+        }
+        namespace.touch(&name, &pod.service, &mut self.changes);
+        let service = pod.service.clone();
+        namespace.pods.insert(pod.name.clone(), pod);
+        if self.synced {
+            namespace.tell_missing(&mut self.changes, Some(&service));
+        }
+    }
+
+    /// A pod is gone (or is not injected any more).
+    pub fn delete_pod(&mut self, namespace_name: &str, name: &str) {
+        let Some(namespace) = self.namespaces.get_mut(namespace_name) else {
+            return;
+        };
+        let Some(pod) = namespace.pods.remove(name) else {
+            return;
+        };
+        namespace.forget_sidecar(&pod.uid, &mut self.changes);
+        namespace.touch(namespace_name, &pod.service, &mut self.changes);
+        self.tidy(namespace_name);
+    }
+
+    /// A Service was created or changed.
+    pub fn apply_service(&mut self, namespace_name: &str, service: ServiceFacts) {
+        let namespace = self
+            .namespaces
+            .entry(namespace_name.to_owned())
+            .or_default();
+        if namespace.services.get(&service.name) == Some(&service) {
+            return;
+        }
+        namespace.services.insert(service.name.clone(), service);
+        namespace.touch_all(namespace_name, &mut self.changes);
+    }
+
+    /// A Service is gone.
+    pub fn delete_service(&mut self, namespace_name: &str, name: &str) {
+        let Some(namespace) = self.namespaces.get_mut(namespace_name) else {
+            return;
+        };
+        if namespace.services.remove(name).is_some() {
+            namespace.touch_all(namespace_name, &mut self.changes);
+            self.tidy(namespace_name);
+        }
+    }
+
+    /// An attempt to fetch a source's keys ended.
+    pub fn keys(&mut self, source: &KeySource, outcome: KeyOutcome) {
+        if !self.sources.record(source, outcome) {
+            return;
+        }
+        for (namespace_name, namespace) in &self.namespaces {
+            for (name, entry) in &namespace.entries {
+                if entry.sources().contains(source) {
+                    let key = ServiceKey {
+                        namespace: namespace_name.clone(),
+                        name: name.clone(),
+                    };
+                    self.changes.dirty.insert(key);
+                }
+            }
+        }
+    }
+
+    /// A sidecar did something. `now` dates the end of a stream.
+    pub fn report(&mut self, report: &Report, now: Instant) {
+        let Some(namespace) = self.namespaces.get_mut(&report.pod.namespace) else {
+            return;
+        };
+        // Reports of a pod that was already deleted must not be kept for ever.
+        let pod = namespace.pods.get(&report.pod.name);
+        if pod.is_none_or(|pod| pod.uid != report.pod.uid) {
+            return;
+        }
+        let state = namespace
+            .sidecars
+            .entry(report.pod.uid.clone())
+            .or_default();
+        match &report.event {
+            Event::Connected { hash } => {
+                *state = SidecarState::running(hash.clone());
+            }
+            Event::Applied { hash } => {
+                *state = SidecarState::running(Some(hash.clone()));
+            }
+            Event::Rejected { hash, reason } => {
+                state.refused = Some((hash.clone(), reason.clone()));
+                state.gone_since = None;
+            }
+            Event::Gone => state.gone_since = Some(now),
+        }
+        namespace.touch(
+            &report.service.namespace,
+            &report.service.name,
+            &mut self.changes,
+        );
+    }
+
+    /// Time has passed: sidecars that are gone for long count as stale.
+    pub fn tick(&mut self, now: Instant) {
+        for (name, namespace) in &mut self.namespaces {
+            let Namespace {
+                entries,
+                pods,
+                sidecars,
+                ..
+            } = namespace;
+            for pod in pods.values() {
+                let state = sidecars.get_mut(&pod.uid);
+                if state.is_some_and(|state| state.turned_stale(now))
+                    && entries.contains_key(&pod.service)
+                {
+                    let key = ServiceKey {
+                        namespace: name.clone(),
+                        name: pod.service.clone(),
+                    };
+                    self.changes.dirty.insert(key);
+                }
+            }
+        }
+    }
+
+    /// The status to store now, if it differs from the one that is stored. None also when there is
+    /// no such service.
+    pub fn status(&self, key: &ServiceKey, now: Timestamp) -> Option<StatusUpdate> {
+        let namespace = self.namespaces.get(&key.namespace)?;
+        let entry = namespace.entries.get(&key.name)?;
+        let verdict = entry.verdict.as_ref()?;
+        let pods: Vec<_> = namespace
+            .pods
+            .values()
+            .filter(|pod| pod.live && pod.service == key.name)
+            .collect();
+        let facts = Facts {
+            generation: entry.generation,
+            verdict,
+            policy: entry.policy.as_ref(),
+            keys: self.sources.summary(&key.namespace, entry.sources()),
+            capture: capture(&pods, namespace.services.values()),
+            sidecars: namespace.count(&pods, entry.policy.as_ref().map(|policy| &*policy.hash)),
+        };
+        let status = status::status(&facts, &entry.stored, now);
+        (status != entry.stored).then(|| StatusUpdate {
+            uid: entry.uid.clone(),
+            status,
+        })
+    }
+
+    /// A status was stored.
+    pub fn status_stored(&mut self, key: &ServiceKey, update: StatusUpdate) {
+        let namespace = self.namespaces.get_mut(&key.namespace);
+        if let Some(entry) = namespace.and_then(|namespace| namespace.entries.get_mut(&key.name))
+            && entry.uid == update.uid
+        {
+            entry.stored = update.status;
+        }
+    }
+
+    /// Names of everything of one kind, to find what a new listing does not have any more.
+    pub fn names(&self, kind: Kind) -> BTreeSet<(String, String)> {
+        let mut names = BTreeSet::new();
+        for (namespace_name, namespace) in &self.namespaces {
+            let mut add = |name: &String| names.insert((namespace_name.clone(), name.clone()));
+            match kind {
+                Kind::Entry => namespace.entries.keys().for_each(|name| drop(add(name))),
+                Kind::Pod => namespace.pods.keys().for_each(|name| drop(add(name))),
+                Kind::Service => namespace.services.keys().for_each(|name| drop(add(name))),
+            }
+        }
+        names
+    }
+
+    /// The pod of this name, if it is injected.
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<&InjectedPod> {
+        self.namespaces.get(namespace)?.pods.get(name)
+    }
+
+    fn recompute_sources(&mut self, namespace_name: &str) {
+        let used = self
+            .namespaces
+            .get(namespace_name)
+            .into_iter()
+            .flat_map(|namespace| namespace.entries.values())
+            .flat_map(|entry| entry.sources().iter().cloned())
+            .collect();
+        let granted_before = self.sources.refused(namespace_name);
+        self.sources
+            .set_used(namespace_name, used, &mut self.changes.sources);
+        if granted_before != self.sources.refused(namespace_name)
+            && let Some(namespace) = self.namespaces.get(namespace_name)
+        {
+            namespace.touch_all(namespace_name, &mut self.changes);
+        }
+    }
+
+    fn tidy(&mut self, name: &str) {
+        if self.namespaces.get(name).is_some_and(Namespace::is_empty) {
+            self.namespaces.remove(name);
+        }
+    }
+}
+
+/// What the index keeps of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// EndpointsServices.
+    Entry,
+    /// Injected pods.
+    Pod,
+    /// Kubernetes Services.
+    Service,
+}
+
+/// A status to store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusUpdate {
+    /// Uid of the object that it speaks of: a re-created one of the same name must not get it.
+    pub uid: String,
+    /// The status.
+    pub status: EndpointsServiceStatus,
+}
+
+impl Namespace {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.pods.is_empty() && self.services.is_empty()
+    }
+
+    fn touch(&self, namespace: &str, service: &str, changes: &mut Changes) {
+        if self.entries.contains_key(service) {
+            changes.dirty.insert(ServiceKey {
+                namespace: namespace.to_owned(),
+                name: service.to_owned(),
+            });
+        }
+    }
+
+    fn touch_all(&self, namespace: &str, changes: &mut Changes) {
+        for name in self.entries.keys() {
+            self.touch(namespace, name, changes);
+        }
+    }
+
+    fn forget_sidecar(&mut self, uid: &str, changes: &mut Changes) {
+        self.told.remove(uid);
+        self.sidecars.remove(uid);
+        changes.disconnect.push(uid.to_owned());
+    }
+
+    /// Tells each live pod once that its EndpointsService (`only`, or any) does not exist.
+    fn tell_missing(&mut self, changes: &mut Changes, only: Option<&str>) {
+        for pod in self.pods.values().filter(|pod| pod.live) {
+            let of_interest = only.is_none_or(|service| service == pod.service);
+            if of_interest
+                && !self.entries.contains_key(&pod.service)
+                && self.told.insert(pod.uid.clone())
+            {
+                changes.notices.push(Notice::ServiceNotFound {
+                    pod: PodRef {
+                        namespace: pod.namespace.clone(),
+                        name: pod.name.clone(),
+                        uid: pod.uid.clone(),
+                    },
+                    service: pod.service.clone(),
+                });
+            }
+        }
+    }
+
+    fn count(&self, pods: &[&InjectedPod], hash: Option<&str>) -> Sidecars {
+        let mut counts = Sidecars::default();
+        for pod in pods {
+            counts.total += 1;
+            let (Some(state), Some(hash)) = (self.sidecars.get(&pod.uid), hash) else {
+                continue;
+            };
+            if state.runs(hash) {
+                counts.current += 1;
+            } else if let Some(why) = state.refuses(hash) {
+                counts.rejected += 1;
+                counts
+                    .rejection
+                    .get_or_insert_with(|| (pod.name.clone(), why.to_owned()));
+            }
+        }
+        counts
+    }
+}

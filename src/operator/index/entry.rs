@@ -1,0 +1,214 @@
+//! One EndpointsService and one sidecar, as the index keeps them.
+
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Compile;
+use crate::api::endpoints_service::PolicyStatus;
+use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus, conditions};
+use crate::openapi::{Diagnostic, Place};
+use crate::operator::status::Verdict;
+use crate::policy::format::KeySource;
+use crate::policy::{self, Policy, ServiceIdentity};
+use crate::push::server::Snapshot;
+use crate::push::wire::ServiceKey;
+
+/// A sidecar without a stream counts by what it last said for so long: streams end and are dialled
+/// again all the time (their age is limited), and a policy in force does not go with them.
+pub(super) const STALE_AFTER: Duration = Duration::from_secs(30);
+
+/// An EndpointsService as the API server has it.
+#[derive(Clone, Debug)]
+pub struct ServiceObject {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// The spec, or why it does not parse.
+    pub spec: Result<EndpointsServiceSpec, String>,
+    /// The stored status.
+    pub status: EndpointsServiceStatus,
+}
+
+/// What the index keeps of an EndpointsService.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    pub(super) uid: String,
+    pub(super) generation: i64,
+    /// None only before the first [`Entry::apply`].
+    pub(super) verdict: Option<Verdict>,
+    /// What sidecars are given: the last good policy.
+    pub(super) policy: Option<PolicyStatus>,
+    /// The status as last stored by us, at first as found.
+    pub(super) stored: EndpointsServiceStatus,
+    sources: BTreeSet<KeySource>,
+}
+
+/// What sidecars are to be given after an [`Entry::apply`].
+#[derive(Debug)]
+pub(super) enum Compiled {
+    /// What they have.
+    Kept,
+    /// This.
+    Publish(Snapshot),
+    /// The object was re-created: nothing of the one before, and this, if its spec is good.
+    Replaced(Option<Snapshot>),
+}
+
+impl Entry {
+    /// Whether the spec may differ from the one that was compiled.
+    pub(super) fn is_news(&self, object: &ServiceObject) -> bool {
+        self.verdict.is_none()
+            || self.uid != object.uid
+            || self.generation < object.generation
+            // A schema change can make the same generation (un)readable.
+            || object.spec.is_ok() == matches!(self.verdict, Some(Verdict::Unreadable(_)))
+    }
+
+    /// Compiles the spec. Only a good one replaces the policy before.
+    pub(super) fn apply(
+        &mut self,
+        key: &ServiceKey,
+        object: ServiceObject,
+        compile: Compile,
+    ) -> Compiled {
+        let replaced = self.verdict.is_some() && self.uid != object.uid;
+        if replaced || self.verdict.is_none() {
+            *self = Self {
+                stored: object.status,
+                ..Self::default()
+            };
+        }
+        self.uid = object.uid;
+        self.generation = object.generation;
+        let (verdict, good) = match object.spec {
+            Ok(spec) => run(compile, &spec, key),
+            Err(error) => (Verdict::Unreadable(error), None),
+        };
+        self.verdict = Some(verdict);
+        let snapshot = good.and_then(|policy| self.accept(&policy));
+        match snapshot {
+            snapshot if replaced => Compiled::Replaced(snapshot),
+            Some(snapshot) => Compiled::Publish(snapshot),
+            None => Compiled::Kept,
+        }
+    }
+
+    /// The sources that the policy in force names.
+    pub(super) fn sources(&self) -> &BTreeSet<KeySource> {
+        &self.sources
+    }
+
+    /// Makes a policy the one in force. None: it is the same one, or cannot be sent.
+    fn accept(&mut self, policy: &Policy) -> Option<Snapshot> {
+        let canonical =
+            serde_json::to_vec(policy).expect("a policy has string keys and finite numbers");
+        let snapshot = match Snapshot::new(self.uid.clone(), self.generation, &canonical) {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                let finding = Diagnostic::error(
+                    conditions::reason::INVALID_SPEC,
+                    Place::resource("/spec/openapi"),
+                    format!("the compiled policy cannot be sent to sidecars: {error}"),
+                );
+                self.verdict = Some(Verdict::Broken(vec![finding]));
+                return None;
+            }
+        };
+        let before = self
+            .policy
+            .replace(summary(policy, snapshot.hash(), self.generation));
+        self.sources = policy
+            .providers
+            .values()
+            .map(|provider| provider.keys.clone())
+            .collect();
+        // An edit that changes nothing is acknowledged already.
+        (before.is_none_or(|before| before.hash != snapshot.hash())).then_some(snapshot)
+    }
+}
+
+/// Runs the compiler; a panic is a verdict, never the end of the controller.
+fn run(
+    compile: Compile,
+    spec: &EndpointsServiceSpec,
+    key: &ServiceKey,
+) -> (Verdict, Option<Policy>) {
+    let identity = ServiceIdentity {
+        name: key.name.clone(),
+        namespace: key.namespace.clone(),
+    };
+    let result = std::panic::catch_unwind(AssertUnwindSafe(|| compile(spec, &identity)));
+    match result {
+        Ok(Ok(policy::Compiled { policy, warnings })) => (Verdict::Good(warnings), Some(policy)),
+        Ok(Err(findings)) => (Verdict::Broken(findings), None),
+        Err(_) => {
+            tracing::error!(service = %key, "compiling an EndpointsService panicked");
+            (Verdict::Panicked, None)
+        }
+    }
+}
+
+fn summary(policy: &Policy, hash: &str, generation: i64) -> PolicyStatus {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let protected = policy
+        .operations
+        .iter()
+        .filter(|operation| !operation.security.is_empty());
+    let issuers: BTreeSet<_> = policy.providers.values().map(|p| &p.issuer).collect();
+    PolicyStatus {
+        hash: hash.to_owned(),
+        service: policy.service.clone(),
+        operations: count(policy.operations.len()),
+        protected: count(protected.count()),
+        issuers: count(issuers.len()),
+        source_version: generation,
+    }
+}
+
+/// What a sidecar last said.
+#[derive(Debug, Default)]
+pub(super) struct SidecarState {
+    /// Hash of the policy it runs.
+    pub(super) runs: Option<String>,
+    /// Hash of a policy it refused, and why.
+    pub(super) refused: Option<(String, String)>,
+    /// When its stream ended.
+    pub(super) gone_since: Option<Instant>,
+    /// Gone for longer than [`STALE_AFTER`].
+    stale: bool,
+}
+
+impl SidecarState {
+    /// A connected sidecar that runs the policy with this hash.
+    pub(super) fn running(hash: Option<String>) -> Self {
+        Self {
+            runs: hash,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn runs(&self, hash: &str) -> bool {
+        !self.stale && self.runs.as_deref() == Some(hash)
+    }
+
+    pub(super) fn refuses(&self, hash: &str) -> Option<&str> {
+        let (refused, why) = self.refused.as_ref()?;
+        (!self.stale && refused == hash).then_some(why)
+    }
+
+    /// Notices that it is gone for too long; true once.
+    pub(super) fn turned_stale(&mut self, now: Instant) -> bool {
+        let Some(since) = self.gone_since else {
+            return false;
+        };
+        if self.stale || now.duration_since(since) < STALE_AFTER {
+            return false;
+        }
+        self.stale = true;
+        true
+    }
+}

@@ -1,0 +1,175 @@
+//! Which key sources are in use, by whom, and what came of fetching them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::SourceChanges;
+use crate::operator::status::Keys;
+use crate::policy::format::KeySource;
+
+/// The most distinct sources that one namespace may have us fetch: whoever may write an
+/// EndpointsService chooses what we dial.
+pub const MAX_SOURCES: usize = 64;
+
+/// What came of an attempt to fetch a source's keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyOutcome {
+    /// Keys were fetched.
+    Fetched,
+    /// A class of failure, for people; never quotes what was fetched.
+    Failed(String),
+    /// `kubernetes: true` for an issuer that is not this cluster's; this one is.
+    NotThisCluster(String),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    namespaces: BTreeMap<String, Granted>,
+    /// How many namespaces use a source, and what is known of it.
+    states: BTreeMap<KeySource, State>,
+}
+
+#[derive(Debug, Default)]
+struct Granted {
+    granted: BTreeSet<KeySource>,
+    refused: BTreeSet<KeySource>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    users: usize,
+    /// Keys were fetched once: the last good ones are in force.
+    known: bool,
+    last: Option<KeyOutcome>,
+}
+
+impl Sources {
+    /// Replaces what a namespace uses. Over the quota, sources that were granted before go first:
+    /// a newcomer never takes a working one's place.
+    pub(super) fn set_used(
+        &mut self,
+        namespace: &str,
+        used: BTreeSet<KeySource>,
+        changes: &mut SourceChanges,
+    ) {
+        let before = self
+            .namespaces
+            .remove(namespace)
+            .unwrap_or_default()
+            .granted;
+        let mut granted: BTreeSet<_> = used.intersection(&before).cloned().collect();
+        let free = MAX_SOURCES.saturating_sub(granted.len());
+        granted.extend(used.difference(&before).take(free).cloned());
+        for source in granted.difference(&before) {
+            let state = self.states.entry(source.clone()).or_default();
+            state.users += 1;
+            if state.users == 1 {
+                changes.removed.retain(|removed| removed != source);
+                changes.added.push(source.clone());
+            }
+        }
+        for source in before.difference(&granted) {
+            let Some(state) = self.states.get_mut(source) else {
+                continue;
+            };
+            state.users -= 1;
+            if state.users == 0 {
+                self.states.remove(source);
+                changes.added.retain(|added| added != source);
+                changes.removed.push(source.clone());
+            }
+        }
+        let refused = used.difference(&granted).cloned().collect();
+        if !used.is_empty() {
+            self.namespaces
+                .insert(namespace.to_owned(), Granted { granted, refused });
+        }
+    }
+
+    /// What a namespace wants beyond its quota.
+    pub(super) fn refused(&self, namespace: &str) -> BTreeSet<KeySource> {
+        self.namespaces
+            .get(namespace)
+            .map(|it| it.refused.clone())
+            .unwrap_or_default()
+    }
+
+    /// Notes what came of a fetch. False: nothing that anybody would see.
+    pub(super) fn record(&mut self, source: &KeySource, outcome: KeyOutcome) -> bool {
+        let Some(state) = self.states.get_mut(source) else {
+            return false;
+        };
+        let news = state.last.as_ref() != Some(&outcome);
+        state.known |= outcome == KeyOutcome::Fetched;
+        state.last = Some(outcome);
+        news
+    }
+
+    /// The sources of one policy, as one: the worst of them.
+    pub(super) fn summary(&self, namespace: &str, sources: &BTreeSet<KeySource>) -> Keys {
+        let granted = self.namespaces.get(namespace);
+        let mut note = None;
+        let mut fetching = false;
+        let mut unavailable = None;
+        for source in sources {
+            let state = match granted {
+                Some(granted) if granted.granted.contains(source) => self.states.get(source),
+                _ => {
+                    unavailable.get_or_insert_with(|| {
+                        format!(
+                            "namespace {namespace} names more than {MAX_SOURCES} key sources; {} is \
+                             not fetched",
+                            name(source)
+                        )
+                    });
+                    continue;
+                }
+            };
+            match state.and_then(|state| Some((state.known, state.last.as_ref()?))) {
+                None => fetching = true,
+                Some((_, KeyOutcome::Fetched)) => {}
+                Some((_, KeyOutcome::NotThisCluster(actual))) => {
+                    return Keys::NotThisCluster(format!(
+                        "{} is not this cluster's issuer, which is {actual}",
+                        name(source)
+                    ));
+                }
+                Some((true, KeyOutcome::Failed(why))) => {
+                    note = Some(format!(
+                        "every key set is known, but {} cannot be refreshed: {why}",
+                        name(source)
+                    ));
+                }
+                Some((false, KeyOutcome::Failed(why))) => {
+                    unavailable.get_or_insert_with(|| {
+                        format!("the key set of {} is unavailable: {why}", name(source))
+                    });
+                }
+            }
+        }
+        match unavailable {
+            Some(why) => Keys::Unavailable(why),
+            None if fetching => Keys::Fetching,
+            None => Keys::Resolved(note),
+        }
+    }
+}
+
+/// What a user calls it. A URL's user and query parts may hold secrets; they stay out.
+fn name(source: &KeySource) -> String {
+    match source {
+        KeySource::Url(url) => match url::Url::parse(url) {
+            Ok(mut url) => {
+                // Both fail only for URLs that have no such part.
+                let _ = url.set_username("");
+                let _ = url.set_password(None);
+                if url.query().is_some() {
+                    url.set_query(Some("…"));
+                }
+                url.set_fragment(None);
+                url.to_string().replace("%E2%80%A6", "…")
+            }
+            Err(_) => "a URL that does not parse".to_owned(),
+        },
+        KeySource::Kubernetes { issuer } => issuer.clone(),
+    }
+}

@@ -1,0 +1,727 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::*;
+use crate::api::annotations::TakenPort;
+use crate::api::conditions::{ACCEPTED, CAPTURED, ENFORCED, PROGRAMMED, READY, RESOLVED_REFS};
+use crate::api::endpoints_service::OpenApiSource;
+use crate::openapi::Place;
+use crate::operator::capture::{ServicePort, Target};
+use crate::policy::Policy;
+use crate::policy::format::{CorsMode, FORMAT, Operation, Provider};
+
+#[test]
+fn good_spec_is_published_and_accepted() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let changes = index.take_changes();
+    assert_eq!(changes.publish.len(), 1);
+    assert_eq!(changes.publish[0].0, key());
+    let status = status_of(&index);
+    assert_eq!(condition(&status, ACCEPTED), ("True", "Valid", 1));
+    assert_eq!(condition(&status, ENFORCED), ("True", "Enforcing", 1));
+    assert_eq!(condition(&status, PROGRAMMED), ("Unknown", "NoSidecars", 1));
+    assert_eq!(condition(&status, CAPTURED), ("Unknown", "NoSidecars", 1));
+    assert_eq!(condition(&status, READY), ("Unknown", "NotReady", 1));
+    assert_eq!(status.policy.unwrap().hash, changes.publish[0].1.hash());
+}
+
+#[test]
+fn status_change_alone_is_not_compiled_again() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    index.take_changes();
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let changes = index.take_changes();
+    assert!(changes.publish.is_empty() && changes.dirty.is_empty());
+}
+
+#[test]
+fn broken_edit_keeps_the_last_good_policy() {
+    let mut index = index();
+    index.apply_pod(mk_pod("a", "1"));
+    index.apply_service("shop", mk_service("bookstore", Target::Name("http".into())));
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let hash = published(&mut index);
+    index.report(
+        &mk_report("a", "1", Event::Applied { hash: hash.clone() }),
+        Instant::now(),
+    );
+    store(&mut index);
+    index.apply_entry(&key(), mk_object(2, "bad"));
+    let changes = index.take_changes();
+    assert!(changes.publish.is_empty(), "nothing new to run");
+    assert!(changes.remove.is_empty(), "and the old one stays");
+
+    let status = status_of(&index);
+    assert_eq!(condition(&status, ACCEPTED), ("False", "InvalidOpenAPI", 2));
+    assert_eq!(condition(&status, PROGRAMMED), ("False", "NotAccepted", 2));
+    assert_eq!(condition(&status, ENFORCED), ("True", "Enforcing", 1));
+    assert_eq!(condition(&status, READY), ("False", "NotReady", 2));
+    assert_eq!(status.observed_generation, Some(2));
+    let message = &find(&status, ACCEPTED).message;
+    assert!(message.contains("openapi#/paths: no paths"), "{message}");
+    assert!(message.contains("1 more error"), "{message}");
+    assert!(message.contains("last good policy stays"), "{message}");
+    let policy = status.policy.unwrap();
+    assert_eq!((policy.hash, policy.source_version), (hash, 1));
+}
+
+#[test]
+fn first_spec_that_is_broken_enforces_nothing() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "bad"));
+    assert!(index.take_changes().publish.is_empty());
+    let status = status_of(&index);
+    assert_eq!(condition(&status, ENFORCED), ("False", "NoPolicy", 1));
+    assert_eq!(
+        condition(&status, RESOLVED_REFS),
+        ("Unknown", "NoPolicy", 1)
+    );
+    assert_eq!(status.policy, None);
+}
+
+#[test]
+fn compiler_panic_is_a_status_and_other_services_go_on() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "panic"));
+    let other = ServiceKey {
+        name: "other".into(),
+        ..key()
+    };
+    index.apply_entry(&other, mk_object(1, "v1"));
+    assert_eq!(index.panics(), 1);
+    let changes = index.take_changes();
+    assert_eq!(changes.publish.len(), 1);
+    assert_eq!(
+        condition(&status_of(&index), ACCEPTED),
+        ("False", "InvalidSpec", 1)
+    );
+}
+
+#[test]
+fn unreadable_object_says_so_and_heals() {
+    let mut index = index();
+    let broken = ServiceObject {
+        spec: Err("missing field `openapi`".into()),
+        ..mk_object(1, "")
+    };
+    index.apply_entry(&key(), broken);
+    let status = status_of(&index);
+    assert_eq!(condition(&status, ACCEPTED), ("False", "InvalidSpec", 1));
+    assert!(
+        find(&status, ACCEPTED)
+            .message
+            .contains("missing field `openapi`")
+    );
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    assert_eq!(
+        condition(&status_of(&index), ACCEPTED),
+        ("True", "Valid", 1)
+    );
+}
+
+#[test]
+fn sidecars_are_counted_connected_or_not() {
+    let mut index = index();
+    index.apply_service("shop", mk_service("bookstore", Target::Name("http".into())));
+    for (name, uid) in [("a", "1"), ("b", "2"), ("c", "3")] {
+        index.apply_pod(mk_pod(name, uid));
+    }
+    index.apply_pod(InjectedPod {
+        live: false,
+        ..mk_pod("done", "4")
+    });
+    index.apply_pod(InjectedPod {
+        service: "other".into(),
+        ..mk_pod("other", "5")
+    });
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let hash = published(&mut index);
+    index.report(
+        &mk_report("a", "1", Event::Applied { hash: hash.clone() }),
+        Instant::now(),
+    );
+    index.report(
+        &mk_report("b", "2", Event::Connected { hash: None }),
+        Instant::now(),
+    );
+    let status = status_of(&index);
+    let sidecars = status.sidecars.clone().unwrap();
+    assert_eq!(
+        (sidecars.total, sidecars.current, sidecars.stale),
+        (3, 1, 2)
+    );
+    assert_eq!(sidecars.summary, "1/3");
+    assert_eq!(condition(&status, PROGRAMMED), ("False", "Pending", 1));
+
+    let refused = Event::Rejected {
+        hash: hash.clone(),
+        reason: "SidecarTooOld: format 2".into(),
+    };
+    index.report(&mk_report("b", "2", refused), Instant::now());
+    let status = status_of(&index);
+    assert_eq!(condition(&status, PROGRAMMED), ("False", "Rejected", 1));
+    assert!(
+        find(&status, PROGRAMMED)
+            .message
+            .contains("pod b: SidecarTooOld")
+    );
+    assert_eq!(status.sidecars.unwrap().rejected, 1);
+
+    for (name, uid) in [("b", "2"), ("c", "3")] {
+        index.report(
+            &mk_report(name, uid, Event::Applied { hash: hash.clone() }),
+            Instant::now(),
+        );
+    }
+    let status = status_of(&index);
+    assert_eq!(condition(&status, PROGRAMMED), ("True", "AllCurrent", 1));
+    assert_eq!(condition(&status, READY), ("True", "Ready", 1));
+}
+
+#[test]
+fn edit_is_not_programmed_until_every_sidecar_has_it() {
+    let mut index = index();
+    index.apply_pod(mk_pod("a", "1"));
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let old = published(&mut index);
+    index.report(
+        &mk_report("a", "1", Event::Applied { hash: old.clone() }),
+        Instant::now(),
+    );
+    index.apply_entry(&key(), mk_object(2, "v2"));
+    let new = published(&mut index);
+    assert_ne!(old, new);
+    assert_eq!(
+        condition(&status_of(&index), PROGRAMMED),
+        ("False", "Pending", 2)
+    );
+    index.report(
+        &mk_report("a", "1", Event::Applied { hash: new }),
+        Instant::now(),
+    );
+    assert_eq!(
+        condition(&status_of(&index), PROGRAMMED),
+        ("True", "AllCurrent", 2)
+    );
+}
+
+#[test]
+fn edit_that_changes_no_policy_is_programmed_at_once() {
+    let mut index = index();
+    index.apply_pod(mk_pod("a", "1"));
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let hash = published(&mut index);
+    index.report(
+        &mk_report("a", "1", Event::Applied { hash }),
+        Instant::now(),
+    );
+    index.apply_entry(&key(), mk_object(2, "v1"));
+    assert!(index.take_changes().publish.is_empty());
+    assert_eq!(
+        condition(&status_of(&index), PROGRAMMED),
+        ("True", "AllCurrent", 2)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn sidecar_that_is_gone_for_long_is_stale() {
+    let mut index = index();
+    index.apply_pod(mk_pod("a", "1"));
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let hash = published(&mut index);
+    index.report(
+        &mk_report("a", "1", Event::Applied { hash: hash.clone() }),
+        Instant::now(),
+    );
+    index.report(&mk_report("a", "1", Event::Gone), Instant::now());
+    index.take_changes();
+
+    tokio::time::advance(Duration::from_secs(29)).await;
+    index.tick(Instant::now());
+    assert_eq!(
+        status_of(&index).sidecars.unwrap().current,
+        1,
+        "a reconnect is no news"
+    );
+    tokio::time::advance(Duration::from_secs(2)).await;
+    index.tick(Instant::now());
+    assert!(index.take_changes().dirty.contains(&key()));
+    assert_eq!(status_of(&index).sidecars.unwrap().stale, 1);
+
+    index.report(
+        &mk_report("a", "1", Event::Connected { hash: Some(hash) }),
+        Instant::now(),
+    );
+    assert_eq!(status_of(&index).sidecars.unwrap().current, 1);
+}
+
+#[test]
+fn ack_of_an_earlier_pod_of_the_same_name_does_not_count() {
+    let mut index = index();
+    index.apply_pod(mk_pod("a", "1"));
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let hash = published(&mut index);
+    index.report(
+        &mk_report("a", "1", Event::Applied { hash: hash.clone() }),
+        Instant::now(),
+    );
+    index.apply_pod(mk_pod("a", "2"));
+    assert_eq!(index.take_changes().disconnect, ["1"]);
+    assert_eq!(status_of(&index).sidecars.unwrap().current, 0);
+    index.report(
+        &mk_report("a", "1", Event::Applied { hash }),
+        Instant::now(),
+    );
+    assert_eq!(status_of(&index).sidecars.unwrap().current, 0);
+}
+
+#[test]
+fn missing_service_is_told_once_a_pod_after_everything_was_listed() {
+    let mut index = index();
+    index.apply_pod(mk_pod("a", "1"));
+    assert!(
+        index.take_changes().notices.is_empty(),
+        "it may be listed yet"
+    );
+    index.set_synced();
+    let notices = index.take_changes().notices;
+    let pod = PodRef {
+        namespace: "shop".into(),
+        name: "a".into(),
+        uid: "1".into(),
+    };
+    assert_eq!(
+        notices,
+        [Notice::ServiceNotFound {
+            pod,
+            service: "bookstore".into()
+        }]
+    );
+    index.apply_pod(InjectedPod {
+        labels: BTreeMap::new(),
+        ..mk_pod("a", "1")
+    });
+    assert!(index.take_changes().notices.is_empty(), "told already");
+    index.apply_pod(mk_pod("b", "2"));
+    assert_eq!(index.take_changes().notices.len(), 1);
+
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    assert!(index.take_changes().notices.is_empty());
+    index.delete_entry(&key());
+    assert_eq!(
+        index.take_changes().notices.len(),
+        2,
+        "gone again is news to both pods"
+    );
+}
+
+#[test]
+fn deleted_service_is_removed_and_a_new_one_of_its_name_starts_afresh() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    index.take_changes();
+    index.delete_entry(&key());
+    assert_eq!(index.take_changes().remove, [key()]);
+    assert_eq!(index.status(&key(), now(0)), None);
+    index.apply_entry(
+        &key(),
+        ServiceObject {
+            uid: "new".into(),
+            ..mk_object(1, "bad")
+        },
+    );
+    assert_eq!(status_of(&index).policy, None);
+}
+
+#[test]
+fn recreation_that_a_watch_skipped_over_takes_nothing_from_the_one_before() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(3, "v1"));
+    index.take_changes();
+    index.apply_entry(
+        &key(),
+        ServiceObject {
+            uid: "new".into(),
+            ..mk_object(1, "bad")
+        },
+    );
+    assert_eq!(index.take_changes().remove, [key()]);
+    let status = status_of(&index);
+    assert_eq!((status.policy, status.observed_generation), (None, Some(1)));
+}
+
+#[test]
+fn key_sets_are_fetched_while_used_and_reported() {
+    let mut index = index();
+    let source = KeySource::Url("https://user:secret@issuer.example/keys?token=secret".into());
+    index.apply_entry(&key(), mk_object(1, &format!("v1 {}", url(&source))));
+    let other = ServiceKey {
+        namespace: "other".into(),
+        ..key()
+    };
+    index.apply_entry(&other, mk_object(1, &format!("v1 {}", url(&source))));
+    let changes = index.take_changes();
+    assert_eq!(
+        changes.sources.added,
+        [source.clone()],
+        "once, however many use it"
+    );
+    assert_eq!(
+        condition(&status_of(&index), RESOLVED_REFS),
+        ("Unknown", "Fetching", 1)
+    );
+
+    index.keys(&source, KeyOutcome::Failed("timed out after 5 s".into()));
+    assert_eq!(index.take_changes().dirty.len(), 2);
+    let status = status_of(&index);
+    assert_eq!(
+        condition(&status, RESOLVED_REFS),
+        ("False", "KeySetUnavailable", 1)
+    );
+    let message = &find(&status, RESOLVED_REFS).message;
+    assert!(message.contains("issuer.example/keys"), "{message}");
+    assert!(message.contains("timed out after 5 s"), "{message}");
+    assert!(!message.contains("secret"), "{message}");
+
+    index.keys(&source, KeyOutcome::Fetched);
+    assert_eq!(
+        condition(&status_of(&index), RESOLVED_REFS),
+        ("True", "Resolved", 1)
+    );
+    index.keys(&source, KeyOutcome::Failed("status 500".into()));
+    let status = status_of(&index);
+    assert_eq!(
+        condition(&status, RESOLVED_REFS),
+        ("True", "Resolved", 1),
+        "the last good serve"
+    );
+    assert!(
+        find(&status, RESOLVED_REFS)
+            .message
+            .contains("cannot be refreshed")
+    );
+
+    index.take_changes();
+    index.delete_entry(&key());
+    assert_eq!(
+        index.take_changes().sources,
+        SourceChanges::default(),
+        "one still uses it"
+    );
+    index.delete_entry(&other);
+    assert_eq!(index.take_changes().sources.removed, [source]);
+}
+
+#[test]
+fn issuer_of_another_cluster_names_the_real_one() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "v1 kubernetes:https://wrong.example"));
+    let [source] = &index.take_changes().sources.added[..] else {
+        panic!("one source")
+    };
+    index.keys(
+        source,
+        KeyOutcome::NotThisCluster("https://right.example".into()),
+    );
+    let status = status_of(&index);
+    assert_eq!(
+        condition(&status, RESOLVED_REFS),
+        ("False", "NotThisCluster", 1)
+    );
+    assert!(
+        find(&status, RESOLVED_REFS)
+            .message
+            .contains("https://right.example")
+    );
+}
+
+#[test]
+fn namespace_over_its_quota_takes_nothing_from_what_works() {
+    let mut index = index();
+    let sources: Vec<_> = (0..MAX_SOURCES)
+        .map(|number| format!("https://z{number}.example/keys"))
+        .collect();
+    index.apply_entry(&key(), mk_object(1, &format!("v1 {}", sources.join(" "))));
+    assert_eq!(index.take_changes().sources.added.len(), MAX_SOURCES);
+    let greedy = ServiceKey {
+        name: "a-greedy".into(),
+        ..key()
+    };
+    index.apply_entry(&greedy, mk_object(1, "v1 https://a.example/keys"));
+    assert_eq!(index.take_changes().sources, SourceChanges::default());
+    for source in &sources {
+        index.keys(&KeySource::Url(source.clone()), KeyOutcome::Fetched);
+    }
+    assert_eq!(
+        condition(&status_of(&index), RESOLVED_REFS),
+        ("True", "Resolved", 1)
+    );
+    let status = index.status(&greedy, now(0)).unwrap().status;
+    assert_eq!(
+        condition(&status, RESOLVED_REFS),
+        ("False", "KeySetUnavailable", 1)
+    );
+    assert!(
+        find(&status, RESOLVED_REFS)
+            .message
+            .contains("more than 64 key sources")
+    );
+
+    index.take_changes();
+    index.delete_entry(&key());
+    let changes = index.take_changes();
+    let freed = KeySource::Url("https://a.example/keys".into());
+    assert_eq!(
+        changes.sources.added,
+        [freed],
+        "a freed place is given away"
+    );
+    assert_eq!(changes.sources.removed.len(), MAX_SOURCES);
+}
+
+#[test]
+fn stored_status_is_not_written_again() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let update = index.status(&key(), now(10)).unwrap();
+    index.status_stored(&key(), update);
+    assert_eq!(index.status(&key(), now(20)), None);
+}
+
+#[test]
+fn transition_time_changes_only_when_the_status_flips() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let update = index.status(&key(), now(10)).unwrap();
+    index.status_stored(&key(), update);
+    index.apply_entry(&key(), mk_object(2, "v2"));
+    let update = index.status(&key(), now(20)).unwrap();
+    assert_eq!(
+        find(&update.status, ACCEPTED).last_transition_time.0,
+        now(10)
+    );
+    index.status_stored(&key(), update);
+    index.apply_entry(&key(), mk_object(3, "bad"));
+    let update = index.status(&key(), now(30)).unwrap();
+    assert_eq!(
+        find(&update.status, ACCEPTED).last_transition_time.0,
+        now(30)
+    );
+    assert_eq!(
+        find(&update.status, ENFORCED).last_transition_time.0,
+        now(10)
+    );
+}
+
+#[test]
+fn service_change_is_a_change_of_captured() {
+    let mut index = index();
+    index.apply_pod(mk_pod("a", "1"));
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    index.take_changes();
+    assert_eq!(
+        condition(&status_of(&index), CAPTURED),
+        ("Unknown", "NotSelected", 1)
+    );
+    index.apply_service("shop", mk_service("bookstore", Target::Name("http".into())));
+    assert!(index.take_changes().dirty.contains(&key()));
+    assert_eq!(
+        condition(&status_of(&index), CAPTURED),
+        ("True", "AllCaptured", 1)
+    );
+    index.apply_service("shop", mk_service("numeric", Target::Omitted));
+    assert_eq!(
+        condition(&status_of(&index), CAPTURED),
+        ("False", "NumericTargetPort", 1)
+    );
+    index.apply_service("elsewhere", mk_service("numeric", Target::Omitted));
+    index.delete_service("shop", "numeric");
+    assert_eq!(
+        condition(&status_of(&index), CAPTURED),
+        ("True", "AllCaptured", 1)
+    );
+}
+
+fn index() -> Index {
+    Index::new(fake_compile)
+}
+
+/// The inline text is `bad`, `panic`, or a version followed by key sources.
+fn fake_compile(
+    spec: &EndpointsServiceSpec,
+    _: &ServiceIdentity,
+) -> Result<policy::Compiled, Vec<Diagnostic>> {
+    let text = spec.openapi.inline.clone().unwrap_or_default();
+    match text.as_str() {
+        "bad" => {
+            let place = Place::document("/paths", None);
+            return Err(vec![
+                Diagnostic::warning("odd", place.clone(), "odd"),
+                Diagnostic::error("other", place.clone(), "no paths"),
+                Diagnostic::error("other", place, "second"),
+            ]);
+        }
+        "panic" => panic!("as asked"),
+        _ => {}
+    }
+    let mut words = text.split(' ');
+    let service = words.next().unwrap().to_owned();
+    let providers = words.enumerate().map(|(number, word)| {
+        let keys = match word.strip_prefix("kubernetes:") {
+            Some(issuer) => KeySource::Kubernetes {
+                issuer: issuer.into(),
+            },
+            None => KeySource::Url(word.into()),
+        };
+        (
+            number.to_string(),
+            Provider {
+                issuer: word.into(),
+                keys,
+                audiences: None,
+            },
+        )
+    });
+    let policy = Policy {
+        format: FORMAT,
+        service,
+        operations: vec![Operation {
+            method: "GET".into(),
+            path: "/books".into(),
+            name: "listBooks".into(),
+            security: Vec::new(),
+        }],
+        providers: providers.collect(),
+        cors: CorsMode::Off,
+        required_claims: BTreeSet::new(),
+        backend: None,
+        healthz: None,
+    };
+    Ok(policy::Compiled {
+        policy,
+        warnings: Vec::new(),
+    })
+}
+
+fn key() -> ServiceKey {
+    ServiceKey {
+        namespace: "shop".into(),
+        name: "bookstore".into(),
+    }
+}
+
+fn mk_object(generation: i64, inline: &str) -> ServiceObject {
+    let openapi = OpenApiSource {
+        inline: Some(inline.into()),
+        document: None,
+    };
+    let spec = EndpointsServiceSpec {
+        openapi,
+        service_name: None,
+        cors: None,
+        jwt: None,
+        backend: None,
+        routing: None,
+    };
+    ServiceObject {
+        uid: "uid".into(),
+        generation,
+        spec: Ok(spec),
+        status: Default::default(),
+    }
+}
+
+fn mk_pod(name: &str, uid: &str) -> InjectedPod {
+    InjectedPod {
+        namespace: "shop".into(),
+        name: name.into(),
+        uid: uid.into(),
+        service: "bookstore".into(),
+        labels: [("app".to_owned(), "bookstore".to_owned())].into(),
+        taken: vec![TakenPort {
+            name: Some("http".into()),
+            listen: 14080,
+            app: 8080,
+            renamed: None,
+        }],
+        named_ports: vec![("app-http".into(), 8080), ("http".into(), 14080)],
+        live: true,
+        service_account: "default".into(),
+        ips: Vec::new(),
+    }
+}
+
+fn mk_service(name: &str, target: Target) -> ServiceFacts {
+    ServiceFacts {
+        name: name.into(),
+        selector: [("app".to_owned(), "bookstore".to_owned())].into(),
+        headless: false,
+        ports: vec![ServicePort { port: 8080, target }],
+    }
+}
+
+fn mk_report(name: &str, uid: &str, event: Event) -> Report {
+    Report {
+        service: key(),
+        pod: PodRef {
+            namespace: "shop".into(),
+            name: name.into(),
+            uid: uid.into(),
+        },
+        sidecar_version: "0.1.0".into(),
+        event,
+    }
+}
+
+fn published(index: &mut Index) -> String {
+    let changes = index.take_changes();
+    changes
+        .publish
+        .last()
+        .expect("something was published")
+        .1
+        .hash()
+        .to_owned()
+}
+
+fn store(index: &mut Index) {
+    let update = index.status(&key(), now(0)).unwrap();
+    index.status_stored(&key(), update);
+}
+
+fn status_of(index: &Index) -> EndpointsServiceStatus {
+    index.status(&key(), now(0)).expect("a change").status
+}
+
+fn condition<'s>(status: &'s EndpointsServiceStatus, kind: &str) -> (&'s str, &'s str, i64) {
+    let found = find(status, kind);
+    (
+        &found.status,
+        &found.reason,
+        found.observed_generation.unwrap(),
+    )
+}
+
+fn find<'s>(
+    status: &'s EndpointsServiceStatus,
+    kind: &str,
+) -> &'s k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition {
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+        .unwrap()
+}
+
+fn url(source: &KeySource) -> &str {
+    match source {
+        KeySource::Url(url) => url,
+        KeySource::Kubernetes { .. } => panic!("not a URL"),
+    }
+}
+
+fn now(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}

@@ -1,0 +1,104 @@
+//! What the control plane needs to know of a pod, and no more: thousands of them are held.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::ResourceExt;
+
+use crate::api::annotations::{self, InjectionStatus, TakenPort};
+
+#[cfg(test)]
+mod tests;
+
+/// An injected pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InjectedPod {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`: one life of one pod.
+    pub uid: String,
+    /// The EndpointsService that it is annotated with.
+    pub service: String,
+    /// Its labels, which Services select by.
+    pub labels: BTreeMap<String, String>,
+    /// The ports that the sidecar took over.
+    pub taken: Vec<TakenPort>,
+    /// Named container ports in the order in which Kubernetes looks names up (first match wins).
+    pub named_ports: Vec<(String, u16)>,
+    /// Pending or Running, and not being deleted: its sidecar counts.
+    pub live: bool,
+    /// `spec.serviceAccountName`.
+    pub service_account: String,
+    /// `status.podIPs`.
+    pub ips: Vec<IpAddr>,
+}
+
+impl InjectedPod {
+    /// Reads a pod. None: it is not injected, or nothing says for which service. A status
+    /// annotation that does not parse leaves no known ports.
+    pub fn read(pod: &Pod) -> Option<Self> {
+        let annotations = pod.metadata.annotations.as_ref()?;
+        if pod.labels().get(annotations::INJECTED).map(String::as_str) != Some("true") {
+            return None;
+        }
+        let status = pod.status.as_ref();
+        let phase = status.and_then(|status| status.phase.as_deref());
+        let injected = annotations
+            .get(annotations::STATUS)
+            .and_then(|text| serde_json::from_str::<InjectionStatus>(text).ok());
+        Some(Self {
+            namespace: pod.namespace()?,
+            name: pod.name_any(),
+            uid: pod.uid()?,
+            service: annotations.get(annotations::SERVICE)?.clone(),
+            labels: pod.labels().clone(),
+            taken: injected.map(|status| status.ports).unwrap_or_default(),
+            named_ports: named_ports(pod),
+            live: pod.metadata.deletion_timestamp.is_none()
+                && matches!(phase, None | Some("Pending" | "Running")),
+            service_account: pod
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.service_account_name.clone())
+                .unwrap_or_default(),
+            ips: status
+                .and_then(|status| status.pod_ips.as_deref())
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|address| address.ip.parse().ok())
+                .collect(),
+        })
+    }
+
+    /// The number that a name leads to in this pod.
+    pub fn port(&self, name: &str) -> Option<u16> {
+        self.named_ports
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, number)| *number)
+    }
+}
+
+/// As the endpoints controllers do (`FindPort`): containers first, then init containers that stay
+/// (since Kubernetes 1.33).
+fn named_ports(pod: &Pod) -> Vec<(String, u16)> {
+    let Some(spec) = &pod.spec else {
+        return Vec::new();
+    };
+    let stays = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
+    let sidecars = spec.init_containers.iter().flatten().filter(stays);
+    spec.containers
+        .iter()
+        .chain(sidecars)
+        .flat_map(|container| container.ports.iter().flatten())
+        .filter(|port| {
+            port.protocol
+                .as_deref()
+                .is_none_or(|protocol| protocol == "TCP")
+        })
+        .filter_map(|port| Some((port.name.clone()?, u16::try_from(port.container_port).ok()?)))
+        .collect()
+}

@@ -1,0 +1,75 @@
+use super::*;
+use crate::openapi::Place;
+
+#[test]
+fn messages_are_bounded_and_keep_what_follows() {
+    let long = Diagnostic::error("X", Place::document("/paths", None), "ä".repeat(5000));
+    let verdict = Verdict::Broken(vec![long.clone(), long]);
+    let status = status(&facts(&verdict), &EndpointsServiceStatus::default(), now());
+    let message = &status.conditions[0].message;
+    assert!(message.len() <= MAX_MESSAGE, "{}", message.len());
+    assert!(message.ends_with("1 more error"), "{message}");
+}
+
+#[test]
+fn findings_own_code_is_the_reason_where_it_is_one() {
+    for (code, place, reason) in [
+        (
+            "ConflictingRoutes",
+            Place::document("/paths", None),
+            "ConflictingRoutes",
+        ),
+        (
+            "SomethingElse",
+            Place::document("/paths", None),
+            "InvalidOpenAPI",
+        ),
+        (
+            "SomethingElse",
+            Place::resource("/spec/cors"),
+            "InvalidSpec",
+        ),
+    ] {
+        let verdict = Verdict::Broken(vec![Diagnostic::error(code, place, "wrong")]);
+        let status = status(&facts(&verdict), &EndpointsServiceStatus::default(), now());
+        assert_eq!(status.conditions[0].reason, reason);
+    }
+}
+
+#[test]
+fn warnings_are_listed_with_their_places_and_bounded() {
+    let warning = Diagnostic::warning("W", Place::document("/host", None), "odd").help("do this");
+    let verdict = Verdict::Good(vec![warning; MAX_WARNINGS + 3]);
+    let status = status(&facts(&verdict), &EndpointsServiceStatus::default(), now());
+    assert_eq!(status.warnings.len(), MAX_WARNINGS + 1);
+    assert_eq!(status.warnings[0].message, "odd (do this)");
+    assert_eq!(status.warnings[0].place, "openapi#/host");
+    assert_eq!(status.warnings[MAX_WARNINGS].message, "3 more warnings");
+}
+
+#[test]
+fn what_is_stored_reads_back_equal() {
+    let verdict = Verdict::Good(Vec::new());
+    let now = Timestamp::from_millisecond(1_234_567).unwrap();
+    let status = status(&facts(&verdict), &EndpointsServiceStatus::default(), now);
+    let text = serde_json::to_string(&status).unwrap();
+    assert_eq!(
+        serde_json::from_str::<EndpointsServiceStatus>(&text).unwrap(),
+        status
+    );
+}
+
+fn facts(verdict: &Verdict) -> Facts<'_> {
+    Facts {
+        generation: 1,
+        verdict,
+        policy: None,
+        keys: Keys::Resolved(None),
+        capture: Capture::NoSidecars,
+        sidecars: Sidecars::default(),
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(0).unwrap()
+}

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::exchange::Exchange;
 use super::upstream::{BackendBody, UpstreamError};
-use crate::policy::headers::sanitise_request;
+use crate::policy::headers::sanitise_trailers;
 
 /// A client's body. hyper sends `100 Continue` when it is first polled, which is when the backend
 /// gets its head: never before the token has passed.
@@ -55,7 +55,7 @@ impl Body for RequestBody {
         Poll::Ready(frame.map(|frame| {
             Ok(match frame.into_trailers() {
                 Ok(mut trailers) => {
-                    sanitise_request(&mut trailers);
+                    sanitise_trailers(&mut trailers);
                     Frame::trailers(trailers)
                 }
                 Err(frame) => frame,

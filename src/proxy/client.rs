@@ -26,7 +26,7 @@ pub(super) struct Client {
     pub(super) forwarded_for: HeaderValue,
     /// The backend's deadline for the request being served.
     pub(super) deadline: RefCell<LazyTimer>,
-    head: Cell<Option<Result<Head, Refusal>>>,
+    head: RefCell<Option<Result<Head, Refusal>>>,
     idle_since: Cell<Option<Instant>>,
 }
 
@@ -40,14 +40,14 @@ impl Client {
             forwarded_for: HeaderValue::try_from(ip.to_string())
                 .expect("an IP address is visible ASCII"),
             deadline: RefCell::new(LazyTimer::default()),
-            head: Cell::new(None),
+            head: RefCell::default(),
             idle_since: Cell::new(Some(Instant::now())),
         }
     }
 
     /// The guard notes what it saw of the head that it passes on.
     pub(super) fn note_head(&self, head: Result<Head, Refusal>) {
-        self.head.set(Some(head));
+        self.head.replace(Some(head));
     }
 
     /// The service begins with the head noted last. None: a head that the guard never saw.

@@ -429,5 +429,3 @@ impl Malformed {
     }
 }
 
-#[cfg(test)]
-mod tests;

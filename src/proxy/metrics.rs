@@ -6,12 +6,13 @@
 mod exposition;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Method;
 
+pub(super) use self::exposition::CONTENT_TYPE as OPEN_METRICS;
 use super::snapshot::{PolicyCell, Snapshot};
 use crate::policy::verdict::Reason;
 
@@ -62,6 +63,7 @@ pub(super) struct WorkerMetrics {
     pub(super) connections_refused: Cell,
     pub(super) connections_failed: Cell,
     pub(super) panics: Cell,
+    ended: AtomicBool,
 }
 
 /// An operation, as labels name it.
@@ -106,6 +108,11 @@ impl Metrics {
     pub(super) fn worker(&self, index: usize) -> Arc<WorkerMetrics> {
         self.workers[index].clone()
     }
+
+    /// How many worker threads are no more.
+    pub(super) fn workers_ended(&self) -> usize {
+        self.workers.iter().filter(|worker| worker.ended.load(Ordering::Relaxed)).count()
+    }
 }
 
 // === impl WorkerMetrics ===
@@ -138,6 +145,11 @@ impl WorkerMetrics {
     pub(super) fn count_refusal(&self, reason: Reason) {
         // Only this worker and a scrape take the lock, and only on this path.
         *self.refusals.lock().entry(reason).or_default() += 1;
+    }
+
+    /// Notes that the worker's thread ends.
+    pub(super) fn note_end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// Counts a token that passed.
@@ -212,5 +224,3 @@ impl Reasons {
     }
 }
 
-#[cfg(test)]
-mod tests;

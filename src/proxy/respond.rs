@@ -11,7 +11,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A refusal made here, for what the policy does not know of: sockets, framing, the backend.
 pub(super) fn refusal(status: StatusCode, reason: Reason, message: impl Into<String>) -> Refusal {
-    Refusal { status, reason, message: message.into(), allow: None, challenge: None }
+    Refusal::new(status, reason, message)
 }
 
 /// The answer to a refused request. `realm`: the request's URL without query.

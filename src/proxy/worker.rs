@@ -39,6 +39,8 @@ pub(super) struct Setup {
     pub(super) policies: PolicyCell,
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) shutdown: Shutdown,
+    /// The start of the proxy failed elsewhere: end without serving.
+    pub(super) abandoned: Shutdown,
 }
 
 /// What the connections of one worker share; all of it belongs to one thread.
@@ -77,6 +79,7 @@ pub(super) fn spawn(
     started: std::sync::mpsc::Sender<io::Result<()>>,
 ) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let _ended = NoteEnd(setup.metrics.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build_local(tokio::runtime::LocalOptions::default());
@@ -88,6 +91,15 @@ pub(super) fn spawn(
             }
         }
     })
+}
+
+/// However the thread ends.
+struct NoteEnd(Arc<WorkerMetrics>);
+
+impl Drop for NoteEnd {
+    fn drop(&mut self) {
+        self.0.note_end();
+    }
 }
 
 fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<io::Result<()>>) {
@@ -114,8 +126,11 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
             .collect();
         let sweeping = spawn_local(sweep(worker.clone()));
 
-        let mut shutdown = setup.shutdown;
-        shutdown.wait().await;
+        let (mut shutdown, mut abandoned) = (setup.shutdown, setup.abandoned);
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = abandoned.wait() => return,
+        }
         for accepting in accepting {
             // A listener that ended by a panic has nothing left to accept either.
             let _ = accepting.await;
@@ -161,7 +176,8 @@ async fn accept(
             },
         }
     }
-    // Known to the kernel before we close: `poll_accept` asks it until it has no more.
+    // What the kernel let in before: once around the reactor, so that it is known here too.
+    tokio::task::yield_now().await;
     while let Some(Ok((stream, peer))) = waiting(&listener).await {
         serve(stream, peer);
     }

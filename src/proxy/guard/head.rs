@@ -26,8 +26,6 @@ pub(crate) struct Head {
     pub(super) framing: Framing,
     /// How many `Host` fields there are.
     pub(crate) hosts: u16,
-    /// Whether a field name holds an underscore.
-    pub(crate) underscore: bool,
 }
 
 /// How a request body is framed (RFC 9112 section 6.3).
@@ -132,7 +130,7 @@ fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
     };
     let old = request_line(first, limits)?;
 
-    let mut head = Head { framing: Framing::Length(0), hosts: 0, underscore: false };
+    let mut head = Head { framing: Framing::Length(0), hosts: 0 };
     let mut length = None;
     let mut chunked = false;
     let mut fields = 0;
@@ -145,7 +143,7 @@ fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
         if fields > limits.header_count {
             return Err(Malformed::TooLarge.into());
         }
-        let (name, value) = field(line, &mut head)?;
+        let (name, value) = field(line)?;
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => head.hosts = head.hosts.saturating_add(1),
             14 if name.eq_ignore_ascii_case(b"content-length") => {
@@ -199,18 +197,16 @@ fn request_line(line: &[u8], limits: &Limits) -> Result<bool, Malformed> {
     }
 }
 
-/// Splits a field line, noting what its name says.
-fn field<'l>(line: &'l [u8], head: &mut Head) -> Result<(&'l [u8], &'l [u8]), Malformed> {
+/// Splits a field line.
+fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     if matches!(line[0], b' ' | b'\t') {
         return Err(Malformed::Folded);
     }
     let colon = memchr(b':', line).ok_or(Malformed::FieldName)?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
-    let (all, any) = name.iter().fold((TOKEN, 0), |(all, any), &b| (all & class(b), any | class(b)));
-    if name.is_empty() || all & TOKEN == 0 {
+    if name.is_empty() || name.iter().fold(TOKEN, |all, &b| all & class(b)) == 0 {
         return Err(Malformed::FieldName);
     }
-    head.underscore |= any & UNDERSCORE != 0;
     // Without an early exit, so that it is done many bytes at a time.
     let control = value.iter().fold(false, |bad, &b| bad | ((b < b' ') & (b != b'\t')) | (b == 0x7f));
     if control {
@@ -255,8 +251,7 @@ impl<'b> Lines<'b> {
 }
 
 const TOKEN: u8 = 1;
-const UNDERSCORE: u8 = 2;
-const TARGET: u8 = 4;
+const TARGET: u8 = 2;
 
 fn class(byte: u8) -> u8 {
     CLASSES[usize::from(byte)]
@@ -273,9 +268,6 @@ static CLASSES: [u8; 256] = {
             || byte.is_ascii_alphanumeric()
         {
             class |= TOKEN;
-        }
-        if byte == b'_' {
-            class |= UNDERSCORE;
         }
         if byte > b' ' && !matches!(byte, b'#' | b'<' | b'>' | b'`' | 0x7f) {
             class |= TARGET;

@@ -173,6 +173,7 @@ async fn under(
             }
             Ok(None) => {}
             Err(refusal) => {
+                let refusal = policy.snapshot.explain(refusal);
                 let realm = refusal.challenge.is_some().then(|| realm(&parts.headers, &path));
                 return (Answer::Refused(refusal), cors, realm);
             }
@@ -305,20 +306,4 @@ fn from_backend(response: Response<BackendBody>) -> Response<ResponseBody> {
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     Response::from_parts(parts, ResponseBody::backend(body))
-}
-
-
-/// Until the slots have these themselves.
-trait KeysOfSlot {
-    fn usable(&self, now: u64) -> Option<std::sync::Arc<crate::policy::key_set::KeySet>>;
-    async fn refresh_on_demand(&self) -> bool;
-}
-
-impl KeysOfSlot for crate::jwks::KeySlot {
-    fn usable(&self, _now: u64) -> Option<std::sync::Arc<crate::policy::key_set::KeySet>> {
-        self.current.load().as_ref().map(|keys| keys.set.clone())
-    }
-    async fn refresh_on_demand(&self) -> bool {
-        false
-    }
 }

@@ -22,7 +22,12 @@ const DOCUMENT: &str = "swagger: '2.0'\ninfo: {title: bench, version: '1'}\npath
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         ["proxy", backend] => proxy(backend.parse().expect("an address")),
         _ => measure(),
     }
@@ -32,23 +37,37 @@ fn main() {
 fn proxy(backend: SocketAddr) {
     tls::install_crypto_provider();
     let spec: EndpointsServiceSpec =
-        serde_json::from_value(serde_json::json!({"openapi": {"inline": DOCUMENT}})).expect("a spec");
-    let identity = ServiceIdentity { name: "bench".to_owned(), namespace: "bench".to_owned() };
-    let policy = endpoints::policy::compile(&spec, &identity).expect("the document compiles").policy;
+        serde_json::from_value(serde_json::json!({"openapi": {"inline": DOCUMENT}}))
+            .expect("a spec");
+    let identity = ServiceIdentity {
+        name: "bench".to_owned(),
+        namespace: "bench".to_owned(),
+    };
+    let policy = endpoints::policy::compile(&spec, &identity)
+        .expect("the document compiles")
+        .policy;
     let policies = PolicyCell::new();
     let prepared = Prepared::new(policy).expect("the policy is ours");
     policies.store(Snapshot::new(prepared, Vec::new()).expect("there are no providers"));
     let (trigger, shutdown) = shutdown::channel();
     let config = Config {
-        listeners: vec![Listener { address: ([127, 0, 0, 1], 0).into(), backend: backend.into() }],
+        listeners: vec![Listener {
+            address: ([127, 0, 0, 1], 0).into(),
+            backend: backend.into(),
+        }],
         workers: NonZeroUsize::MIN,
         admin: None,
         limits: Limits::default(),
     };
     let running = Proxy::start(config, policies, Readiness::new(), shutdown).expect("it starts");
     println!("{}", running.addresses()[0]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(trigger.on_signal()).expect("signals");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .expect("a runtime")
+        .block_on(trigger.on_signal())
+        .expect("signals");
     running.join();
 }
 
@@ -56,7 +75,10 @@ fn measure() {
     let backend = backend();
     let once = count(backend, REQUESTS);
     let twice = count(backend, 2 * REQUESTS);
-    println!("plain proxied request: {} user instructions", (twice - once) / REQUESTS);
+    println!(
+        "plain proxied request: {} user instructions",
+        (twice - once) / REQUESTS
+    );
 }
 
 /// Instructions of a proxy that served so many requests, one after the other on one connection.
@@ -73,13 +95,17 @@ fn count(backend: SocketAddr, requests: u64) -> u64 {
         .expect("valgrind is installed");
     let address = first_line(&mut proxy).trim().parse().expect("an address");
     load(address, requests);
-    let stopped = Command::new("kill").arg(proxy.id().to_string()).status().expect("kill runs");
+    let stopped = Command::new("kill")
+        .arg(proxy.id().to_string())
+        .status()
+        .expect("kill runs");
     assert!(stopped.success());
     assert!(proxy.wait().expect("it ends").success());
     let report = std::fs::read_to_string(&out).expect("callgrind wrote");
     let _ = std::fs::remove_file(&out);
     let total = report.lines().find_map(|line| {
-        line.strip_prefix("totals: ").or_else(|| line.strip_prefix("summary: "))
+        line.strip_prefix("totals: ")
+            .or_else(|| line.strip_prefix("summary: "))
     });
     total.expect("a total").trim().parse().expect("a number")
 }
@@ -107,7 +133,11 @@ fn load(address: SocketAddr, requests: u64) {
             assert!(read > 0, "closed: {}", String::from_utf8_lossy(&answer));
             answer.extend_from_slice(&part[..read]);
         }
-        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+        assert!(
+            answer.starts_with(b"HTTP/1.1 200"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
     }
 }
 

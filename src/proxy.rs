@@ -93,7 +93,10 @@ impl Proxy {
                 of_worker.push((socket, listener.backend.clone()));
             }
         }
-        let admin_socket = config.admin.map(|address| listen::bind(address, 1)).transpose()?;
+        let admin_socket = config
+            .admin
+            .map(|address| listen::bind(address, 1))
+            .transpose()?;
 
         let metrics = Metrics::new(workers, policies.clone());
         // Workers end with the process's shutdown, or at once if the start fails half-way.
@@ -116,7 +119,9 @@ impl Proxy {
         });
         let outcome = outcome.and_then(|()| {
             for _ in 0..workers {
-                starts.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
+                starts
+                    .recv()
+                    .unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
             }
             if let Some((_, mut bound)) = admin_socket {
                 let (trigger, ended) = shutdown::channel();
@@ -166,7 +171,11 @@ impl Running {
         setup: impl Fn(usize, Vec<(std::net::TcpListener, BackendAddress)>) -> Setup,
     ) -> io::Result<()> {
         for (index, listeners) in sockets.into_iter().enumerate() {
-            self.workers.push(worker::spawn(index, setup(index, listeners), started.clone())?);
+            self.workers.push(worker::spawn(
+                index,
+                setup(index, listeners),
+                started.clone(),
+            )?);
         }
         Ok(())
     }

@@ -47,7 +47,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
     /// What is logged, as in RUST_LOG
-    #[arg(long, value_name = "FILTER", env = "ENDPOINTS_LOG", default_value = "warn")]
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "ENDPOINTS_LOG",
+        default_value = "warn"
+    )]
     log: String,
 }
 
@@ -67,7 +72,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         refuse_own_address(backend, args.listen)?;
     }
     let text = source::read(&args.file)?;
-    let Some(compiled) = compile(&args, &text)? else { return Ok(ExitCode::FAILURE) };
+    let Some(compiled) = compile(&args, &text)? else {
+        return Ok(ExitCode::FAILURE);
+    };
 
     // Files, keys and signals live on this runtime; requests on the proxy's own threads.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -97,7 +104,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     policies.store(snapshot(compiled.policy, &keys)?);
     let running = Proxy::start(
         Config {
-            listeners: vec![Listener { address: args.listen, backend }],
+            listeners: vec![Listener {
+                address: args.listen,
+                backend,
+            }],
             workers: NonZeroUsize::MIN,
             admin: None,
             limits: Limits::default(),
@@ -108,16 +118,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     )?;
     let address = running.addresses().first().copied().unwrap_or(args.listen);
     lines.print(address)?;
-    runtime.block_on(reload::watch(&args.file, text, shutdown, |text| {
-        match compile(&args, text)? {
+    runtime.block_on(reload::watch(
+        &args.file,
+        text,
+        shutdown,
+        |text| match compile(&args, text)? {
             Some(compiled) => {
                 let lines = printed(&compiled.policy, &keys)?;
                 policies.store(snapshot(compiled.policy, &keys)?);
                 lines.print(address)
             }
             None => say("the last good policy stays"),
-        }
-    }));
+        },
+    ));
     running.join();
     Ok(ExitCode::SUCCESS)
 }
@@ -159,7 +172,11 @@ fn compile(args: &Args, text: &str) -> anyhow::Result<Option<Compiled>> {
     let mut stderr = std::io::stderr().lock();
     let color = stderr.is_terminal();
     let file = args.file.display().to_string();
-    let findings = if source.manifest { report::locate(text, findings) } else { findings };
+    let findings = if source.manifest {
+        report::locate(text, findings)
+    } else {
+        findings
+    };
     // Nobody reads a closed terminal.
     let _ = stderr.write_all(report::render(&file, Some(text), &findings, color).as_bytes());
     Ok(compiled)
@@ -184,7 +201,10 @@ struct Lines {
 /// Prepares the lines before the policy is handed over.
 fn printed(policy: &Policy, keys: &KeyRing) -> anyhow::Result<Lines> {
     let tokens = keys.tokens(policy)?;
-    let protected = policy.operations.iter().filter(|operation| !operation.security.is_empty());
+    let protected = policy
+        .operations
+        .iter()
+        .filter(|operation| !operation.security.is_empty());
     let mut summary = format!(
         "{}: {} operations, {} of them protected",
         policy.service,
@@ -194,7 +214,11 @@ fn printed(policy: &Policy, keys: &KeyRing) -> anyhow::Result<Lines> {
     if policy.backend.is_some() {
         summary.push_str(" (backend.address is for the cluster: --backend names one here)");
     }
-    Ok(Lines { summary, hints: hints::hints(policy, tokens.as_ref()), tokens })
+    Ok(Lines {
+        summary,
+        hints: hints::hints(policy, tokens.as_ref()),
+        tokens,
+    })
 }
 
 impl Lines {

@@ -40,7 +40,12 @@ impl Admin {
         readiness: Readiness,
         shutdown: Shutdown,
     ) -> Self {
-        Self { metrics, policies, readiness, shutdown }
+        Self {
+            metrics,
+            policies,
+            readiness,
+            shutdown,
+        }
     }
 
     /// Why no request should come here, in words; empty: they may.
@@ -58,22 +63,26 @@ impl Admin {
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         match path {
             "/livez" => match self.metrics.workers_ended() {
                 0 => text(StatusCode::OK, "ok\n"),
                 _ if self.shutdown.started() => text(StatusCode::OK, "shutting down\n"),
-                ended => {
-                    text(StatusCode::INTERNAL_SERVER_ERROR, format!("{ended} worker threads ended\n"))
-                }
+                ended => text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    format!("{ended} worker threads ended\n"),
+                ),
             },
             "/readyz" => match self.not_ready() {
                 reasons if reasons.is_empty() => text(StatusCode::OK, "ok\n"),
-                reasons => {
-                    text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", reasons.join(", ")))
-                }
+                reasons => text(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!("not ready: {}\n", reasons.join(", ")),
+                ),
             },
             "/metrics" => match self.metrics.text() {
                 Ok(metrics) => {
@@ -82,7 +91,10 @@ impl Admin {
                     response.headers_mut().insert(CONTENT_TYPE, kind);
                     response
                 }
-                Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n"),
+                Err(_) => text(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the metrics cannot be written\n",
+                ),
             },
             _ => text(StatusCode::NOT_FOUND, "see /livez, /readyz and /metrics\n"),
         }
@@ -98,26 +110,32 @@ pub(super) fn spawn(
     socket: std::net::TcpListener,
     mut ended: Shutdown,
 ) -> io::Result<thread::JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let listener = {
         let _entered = runtime.enter();
         TcpListener::from_std(socket)?
     };
     let admin = Arc::new(admin);
-    thread::Builder::new().name("admin".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                () = ended.wait() => {}
-                () = serve(&admin, &listener) => {}
-            }
-        });
-    })
+    thread::Builder::new()
+        .name("admin".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = ended.wait() => {}
+                    () = serve(&admin, &listener) => {}
+                }
+            });
+        })
 }
 
 async fn serve(admin: &Arc<Admin>, listener: &TcpListener) {
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {

@@ -38,7 +38,11 @@ enum Content {
 
 impl RequestBody {
     pub(super) fn new(incoming: Incoming) -> Self {
-        if incoming.is_end_stream() { Self::Empty } else { Self::Stream(incoming) }
+        if incoming.is_end_stream() {
+            Self::Empty
+        } else {
+            Self::Stream(incoming)
+        }
     }
 }
 
@@ -50,7 +54,9 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Self::Stream(incoming) = self.get_mut() else { return Poll::Ready(None) };
+        let Self::Stream(incoming) = self.get_mut() else {
+            return Poll::Ready(None);
+        };
         let frame = ready!(Pin::new(incoming).poll_frame(context)?);
         Poll::Ready(frame.map(|frame| {
             Ok(match frame.into_trailers() {
@@ -86,11 +92,17 @@ impl ResponseBody {
     }
 
     pub(super) fn full(bytes: Bytes) -> Self {
-        Self { content: Content::Ours(bytes), exchange: None }
+        Self {
+            content: Content::Ours(bytes),
+            exchange: None,
+        }
     }
 
     pub(super) fn backend(body: BackendBody) -> Self {
-        Self { content: Content::Backend(body), exchange: None }
+        Self {
+            content: Content::Backend(body),
+            exchange: None,
+        }
     }
 
     /// Keeps the exchange open until this body is sent, or given up.

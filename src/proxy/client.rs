@@ -69,7 +69,9 @@ impl Client {
 
     /// Starts the deadline of the request being served.
     pub(super) fn start_deadline(&self, from: Instant) {
-        self.deadline.borrow_mut().set(from + self.limits.backend_deadline);
+        self.deadline
+            .borrow_mut()
+            .set(from + self.limits.backend_deadline);
     }
 
     /// Waits not longer than the deadline; None: it passed.

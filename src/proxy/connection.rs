@@ -75,7 +75,9 @@ impl Counted {
     fn new(worker: &Rc<Worker>) -> Self {
         worker.metrics.connections.add(1);
         worker.metrics.connections_open.add(1);
-        Self { worker: worker.clone() }
+        Self {
+            worker: worker.clone(),
+        }
     }
 }
 

@@ -36,7 +36,12 @@ impl Drain {
     /// Tells every connection to finish, those to come included.
     pub(super) fn start(&self) {
         self.started.set(true);
-        let wakers: Vec<_> = self.connections.borrow_mut().values_mut().filter_map(Option::take).collect();
+        let wakers: Vec<_> = self
+            .connections
+            .borrow_mut()
+            .values_mut()
+            .filter_map(Option::take)
+            .collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -55,7 +60,12 @@ impl Drain {
         let number = self.next.get();
         self.next.set(number + 1);
         self.connections.borrow_mut().insert(number, None);
-        Member { drain: self.clone(), number, told: false, registered: false }
+        Member {
+            drain: self.clone(),
+            number,
+            told: false,
+            registered: false,
+        }
     }
 
     /// Waits until no connection is left.

@@ -232,7 +232,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 return Poll::Pending;
             }
             let before = out.filled().len();
-            if Pin::new(&mut this.socket).poll_read(context, out)?.is_pending() {
+            if Pin::new(&mut this.socket)
+                .poll_read(context, out)?
+                .is_pending()
+            {
                 ready!(this.poll_silence(context))?;
                 if let Phase::Refused = this.phase {
                     continue;
@@ -284,7 +287,8 @@ impl<S: AsyncWrite + Unpin> Guard<S> {
             return written;
         }
         if !self.writing.is_set() {
-            self.writing.set(Instant::now() + self.client.limits.write_progress_timeout);
+            self.writing
+                .set(Instant::now() + self.client.limits.write_progress_timeout);
         }
         ready!(self.writing.poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, UnreadAnswer)))
@@ -364,9 +368,11 @@ struct UnreadAnswer;
 impl Malformed {
     fn refusal(self) -> Refusal {
         let (status, reason, message) = match self {
-            Self::RequestLine => {
-                (StatusCode::BAD_REQUEST, Reason::BadFraming, "The request line is not valid.")
-            }
+            Self::RequestLine => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadFraming,
+                "The request line is not valid.",
+            ),
             Self::Target => (
                 StatusCode::BAD_REQUEST,
                 Reason::BadPath,
@@ -388,9 +394,11 @@ impl Malformed {
                 Reason::BadFraming,
                 "A header of the request is folded over several lines.",
             ),
-            Self::FieldName => {
-                (StatusCode::BAD_REQUEST, Reason::BadFraming, "A header name is not valid.")
-            }
+            Self::FieldName => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadFraming,
+                "A header name is not valid.",
+            ),
             Self::FieldValue => (
                 StatusCode::BAD_REQUEST,
                 Reason::BadFraming,
@@ -411,9 +419,11 @@ impl Malformed {
                 Reason::BadFraming,
                 "The only Transfer-Encoding accepted is chunked.",
             ),
-            Self::TargetTooLong => {
-                (StatusCode::URI_TOO_LONG, Reason::UriTooLong, "The request target is too long.")
-            }
+            Self::TargetTooLong => (
+                StatusCode::URI_TOO_LONG,
+                Reason::UriTooLong,
+                "The request target is too long.",
+            ),
             Self::TooLarge => (
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 Reason::HeadTooLarge,
@@ -428,4 +438,3 @@ impl Malformed {
         refusal(status, reason, message)
     }
 }
-

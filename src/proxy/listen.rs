@@ -30,7 +30,9 @@ pub(super) fn bind(
         return Ok((address, vec![listener]));
     }
     let taken = alone.local_addr().and_then(|taken| {
-        taken.as_socket().ok_or_else(|| io::Error::other("the socket has no address"))
+        taken
+            .as_socket()
+            .ok_or_else(|| io::Error::other("the socket has no address"))
     });
     let taken = taken.map_err(failed)?;
     drop(alone);
@@ -39,12 +41,19 @@ pub(super) fn bind(
         socket.listen(BACKLOG)?;
         Ok(TcpListener::from(socket))
     };
-    let listeners = (0..workers).map(shared).collect::<io::Result<_>>().map_err(failed)?;
+    let listeners = (0..workers)
+        .map(shared)
+        .collect::<io::Result<_>>()
+        .map_err(failed)?;
     Ok((taken, listeners))
 }
 
 fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_nonblocking(true)?;
     // Connections that linger from a run before must not keep the address.
     socket.set_reuse_address(true)?;

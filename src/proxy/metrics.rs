@@ -21,7 +21,8 @@ use crate::policy::verdict::Reason;
 const REMEMBERED: usize = 4096;
 /// Upper bounds of the duration buckets, in microseconds.
 const BUCKETS: [u64; 12] = [
-    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000, 15_000_000,
+    1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000,
+    15_000_000,
 ];
 
 /// Who made an answer.
@@ -95,13 +96,18 @@ struct Codes([std::sync::OnceLock<Box<[Cell; 100]>>; 5]);
 struct Reasons(Mutex<BTreeMap<Reason, u64>>);
 
 /// Methods that have a label; further ones share the last.
-const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "OTHER"];
+const METHODS: [&str; 8] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "OTHER",
+];
 
 // === impl Metrics ===
 
 impl Metrics {
     pub(super) fn new(workers: usize, policies: PolicyCell) -> Self {
-        Self { workers: (0..workers).map(|_| Arc::default()).collect(), policies }
+        Self {
+            workers: (0..workers).map(|_| Arc::default()).collect(),
+            policies,
+        }
     }
 
     /// The numbers that one worker writes.
@@ -111,7 +117,10 @@ impl Metrics {
 
     /// How many worker threads are no more.
     pub(super) fn workers_ended(&self) -> usize {
-        self.workers.iter().filter(|worker| worker.ended.load(Ordering::Relaxed)).count()
+        self.workers
+            .iter()
+            .filter(|worker| worker.ended.load(Ordering::Relaxed))
+            .count()
     }
 }
 
@@ -122,22 +131,32 @@ impl WorkerMetrics {
     pub(super) fn operations(&self, snapshot: &Snapshot) -> Vec<Arc<Cells>> {
         let mut known = self.lock();
         let keys = || {
-            snapshot.prepared.policy.operations.iter().map(|operation| OperationKey {
-                name: operation.name.clone(),
-                method: operation.method.clone(),
-            })
+            snapshot
+                .prepared
+                .policy
+                .operations
+                .iter()
+                .map(|operation| OperationKey {
+                    name: operation.name.clone(),
+                    method: operation.method.clone(),
+                })
         };
         if known.len() > REMEMBERED {
             let current: std::collections::BTreeSet<_> = keys().collect();
             known.retain(|key, _| current.contains(key));
         }
-        keys().map(|key| known.entry(key).or_default().clone()).collect()
+        keys()
+            .map(|key| known.entry(key).or_default().clone())
+            .collect()
     }
 
     /// Counts a request that no operation was found for.
     pub(super) fn count_unrouted(&self, outcome: &Outcome<'_>) {
         let other = METHODS.len() - 1;
-        let index = METHODS.iter().position(|m| *m == outcome.method.as_str()).unwrap_or(other);
+        let index = METHODS
+            .iter()
+            .position(|m| *m == outcome.method.as_str())
+            .unwrap_or(other);
         self.unrouted[index].count(outcome);
     }
 
@@ -158,7 +177,9 @@ impl WorkerMetrics {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<OperationKey, Arc<Cells>>> {
-        self.operations.lock().unwrap_or_else(PoisonError::into_inner)
+        self.operations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -173,7 +194,10 @@ impl Cells {
         .cell(outcome.code)
         .add(1);
         let microseconds = u64::try_from(outcome.duration.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BUCKETS.iter().position(|bound| microseconds <= *bound).unwrap_or(BUCKETS.len());
+        let bucket = BUCKETS
+            .iter()
+            .position(|bound| microseconds <= *bound)
+            .unwrap_or(BUCKETS.len());
         self.buckets[bucket].add(1);
         self.sum_microseconds.add(microseconds);
     }
@@ -184,12 +208,14 @@ impl Cells {
 impl Cell {
     /// Adds; only the thread that owns this cell may call it.
     pub(super) fn add(&self, count: u64) {
-        self.0.store(self.read().wrapping_add(count), Ordering::Relaxed);
+        self.0
+            .store(self.read().wrapping_add(count), Ordering::Relaxed);
     }
 
     /// Takes away; only the thread that owns this cell may call it.
     pub(super) fn subtract(&self, count: u64) {
-        self.0.store(self.read().wrapping_sub(count), Ordering::Relaxed);
+        self.0
+            .store(self.read().wrapping_sub(count), Ordering::Relaxed);
     }
 
     pub(super) fn read(&self) -> u64 {
@@ -201,7 +227,11 @@ impl Cell {
 
 impl Codes {
     fn cell(&self, code: u16) -> &Cell {
-        let code = if (100..600).contains(&code) { usize::from(code) } else { 599 };
+        let code = if (100..600).contains(&code) {
+            usize::from(code)
+        } else {
+            599
+        };
         let class = self.0[code / 100 - 1]
             .get_or_init(|| Box::new(std::array::from_fn(|_| Cell::default())));
         &class[code % 100]
@@ -209,10 +239,12 @@ impl Codes {
 
     fn iter(&self) -> impl Iterator<Item = (usize, u64)> {
         let classes = self.0.iter().enumerate();
-        classes.filter_map(|(class, cells)| Some((class, cells.get()?))).flat_map(|(class, cells)| {
-            let codes = cells.iter().enumerate();
-            codes.map(move |(code, cell)| ((class + 1) * 100 + code, cell.read()))
-        })
+        classes
+            .filter_map(|(class, cells)| Some((class, cells.get()?)))
+            .flat_map(|(class, cells)| {
+                let codes = cells.iter().enumerate();
+                codes.map(move |(code, cell)| ((class + 1) * 100 + code, cell.read()))
+            })
     }
 }
 
@@ -223,4 +255,3 @@ impl Reasons {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-

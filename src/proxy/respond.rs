@@ -30,7 +30,10 @@ pub(super) fn refuse(refusal: &Refusal, realm: impl FnOnce() -> String) -> Respo
 
 /// The health path (ESPv2's body).
 pub(super) fn healthy() -> Response<ResponseBody> {
-    json(StatusCode::OK, Bytes::from_static(br#"{"code":200,"message":""}"#))
+    json(
+        StatusCode::OK,
+        Bytes::from_static(br#"{"code":200,"message":""}"#),
+    )
 }
 
 /// A preflight that is answered here: 200 and no body.

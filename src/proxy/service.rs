@@ -53,8 +53,14 @@ pub(super) async fn serve(
 
     let (answer, cors, realm) = match admit(head, policy.as_ref(), &mut parts) {
         Err(refusal) => {
-            let cors = policy.as_ref().map(|policy| policy.snapshot.prepared.cors.response(&parts.headers));
-            (Answer::Refused(refusal), cors.unwrap_or(ResponseCors::Untouched), None)
+            let cors = policy
+                .as_ref()
+                .map(|policy| policy.snapshot.prepared.cors.response(&parts.headers));
+            (
+                Answer::Refused(refusal),
+                cors.unwrap_or(ResponseCors::Untouched),
+                None,
+            )
         }
         Ok(policy) => {
             let (answer, cors, realm) = under(policy, &mut exchange, &backend, parts, body).await;
@@ -78,10 +84,16 @@ pub(super) async fn serve(
         }
     };
     if let Some(policy) = &policy {
-        policy.snapshot.prepared.cors.decorate(&cors, response.headers_mut(), ours);
+        policy
+            .snapshot
+            .prepared
+            .cors
+            .decorate(&cors, response.headers_mut(), ours);
     }
     if exchange.worker().drain.started() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| body.closing(exchange)))
 }
@@ -94,7 +106,11 @@ fn admit<'p>(
 ) -> Result<&'p Rc<InForce>, Refusal> {
     let head = head.unwrap_or_else(|| {
         let message = "The request came past the guard of its connection.";
-        Err(refusal(StatusCode::INTERNAL_SERVER_ERROR, Reason::Internal, message))
+        Err(refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Reason::Internal,
+            message,
+        ))
     })?;
     let Some(policy) = policy else {
         return Err(refusal(
@@ -143,8 +159,14 @@ fn is_host(host: &[u8]) -> bool {
     !host.is_empty()
         && host.iter().all(|byte| {
             byte.is_ascii_alphanumeric()
-                || matches!(byte, b'.' | b'-' | b':' | b'[' | b']' | b'_' | b'~' | b'%' | b'!' | b'$')
-                || matches!(byte, b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+                || matches!(
+                    byte,
+                    b'.' | b'-' | b':' | b'[' | b']' | b'_' | b'~' | b'%' | b'!' | b'$'
+                )
+                || matches!(
+                    byte,
+                    b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+                )
         })
 }
 
@@ -156,11 +178,23 @@ async fn under(
     mut parts: Parts,
     body: Incoming,
 ) -> (Answer, ResponseCors, Option<String>) {
-    let decision = decide(&policy.snapshot.prepared, &parts.method, &parts.uri, &parts.headers);
+    let decision = decide(
+        &policy.snapshot.prepared,
+        &parts.method,
+        &parts.uri,
+        &parts.headers,
+    );
     let cors = decision.cors;
-    let Forward { operation, authenticate, method, path } = match decision.action {
+    let Forward {
+        operation,
+        authenticate,
+        method,
+        path,
+    } = match decision.action {
         Action::Forward(forward) => forward,
-        Action::Preflight(headers) => return (Answer::Ours(respond::preflight(headers)), cors, None),
+        Action::Preflight(headers) => {
+            return (Answer::Ours(respond::preflight(headers)), cors, None);
+        }
         Action::Healthy => return (Answer::Ours(respond::healthy()), cors, None),
         Action::Refuse(refusal) => return (Answer::Refused(refusal), cors, None),
     };
@@ -174,7 +208,10 @@ async fn under(
             Ok(None) => {}
             Err(refusal) => {
                 let refusal = policy.snapshot.explain(refusal);
-                let realm = refusal.challenge.is_some().then(|| realm(&parts.headers, &path));
+                let realm = refusal
+                    .challenge
+                    .is_some()
+                    .then(|| realm(&parts.headers, &path));
                 return (Answer::Refused(refusal), cors, realm);
             }
         }
@@ -197,7 +234,11 @@ async fn under(
         Err(error) => {
             let cause = &error as &(dyn std::error::Error + 'static);
             tracing::debug!(target: "endpoints::access", error = cause, backend = %backend.address(), "no answer");
-            (Answer::Refused(error.refusal(backend.address())), cors, None)
+            (
+                Answer::Refused(error.refusal(backend.address())),
+                cors,
+                None,
+            )
         }
     }
 }
@@ -229,7 +270,15 @@ fn check(worker: &Worker, policy: &InForce, operation: usize, parts: &Parts) -> 
     keys.extend(policy.snapshot.keys.iter().map(|slot| slot.usable(now)));
     let prepared = &policy.snapshot.prepared;
     let tokens = &mut *worker.tokens.borrow_mut();
-    authenticate(prepared, operation, &parts.headers, parts.uri.query(), &keys, tokens, now)
+    authenticate(
+        prepared,
+        operation,
+        &parts.headers,
+        parts.uri.query(),
+        &keys,
+        tokens,
+        now,
+    )
 }
 
 fn verdict(worker: &Worker, found: Authentication) -> Result<Option<HeaderValue>, Refusal> {
@@ -239,13 +288,18 @@ fn verdict(worker: &Worker, found: Authentication) -> Result<Option<HeaderValue>
             worker.metrics.count_verified();
             Ok(Some(user_info))
         }
-        Authentication::Refused(refusal) | Authentication::UnknownKey { refusal, .. } => Err(refusal),
+        Authentication::Refused(refusal) | Authentication::UnknownKey { refusal, .. } => {
+            Err(refusal)
+        }
     }
 }
 
 /// ESPv2's realm: the request's URL, but without its query, which may hold a token.
 fn realm(headers: &HeaderMap, path: &str) -> String {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
     format!("http://{host}{path}")
 }
 
@@ -259,10 +313,12 @@ fn target(came: &Uri, path: Cow<'_, str>) -> Result<Option<Uri>, Refusal> {
             None => path.into_owned(),
         }),
     };
-    path_and_query.map(|target| Some(Uri::from(target))).map_err(|_| {
-        let message = "The request path has a character that is not allowed.";
-        refusal(StatusCode::BAD_REQUEST, Reason::BadPath, message)
-    })
+    path_and_query
+        .map(|target| Some(Uri::from(target)))
+        .map_err(|_| {
+            let message = "The request path has a character that is not allowed.";
+            refusal(StatusCode::BAD_REQUEST, Reason::BadPath, message)
+        })
 }
 
 /// The request as the backend gets it.

@@ -50,7 +50,11 @@ struct Idle {
 
 impl Backend {
     pub(super) fn new(address: BackendAddress) -> Self {
-        Self { address, idle: RefCell::default(), resolved: RefCell::default() }
+        Self {
+            address,
+            idle: RefCell::default(),
+            resolved: RefCell::default(),
+        }
     }
 
     pub(super) fn address(&self) -> &BackendAddress {
@@ -66,12 +70,19 @@ impl Backend {
         client: &Rc<Client>,
         mut request: Request<RequestBody>,
     ) -> Result<Response<BackendBody>, UpstreamError> {
-        if let Some(mut connection) = poll_fn(|context| Poll::Ready(self.take_idle(context))).await {
+        if let Some(mut connection) = poll_fn(|context| Poll::Ready(self.take_idle(context))).await
+        {
             let spare = spare(&request);
             match connection.exchange(client, request).await {
                 Ok(response) => return Ok(self.answer(client, connection, response)),
-                Err(Failure { unsent: Some(unsent), .. }) => request = *unsent,
-                Err(Failure { error: UpstreamError::Reset(error), .. }) => match spare {
+                Err(Failure {
+                    unsent: Some(unsent),
+                    ..
+                }) => request = *unsent,
+                Err(Failure {
+                    error: UpstreamError::Reset(error),
+                    ..
+                }) => match spare {
                     Some(spare) => request = spare,
                     None => return Err(UpstreamError::Reset(error)),
                 },
@@ -107,7 +118,10 @@ impl Backend {
     fn keep(&self, connection: Box<Connection>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_CONNECTIONS {
-            idle.push(Idle { connection, since: Instant::now() });
+            idle.push(Idle {
+                connection,
+                since: Instant::now(),
+            });
         }
     }
 
@@ -130,11 +144,19 @@ impl Backend {
             Ok(stream)
         };
         let connecting = client.within_deadline(timeout(limit, connecting));
-        let unreachable = |source| UpstreamError::Unreachable { backend: self.address.clone(), source };
+        let unreachable = |source| UpstreamError::Unreachable {
+            backend: self.address.clone(),
+            source,
+        };
         let stream = connecting
             .await
             .ok_or(UpstreamError::Deadline)?
-            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "connection timeout")))
+            .unwrap_or_else(|_| {
+                Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "connection timeout",
+                ))
+            })
             .map_err(unreachable)?;
         Connection::new(stream).await
     }
@@ -164,15 +186,18 @@ impl Backend {
         }
         let found = lookup_host((self.address.host(), self.address.port())).await?;
         let addresses: Vec<_> = found.collect();
-        self.resolved.replace(Some((Instant::now(), addresses.clone())));
+        self.resolved
+            .replace(Some((Instant::now(), addresses.clone())));
         Ok(addresses)
     }
 }
 
 /// A copy to send again: of idempotent requests without a body (RFC 9110 section 9.2.2).
 fn spare(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let idempotent =
-        matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
+    let idempotent = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+    );
     if !idempotent || !matches!(request.body(), RequestBody::Empty) {
         return None;
     }

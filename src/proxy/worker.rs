@@ -78,19 +78,21 @@ pub(super) fn spawn(
     setup: Setup,
     started: std::sync::mpsc::Sender<io::Result<()>>,
 ) -> io::Result<thread::JoinHandle<()>> {
-    thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let _ended = NoteEnd(setup.metrics.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build_local(tokio::runtime::LocalOptions::default());
-        match runtime {
-            Ok(runtime) => run(&runtime, setup, &started),
-            Err(error) => {
-                // The starter waits for exactly one message of each worker.
-                let _ = started.send(Err(error));
+    thread::Builder::new()
+        .name(format!("worker-{index}"))
+        .spawn(move || {
+            let _ended = NoteEnd(setup.metrics.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(tokio::runtime::LocalOptions::default());
+            match runtime {
+                Ok(runtime) => run(&runtime, setup, &started),
+                Err(error) => {
+                    // The starter waits for exactly one message of each worker.
+                    let _ = started.send(Err(error));
+                }
             }
-        }
-    })
+        })
 }
 
 /// However the thread ends.
@@ -121,7 +123,13 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
             .map(|(listener, backend)| {
                 let backend = worker.backend(backend);
                 let most = setup.connections;
-                spawn_local(accept(worker.clone(), listener, backend, most, setup.shutdown.clone()))
+                spawn_local(accept(
+                    worker.clone(),
+                    listener,
+                    backend,
+                    most,
+                    setup.shutdown.clone(),
+                ))
             })
             .collect();
         let sweeping = spawn_local(sweep(worker.clone()));
@@ -139,7 +147,11 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
         let grace = worker.limits.drain_grace;
         if timeout(grace, worker.drain.done()).await.is_err() {
             let connections = worker.drain.connections();
-            tracing::warn!(connections, ?grace, "requests in flight were cut off: the grace is over");
+            tracing::warn!(
+                connections,
+                ?grace,
+                "requests in flight were cut off: the grace is over"
+            );
         }
         sweeping.abort();
     });
@@ -160,7 +172,13 @@ async fn accept(
             worker.metrics.connections_refused.add(1);
             return;
         }
-        spawn_local(connection::serve(worker.clone(), backend.clone(), stream, peer, open.clone()));
+        spawn_local(connection::serve(
+            worker.clone(),
+            backend.clone(),
+            stream,
+            peer,
+            open.clone(),
+        ));
     };
     loop {
         tokio::select! {
@@ -220,7 +238,10 @@ impl Worker {
             drain: Rc::default(),
             tokens: RefCell::default(),
             keys: RefCell::default(),
-            policies: RefCell::new(Policies { latest: Cache::new(policies.0.clone()), current: None }),
+            policies: RefCell::new(Policies {
+                latest: Cache::new(policies.0.clone()),
+                current: None,
+            }),
             backends: RefCell::default(),
         }
     }
@@ -247,7 +268,10 @@ impl Worker {
     /// The backend with this address; its connections outlive policies.
     fn backend(&self, address: BackendAddress) -> Rc<Backend> {
         let mut backends = self.backends.borrow_mut();
-        if let Some(known) = backends.iter().find(|backend| *backend.address() == address) {
+        if let Some(known) = backends
+            .iter()
+            .find(|backend| *backend.address() == address)
+        {
             return known.clone();
         }
         let backend = Rc::new(Backend::new(address));

@@ -23,7 +23,10 @@ pub struct Dev {
 /// The binary with these arguments.
 pub fn endpoints(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_endpoints"));
-    command.args(arguments).stdin(Stdio::null()).env_remove("ENDPOINTS_LOG");
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .env_remove("ENDPOINTS_LOG");
     command
 }
 
@@ -34,7 +37,9 @@ pub fn run(arguments: &[&str]) -> Output {
 
 /// A file of the project.
 pub fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name)
 }
 
 impl Dev {
@@ -49,7 +54,13 @@ impl Dev {
             .unwrap();
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
-        let mut dev = Self { child, stderr, stdout, exports: Vec::new(), printed: Vec::new() };
+        let mut dev = Self {
+            child,
+            stderr,
+            stdout,
+            exports: Vec::new(),
+            printed: Vec::new(),
+        };
         dev.read_introduction();
         dev
     }
@@ -61,8 +72,12 @@ impl Dev {
         self.printed.clear();
         // Stdout was written, whole, before that line; its end is the last command's line.
         while let Ok(line) = self.stdout.recv_timeout(Duration::from_millis(300)) {
-            if line.starts_with("export ") { &mut self.exports } else { &mut self.printed }
-                .push(line);
+            if line.starts_with("export ") {
+                &mut self.exports
+            } else {
+                &mut self.printed
+            }
+            .push(line);
         }
     }
 
@@ -87,7 +102,11 @@ impl Dev {
     pub fn paste(&self, line: &str) -> String {
         let script = format!("{}\n{line}", self.exports.join("\n"));
         let output = Command::new("bash").args(["-c", &script]).output().unwrap();
-        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{line}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 

@@ -57,8 +57,10 @@ fn a_broken_edit_is_reported_with_its_place_and_the_last_good_policy_stays() {
 fn a_place_inside_a_manifest_is_a_place_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("eps.yaml");
-    let indented: String =
-        document("one").lines().map(|line| format!("      {line}\n")).collect();
+    let indented: String = document("one")
+        .lines()
+        .map(|line| format!("      {line}\n"))
+        .collect();
     let manifest = format!(
         "apiVersion: endpoints.dev/v1alpha1\nkind: EndpointsService\nmetadata: {{name: a}}\nspec:\n  \
          openapi:\n    inline: |\n{indented}"

@@ -31,13 +31,23 @@ pub(super) struct Hint {
 
 /// The operation whose provider's tokens are printed: protected, and as easy to call as possible.
 pub(super) fn protected(policy: &Policy) -> Option<&Operation> {
-    easiest(policy.operations.iter().filter(|operation| !operation.security.is_empty()))
+    easiest(
+        policy
+            .operations
+            .iter()
+            .filter(|operation| !operation.security.is_empty()),
+    )
 }
 
 /// The lines that show a policy at work. `tokens`: of the embedded issuer, if it stands in.
 pub(super) fn hints(policy: &Policy, tokens: Option<&Tokens>) -> Vec<Hint> {
     let mut hints = Vec::new();
-    let open = easiest(policy.operations.iter().filter(|operation| operation.security.is_empty()));
+    let open = easiest(
+        policy
+            .operations
+            .iter()
+            .filter(|operation| operation.security.is_empty()),
+    );
     let protected = protected(policy);
     if let Some(operation) = protected.or(open) {
         hints.extend(preflight(policy, operation));
@@ -50,7 +60,9 @@ pub(super) fn hints(policy: &Policy, tokens: Option<&Tokens>) -> Vec<Hint> {
             expect: "no token needed".to_owned(),
         });
     }
-    let Some(operation) = protected else { return hints };
+    let Some(operation) = protected else {
+        return hints;
+    };
     hints.push(Hint {
         title: "no token",
         command: curl(operation, ""),
@@ -73,7 +85,10 @@ pub(super) fn hints(policy: &Policy, tokens: Option<&Tokens>) -> Vec<Hint> {
     if tokens.wrong_audience.is_some() {
         hints.push(Hint {
             title: "a token for another audience",
-            command: curl(operation, "-H \"Authorization: Bearer ${WRONG_AUDIENCE_TOKEN}\" "),
+            command: curl(
+                operation,
+                "-H \"Authorization: Bearer ${WRONG_AUDIENCE_TOKEN}\" ",
+            ),
             status: 403,
             expect: "TokenAudience".to_owned(),
         });
@@ -83,8 +98,11 @@ pub(super) fn hints(policy: &Policy, tokens: Option<&Tokens>) -> Vec<Hint> {
 
 /// All of it, as printed. `color`: for a terminal.
 pub(super) fn render(host: &str, hints: &[Hint], tokens: Option<&Tokens>, color: bool) -> String {
-    let (dim, bold, reset) =
-        if color { ("\x1b[2m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+    let (dim, bold, reset) = if color {
+        ("\x1b[2m", "\x1b[1m", "\x1b[0m")
+    } else {
+        ("", "", "")
+    };
     let mut out = String::new();
     // Writing to a String does not fail.
     let _ = writeln!(out, "\nexport ENDPOINTS_HOST={host}");
@@ -96,7 +114,12 @@ pub(super) fn render(host: &str, hints: &[Hint], tokens: Option<&Tokens>, color:
         }
     }
     for hint in hints {
-        let Hint { title, command, status, expect } = hint;
+        let Hint {
+            title,
+            command,
+            status,
+            expect,
+        } = hint;
         let _ = writeln!(out, "\n{dim}# {title}: expect {status}, {expect}{reset}");
         let _ = writeln!(out, "{bold}{command}{reset}");
     }
@@ -109,9 +132,11 @@ fn preflight(policy: &Policy, operation: &Operation) -> Option<Hint> {
         CorsMode::PassThrough => "https://app.example.com".to_owned(),
         CorsMode::Owned(cors) => match &cors.origins {
             OriginRule::Any => "https://app.example.com".to_owned(),
-            OriginRule::Exact(origins) => {
-                origins.iter().find(|origin| *origin != "null").or(origins.first())?.clone()
-            }
+            OriginRule::Exact(origins) => origins
+                .iter()
+                .find(|origin| *origin != "null")
+                .or(origins.first())?
+                .clone(),
             // An origin that a regular expression matches cannot be guessed.
             OriginRule::Regex(_) => return None,
         },
@@ -121,9 +146,8 @@ fn preflight(policy: &Policy, operation: &Operation) -> Option<Hint> {
         _ => "Access-Control-Allow-Origin is there".to_owned(),
     };
     let method = &operation.method;
-    let extra = format!(
-        "-X OPTIONS -H 'Origin: {origin}' -H 'Access-Control-Request-Method: {method}' "
-    );
+    let extra =
+        format!("-X OPTIONS -H 'Origin: {origin}' -H 'Access-Control-Request-Method: {method}' ");
     let path = sample(&operation.path);
     Some(Hint {
         title: "a browser's preflight",
@@ -143,7 +167,10 @@ fn curl(operation: &Operation, extra: &str) -> String {
         }
         method => format!("-X {method} "),
     };
-    format!("curl -i {method}{extra}\"${{ENDPOINTS_HOST}}{}\"", sample(&operation.path))
+    format!(
+        "curl -i {method}{extra}\"${{ENDPOINTS_HOST}}{}\"",
+        sample(&operation.path)
+    )
 }
 
 /// GET before others, few variables before many, then as the policy orders them. A path that a
@@ -152,9 +179,14 @@ fn easiest<'p>(operations: impl Iterator<Item = &'p Operation>) -> Option<&'p Op
     let plain = |character: char| {
         character.is_ascii_alphanumeric() || "/-._~:@,;=+%{}*".contains(character)
     };
-    operations.filter(|operation| operation.path.chars().all(plain)).min_by_key(|operation| {
-        (operation.method != "GET", operation.path.matches(['{', '*']).count())
-    })
+    operations
+        .filter(|operation| operation.path.chars().all(plain))
+        .min_by_key(|operation| {
+            (
+                operation.method != "GET",
+                operation.path.matches(['{', '*']).count(),
+            )
+        })
 }
 
 /// A path that the template matches: every variable is `1`.

@@ -46,9 +46,9 @@ impl KeyRing {
         let sources = policy.providers.values().map(|provider| &provider.keys);
         match self {
             Self::Real(store) => sources.map(|source| store.slot(source)).collect(),
-            Self::Embedded(_, set) => {
-                sources.map(|source| pinned(source.clone(), Arc::clone(set))).collect()
-            }
+            Self::Embedded(_, set) => sources
+                .map(|source| pinned(source.clone(), Arc::clone(set)))
+                .collect(),
         }
     }
 
@@ -68,11 +68,15 @@ impl KeyRing {
 
     /// Tokens of the embedded issuer for the operation that the printed lines call.
     pub(super) fn tokens(&self, policy: &Policy) -> anyhow::Result<Option<Tokens>> {
-        let Self::Embedded(embedded, _) = self else { return Ok(None) };
+        let Self::Embedded(embedded, _) = self else {
+            return Ok(None);
+        };
         let provider = hints::protected(policy)
             .and_then(|operation| operation.security.first())
             .and_then(|name| policy.providers.get(name));
-        let Some(provider) = provider else { return Ok(None) };
+        let Some(provider) = provider else {
+            return Ok(None);
+        };
         let own = format!("https://{}", policy.service);
         let audience = match &provider.audiences {
             // Compared without its scheme, so this is the service's own name where it is accepted.
@@ -100,7 +104,10 @@ fn parse(issuer: &Issuer) -> Result<Arc<KeySet>, KeySetError> {
 /// Keys that never grow too old: no issuer could ever renew them.
 fn pinned(source: KeySource, set: Arc<KeySet>) -> Arc<KeySlot> {
     let slot = KeySlot::new(source);
-    slot.replace(Keys { set, fetched_at: u64::MAX });
+    slot.replace(Keys {
+        set,
+        fetched_at: u64::MAX,
+    });
     Arc::new(slot)
 }
 

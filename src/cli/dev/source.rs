@@ -27,13 +27,17 @@ pub(super) struct Source {
 
 /// Reads FILE's text.
 pub(super) fn read(path: &Path) -> anyhow::Result<String> {
-    let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file =
+        std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut text = String::new();
     file.take(MAX_FILE_BYTES + 1)
         .read_to_string(&mut text)
         .with_context(|| format!("cannot read {}", path.display()))?;
     if text.len() as u64 > MAX_FILE_BYTES {
-        bail!("{} is larger than 2 MiB: no EndpointsService may be", path.display());
+        bail!(
+            "{} is larger than 2 MiB: no EndpointsService may be",
+            path.display()
+        );
     }
     Ok(text)
 }
@@ -44,38 +48,69 @@ pub(super) fn parse(path: &Path, text: &str, cors: bool) -> anyhow::Result<Sourc
         return Ok(bare(path, text, cors));
     }
     if cors {
-        bail!("--cors is for a bare OpenAPI document: write `cors: {{}}` into the EndpointsService");
+        bail!(
+            "--cors is for a bare OpenAPI document: write `cors: {{}}` into the EndpointsService"
+        );
     }
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let (Some(document), None) = (documents.next(), documents.next()) else {
-        bail!("{} holds several YAML documents: put the EndpointsService into a file of its own", path.display());
+        bail!(
+            "{} holds several YAML documents: put the EndpointsService into a file of its own",
+            path.display()
+        );
     };
     let mut unknown = Vec::new();
     let resource: EndpointsService =
         serde_ignored::deserialize(document, |field| unknown.push(field.to_string()))
             .with_context(|| path.display().to_string())?;
     // The API server would drop them; here nobody would notice.
-    let unknown: Vec<_> =
-        unknown.into_iter().filter(|field| field.starts_with("spec")).collect();
+    let unknown: Vec<_> = unknown
+        .into_iter()
+        .filter(|field| field.starts_with("spec"))
+        .collect();
     if !unknown.is_empty() {
         bail!("{}: no such field: {}", path.display(), unknown.join(", "));
     }
-    let name = resource.metadata.name.context("the EndpointsService has no metadata.name")?;
-    let namespace = resource.metadata.namespace.unwrap_or_else(|| "default".to_owned());
-    Ok(Source { identity: ServiceIdentity { name, namespace }, spec: resource.spec, manifest: true })
+    let name = resource
+        .metadata
+        .name
+        .context("the EndpointsService has no metadata.name")?;
+    let namespace = resource
+        .metadata
+        .namespace
+        .unwrap_or_else(|| "default".to_owned());
+    Ok(Source {
+        identity: ServiceIdentity { name, namespace },
+        spec: resource.spec,
+        manifest: true,
+    })
 }
 
 fn bare(path: &Path, text: &str, cors: bool) -> Source {
-    let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let stem = path
+        .file_stem()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned();
     let spec = EndpointsServiceSpec {
-        openapi: OpenApiSource { inline: Some(text.to_owned()), document: None },
+        openapi: OpenApiSource {
+            inline: Some(text.to_owned()),
+            document: None,
+        },
         service_name: None,
         cors: cors.then(CorsSpec::default),
         jwt: None,
         backend: None,
         routing: None,
     };
-    Source { identity: ServiceIdentity { name: stem, namespace: "default".to_owned() }, spec, manifest: false }
+    Source {
+        identity: ServiceIdentity {
+            name: stem,
+            namespace: "default".to_owned(),
+        },
+        spec,
+        manifest: false,
+    }
 }
 
 /// Whether the text claims to be an EndpointsService. Text that does not parse is taken as a
@@ -88,8 +123,12 @@ fn is_manifest(text: &str) -> bool {
         api_version: Option<String>,
     }
     let first = serde_yaml::Deserializer::from_str(text).next();
-    first.and_then(|document| Kind::deserialize(document).ok()).is_some_and(|kind| {
-        kind.kind.as_deref() == Some("EndpointsService")
-            || kind.api_version.is_some_and(|version| version.starts_with("endpoints.dev/"))
-    })
+    first
+        .and_then(|document| Kind::deserialize(document).ok())
+        .is_some_and(|kind| {
+            kind.kind.as_deref() == Some("EndpointsService")
+                || kind
+                    .api_version
+                    .is_some_and(|version| version.starts_with("endpoints.dev/"))
+        })
 }

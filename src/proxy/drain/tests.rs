@@ -30,12 +30,18 @@ async fn connections_are_asked_once_and_waited_for() {
         .run_until(async {
             let drain = Rc::new(Drain::default());
             let (early, answered) = oneshot::channel();
-            let first = spawn_local(drain.join().run(Fake { answered, asked: false }));
+            let first = spawn_local(drain.join().run(Fake {
+                answered,
+                asked: false,
+            }));
             early.send(()).expect("the connection lives");
             assert!(!first.await.expect("it ends"), "nobody asked it");
 
             let (answer, answered) = oneshot::channel();
-            let second = spawn_local(drain.join().run(Fake { answered, asked: false }));
+            let second = spawn_local(drain.join().run(Fake {
+                answered,
+                asked: false,
+            }));
             tokio::task::yield_now().await;
             assert_eq!(drain.connections(), 1);
             drain.start();

@@ -36,7 +36,11 @@ enum State {
 
 impl Chunked {
     pub(super) fn new() -> Self {
-        Self { state: State::Size(0), size: 0, overhead: 0 }
+        Self {
+            state: State::Size(0),
+            size: 0,
+            overhead: 0,
+        }
     }
 
     /// Whether the body is over.
@@ -101,7 +105,11 @@ impl Chunked {
     fn counted(&mut self, byte: u8, next: State) -> Result<State, BadChunk> {
         self.overhead += 1;
         let control = (byte < b' ' && byte != b'\t') || byte == 0x7f;
-        if control || self.overhead > OVERHEAD { Err(BadChunk) } else { Ok(next) }
+        if control || self.overhead > OVERHEAD {
+            Err(BadChunk)
+        } else {
+            Ok(next)
+        }
     }
 }
 

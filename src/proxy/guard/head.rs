@@ -130,7 +130,10 @@ fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
     };
     let old = request_line(first, limits)?;
 
-    let mut head = Head { framing: Framing::Length(0), hosts: 0 };
+    let mut head = Head {
+        framing: Framing::Length(0),
+        hosts: 0,
+    };
     let mut length = None;
     let mut chunked = false;
     let mut fields = 0;
@@ -208,7 +211,9 @@ fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
         return Err(Malformed::FieldName);
     }
     // Without an early exit, so that it is done many bytes at a time.
-    let control = value.iter().fold(false, |bad, &b| bad | ((b < b' ') & (b != b'\t')) | (b == 0x7f));
+    let control = value.iter().fold(false, |bad, &b| {
+        bad | ((b < b' ') & (b != b'\t')) | (b == 0x7f)
+    });
     if control {
         return Err(Malformed::FieldValue);
     }
@@ -238,7 +243,9 @@ struct Lines<'b> {
 impl<'b> Lines<'b> {
     fn next(&mut self) -> Result<Option<&'b [u8]>, Malformed> {
         let rest = &self.bytes[self.at..];
-        let Some(end) = memchr2(b'\r', b'\n', rest) else { return Ok(None) };
+        let Some(end) = memchr2(b'\r', b'\n', rest) else {
+            return Ok(None);
+        };
         match rest.get(end..end + 2) {
             Some(b"\r\n") => {
                 self.at += end + 2;

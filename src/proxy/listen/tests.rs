@@ -10,7 +10,11 @@ fn an_address_in_use_is_noticed_with_one_worker_and_with_several() {
             match bind(taken, others) {
                 Err(StartError::Bind { address, source }) => {
                     assert_eq!(address, taken);
-                    assert_eq!(source.kind(), io::ErrorKind::AddrInUse, "{workers}, {others}");
+                    assert_eq!(
+                        source.kind(),
+                        io::ErrorKind::AddrInUse,
+                        "{workers}, {others}"
+                    );
                 }
                 other => panic!("{other:?}"),
             }

@@ -37,10 +37,16 @@ impl Metrics {
         let mut totals: BTreeMap<(String, String), Totals> = BTreeMap::new();
         for worker in &*self.workers {
             for (key, cells) in &*worker.lock() {
-                totals.entry((key.name.clone(), key.method.clone())).or_default().add(cells);
+                totals
+                    .entry((key.name.clone(), key.method.clone()))
+                    .or_default()
+                    .add(cells);
             }
             for (method, cells) in METHODS.iter().zip(&worker.unrouted) {
-                totals.entry((String::new(), (*method).to_owned())).or_default().add(cells);
+                totals
+                    .entry((String::new(), (*method).to_owned()))
+                    .or_default()
+                    .add(cells);
             }
         }
         totals.retain(|_, totals| totals.count() > 0);
@@ -101,7 +107,9 @@ impl Collector for Metrics {
                     ("code", &code),
                     ("source", source),
                 ]);
-                requests.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+                requests
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, _, u64>(count, None)?;
             }
         }
 
@@ -114,12 +122,14 @@ impl Collector for Metrics {
         for ((operation, method), totals) in &operations {
             let buckets: Vec<_> = bounds().zip(totals.buckets).collect();
             let labels = Labels(&[("operation", operation), ("method", method)]);
-            durations.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
-                seconds(totals.sum_microseconds),
-                totals.count(),
-                &buckets,
-                None,
-            )?;
+            durations
+                .encode_family(&labels)?
+                .encode_histogram::<NoLabelSet>(
+                    seconds(totals.sum_microseconds),
+                    totals.count(),
+                    &buckets,
+                    None,
+                )?;
         }
 
         let mut refusals = encoder.encode_descriptor(
@@ -131,7 +141,9 @@ impl Collector for Metrics {
         let reasons = self.refusals();
         for (reason, count) in &reasons {
             let labels = Labels(&[("reason", reason.as_str())]);
-            refusals.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
+            refusals
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(count, None)?;
         }
 
         let mut verdicts = encoder.encode_descriptor(
@@ -148,11 +160,17 @@ impl Collector for Metrics {
         let of_tokens = of_tokens.map(|(reason, count)| (reason.as_str(), *count));
         for (verdict, count) in std::iter::once(("Verified", verified)).chain(of_tokens) {
             let labels = Labels(&[("verdict", verdict)]);
-            verdicts.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+            verdicts
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
 
         for (name, help, count) in [
-            ("connections", "Client connections accepted", self.sum(|w| &w.connections)),
+            (
+                "connections",
+                "Client connections accepted",
+                self.sum(|w| &w.connections),
+            ),
             (
                 "connections_refused",
                 "Client connections closed at once, over the limit",
@@ -163,7 +181,11 @@ impl Collector for Metrics {
                 "Client connections that ended with an error",
                 self.sum(|w| &w.connections_failed),
             ),
-            ("panics", "Connections ended by a defect of the proxy", self.sum(|w| &w.panics)),
+            (
+                "panics",
+                "Connections ended by a defect of the proxy",
+                self.sum(|w| &w.panics),
+            ),
         ] {
             encoder
                 .encode_descriptor(name, help, None, MetricType::Counter)?
@@ -171,7 +193,12 @@ impl Collector for Metrics {
         }
         let open = i64::try_from(self.sum(|w| &w.connections_open)).unwrap_or(i64::MAX);
         encoder
-            .encode_descriptor("connections_open", "Client connections now", None, MetricType::Gauge)?
+            .encode_descriptor(
+                "connections_open",
+                "Client connections now",
+                None,
+                MetricType::Gauge,
+            )?
             .encode_gauge(&open)?;
 
         if let Some(snapshot) = self.policies.load() {
@@ -188,7 +215,10 @@ impl Collector for Metrics {
 
 /// Upper bounds in seconds, and infinity.
 fn bounds() -> impl Iterator<Item = f64> {
-    BUCKETS.iter().map(|bound| seconds(*bound)).chain(std::iter::once(f64::MAX))
+    BUCKETS
+        .iter()
+        .map(|bound| seconds(*bound))
+        .chain(std::iter::once(f64::MAX))
 }
 
 fn seconds(microseconds: u64) -> f64 {
@@ -199,7 +229,10 @@ fn seconds(microseconds: u64) -> f64 {
 struct Labels<'l>(&'l [(&'l str, &'l str)]);
 
 impl EncodeLabelSet for Labels<'_> {
-    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>) -> fmt::Result {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>,
+    ) -> fmt::Result {
         for label in self.0 {
             prometheus_client::encoding::EncodeLabel::encode(label, encoder.encode_label())?;
         }

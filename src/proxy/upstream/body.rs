@@ -37,7 +37,13 @@ impl BackendBody {
         client: Rc<Client>,
         head: &Parts,
     ) -> Self {
-        let mut body = Self { incoming, connection: Some(connection), backend, client, endless: false };
+        let mut body = Self {
+            incoming,
+            connection: Some(connection),
+            backend,
+            client,
+            endless: false,
+        };
         if body.incoming.is_end_stream() {
             body.give_back(None);
         } else if body.incoming.size_hint().exact().is_none() {

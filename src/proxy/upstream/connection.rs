@@ -41,7 +41,10 @@ impl Connection {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(UpstreamError::from_hyper)?;
-        Ok(Box::new(Self { sender, driver: Some(driver) }))
+        Ok(Box::new(Self {
+            sender,
+            driver: Some(driver),
+        }))
     }
 
     /// Whether a request may be sent: looks whether the backend has closed meanwhile.
@@ -101,12 +104,17 @@ impl Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("open", &self.driver.is_some()).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("open", &self.driver.is_some())
+            .finish_non_exhaustive()
     }
 }
 
 impl From<UpstreamError> for Failure {
     fn from(error: UpstreamError) -> Self {
-        Self { error, unsent: None }
+        Self {
+            error,
+            unsent: None,
+        }
     }
 }

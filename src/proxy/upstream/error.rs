@@ -68,7 +68,10 @@ impl UpstreamError {
             Self::Unreachable { source, .. } => refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
                 self.reason(),
-                format!("{no_answer} connection failure, backend {backend}: {}", cause(source)),
+                format!(
+                    "{no_answer} connection failure, backend {backend}: {}",
+                    cause(source)
+                ),
             ),
             Self::Reset(_) => refusal(
                 StatusCode::BAD_GATEWAY,
@@ -80,17 +83,20 @@ impl UpstreamError {
                 self.reason(),
                 format!("{no_answer} protocol error, backend {backend}"),
             ),
-            Self::Deadline => {
-                refusal(StatusCode::GATEWAY_TIMEOUT, self.reason(), "upstream request timeout")
-            }
+            Self::Deadline => refusal(
+                StatusCode::GATEWAY_TIMEOUT,
+                self.reason(),
+                "upstream request timeout",
+            ),
             Self::ClientBody(error) => {
                 let (status, message) = match root(error) {
                     root if root.is::<StalledBody>() => {
                         (StatusCode::REQUEST_TIMEOUT, "The request body stalled.")
                     }
-                    root if root.is::<BadBody>() => {
-                        (StatusCode::BAD_REQUEST, "The request body is not framed as HTTP demands.")
-                    }
+                    root if root.is::<BadBody>() => (
+                        StatusCode::BAD_REQUEST,
+                        "The request body is not framed as HTTP demands.",
+                    ),
                     _ => (StatusCode::BAD_REQUEST, "The request body ended early."),
                 };
                 refusal(status, self.reason(), message)

@@ -14,7 +14,11 @@ fn start(file: &Path) -> (mpsc::UnboundedReceiver<String>, shutdown::Trigger) {
     tokio::spawn(async move {
         watch(&file, "one".to_owned(), shutdown, |text| {
             sender.send(text.to_owned()).unwrap();
-            if text == "broken" { anyhow::bail!("no good") } else { Ok(()) }
+            if text == "broken" {
+                anyhow::bail!("no good")
+            } else {
+                Ok(())
+            }
         })
         .await;
     });

@@ -15,7 +15,11 @@ fn a_body_is_followed_to_its_end_and_no_further() {
         "1\r\na\r\n0\r\nGrpc-Status: 0\r\nx:\r\n\r\n",
     ] {
         let with_next = format!("{body}GET / HTTP/1.1\r\n");
-        assert_eq!(follow(with_next.as_bytes()), Ok((body.len(), true)), "{body:?}");
+        assert_eq!(
+            follow(with_next.as_bytes()),
+            Ok((body.len(), true)),
+            "{body:?}"
+        );
         let mut in_pieces = Chunked::new();
         for (at, byte) in body.bytes().enumerate() {
             assert!(!in_pieces.is_done(), "{body:?} at {at}");
@@ -53,6 +57,12 @@ fn what_is_not_chunks_is_refused() {
 #[test]
 fn extensions_and_trailers_are_bounded() {
     let long = "e".repeat(OVERHEAD + 1);
-    assert_eq!(follow(format!("1;{long}\r\na\r\n0\r\n\r\n").as_bytes()), Err(BadChunk));
-    assert_eq!(follow(format!("0\r\na: {long}\r\n\r\n").as_bytes()), Err(BadChunk));
+    assert_eq!(
+        follow(format!("1;{long}\r\na\r\n0\r\n\r\n").as_bytes()),
+        Err(BadChunk)
+    );
+    assert_eq!(
+        follow(format!("0\r\na: {long}\r\n\r\n").as_bytes()),
+        Err(BadChunk)
+    );
 }

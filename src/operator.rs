@@ -4,6 +4,7 @@
 pub mod admission;
 pub mod authenticate;
 pub mod capture;
+pub mod certificates;
 pub mod index;
 pub mod pod;
 pub mod status;

@@ -364,12 +364,16 @@ impl Index {
     pub fn names(&self, kind: Kind) -> BTreeSet<(String, String)> {
         let mut names = BTreeSet::new();
         for (namespace_name, namespace) in &self.namespaces {
-            let mut add = |name: &String| names.insert((namespace_name.clone(), name.clone()));
-            match kind {
-                Kind::Entry => namespace.entries.keys().for_each(|name| drop(add(name))),
-                Kind::Pod => namespace.pods.keys().for_each(|name| drop(add(name))),
-                Kind::Service => namespace.services.keys().for_each(|name| drop(add(name))),
-            }
+            let found: Vec<&String> = match kind {
+                Kind::Entry => namespace.entries.keys().collect(),
+                Kind::Pod => namespace.pods.keys().collect(),
+                Kind::Service => namespace.services.keys().collect(),
+            };
+            names.extend(
+                found
+                    .into_iter()
+                    .map(|name| (namespace_name.clone(), name.clone())),
+            );
         }
         names
     }

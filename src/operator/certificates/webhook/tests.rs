@@ -1,0 +1,43 @@
+use serde_json::Value;
+
+use super::*;
+
+const CA: &str = "-----BEGIN CERTIFICATE-----\nours\n";
+
+#[test]
+fn missing_and_foreign_bundles_become_ours() {
+    let before = json!({ "metadata": { "name": "x" }, "webhooks": [
+        webhook("a", json!({ "url": "https://a" })),
+        webhook("b", json!({ "url": "https://b", "caBundle": STANDARD.encode(CA) })),
+        webhook("c", json!({ "url": "https://c", "caBundle": STANDARD.encode("theirs") })),
+    ] });
+    let patch = patch(&read(&before), CA).unwrap();
+    let mut after = before;
+    json_patch::patch(&mut after, &patch).unwrap();
+    for webhook in after["webhooks"].as_array().unwrap() {
+        assert_eq!(webhook["clientConfig"]["caBundle"], STANDARD.encode(CA));
+    }
+    assert!(
+        super::patch(&read(&after), CA).is_none(),
+        "and then there is nothing to do"
+    );
+}
+
+#[test]
+fn patch_fails_when_the_webhooks_moved_meanwhile() {
+    let seen = json!({ "metadata": {}, "webhooks": [webhook("a", json!({}))] });
+    let patch = patch(&read(&seen), CA).unwrap();
+    let mut moved = json!({ "metadata": {}, "webhooks": [webhook("b", json!({}))] });
+    json_patch::patch(&mut moved, &patch).unwrap_err();
+}
+
+fn webhook(name: &str, client_config: Value) -> Value {
+    json!({
+        "name": name, "clientConfig": client_config, "sideEffects": "None",
+        "admissionReviewVersions": ["v1"]
+    })
+}
+
+fn read(configuration: &Value) -> MutatingWebhookConfiguration {
+    serde_json::from_value(configuration.clone()).unwrap()
+}

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
-
 use crate::jwks::{KeySlot, Keys};
 use crate::policy::format::KeySource;
 use crate::policy::key_set::KeySet;
@@ -37,12 +35,7 @@ impl PolicySink {
     }
 
     fn slot(&mut self, source: &KeySource) -> Arc<KeySlot> {
-        let new = || {
-            Arc::new(KeySlot {
-                source: source.clone(),
-                current: ArcSwapOption::empty(),
-            })
-        };
+        let new = || Arc::new(KeySlot::new(source.clone()));
         self.slots.entry(source.clone()).or_insert_with(new).clone()
     }
 }
@@ -59,10 +52,10 @@ impl Apply for PolicySink {
             None => KeySet::parse(keys.set.as_bytes()).map(Arc::new),
         };
         match set {
-            Ok(set) => slot.current.store(Some(Arc::new(Keys {
+            Ok(set) => slot.replace(Keys {
                 set,
                 fetched_at: keys.fetched_at,
-            }))),
+            }),
             Err(error) => {
                 tracing::warn!(source = ?keys.source, %error, "keys of no use; those before stay");
             }

@@ -5,6 +5,7 @@ mod dev;
 mod echo;
 mod operator;
 mod proxy;
+pub mod report;
 
 use std::io::Write;
 use std::process::ExitCode;

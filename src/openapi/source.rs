@@ -93,7 +93,7 @@ impl PartialEq<str> for Text {
 /// Text that is too large, too deep, or not YAML 1.2 or JSON; a key written twice; more or less
 /// than one document.
 pub fn parse(text: &str) -> Result<Arc<Node>, Diagnostic> {
-    let mut documents = parse_all(text)?;
+    let mut documents = parse_all(text, MAX_TEXT_BYTES)?;
     if let Some(second) = documents.get(1) {
         return Err(invalid(
             second.position,
@@ -106,18 +106,12 @@ pub fn parse(text: &str) -> Result<Arc<Node>, Diagnostic> {
         .ok_or_else(|| invalid(None, "the text is empty"))
 }
 
-/// Parses a text that may hold several documents.
-///
-/// # Errors
-/// As [`parse`].
-pub fn parse_all(text: &str) -> Result<Vec<Arc<Node>>, Diagnostic> {
-    if text.len() > MAX_TEXT_BYTES {
+/// Parses a text that may hold several documents, up to `most` bytes.
+fn parse_all(text: &str, most: usize) -> Result<Vec<Arc<Node>>, Diagnostic> {
+    if text.len() > most {
         return Err(invalid(
             None,
-            format!(
-                "the text has {} bytes, at most {MAX_TEXT_BYTES} (1 MiB) are read",
-                text.len()
-            ),
+            format!("the text has {} bytes, at most {most} are read", text.len()),
         )
         .help("remove descriptions and examples: the proxy does not need them"));
     }

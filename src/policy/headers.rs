@@ -98,7 +98,7 @@ pub fn forwarded(headers: &mut HeaderMap, peer: IpAddr, proto: &str, host: &Head
     // An IPv4 client of an IPv6 socket is an IPv4 client.
     way.extend_from_slice(peer.to_canonical().to_string().as_bytes());
     // Made of values and an address: always a value.
-    if let Ok(way) = HeaderValue::from_maybe_shared(way) {
+    if let Ok(way) = HeaderValue::try_from(way) {
         headers.insert(FORWARDED_FOR, way);
     }
     if !headers.contains_key(&FORWARDED_PROTO)

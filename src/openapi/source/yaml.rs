@@ -1,36 +1,82 @@
-//! YAML 1.2 by the events of saphyr-parser, each of which carries its place.
+//! YAML 1.2 by the events of granit-parser, each of which carries its place.
+//!
+//! That parser is as lenient about indentation as the ones that people's documents were written
+//! with, and bounds its own stacks.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
 use super::{Budget, Diagnostic, Entry, Kind, MappingBuilder, Node, Position, Text};
 use super::{check_depth, invalid, scalar};
 
-/// The handle of the core schema's tags (`!!str`).
-const CORE: &str = "tag:yaml.org,2002:";
+/// The most bytes that are read for one text, repairs included: a quarter of a second or so.
+const MAX_WORK: usize = 32 * 1024 * 1024;
+/// What a repair puts in front of a line: deeper than any block.
+const REPAIR: &str = match std::str::from_utf8(&[b' '; 256]) {
+    Ok(spaces) => spaces,
+    Err(_) => "",
+};
 
 /// Parses all documents of a text.
+///
+/// Further lines of a quoted scalar must be indented deeper than the block around it, but libyaml and
+/// what is built on it never minded, so documents in the wild have them flush. Spaces in front of
+/// such a line mean nothing: they are added, line by line, until the text parses.
 pub(super) fn parse(text: &str) -> Result<Vec<Arc<Node>>, Diagnostic> {
-    let mut builder = Builder::default();
-    let mut parser = Parser::new_from_str(text);
-    while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| {
-            invalid(
-                Some(position(*error.marker())),
+    let mut repaired = BTreeSet::new();
+    let mut work = text.len();
+    let mut current = Cow::Borrowed(text);
+    loop {
+        let error = match parse_once(&current, &repaired)? {
+            Ok(documents) => return Ok(documents),
+            Err(error) => error,
+        };
+        let at = position(*error.marker(), &repaired);
+        work += current.len();
+        let can_repair = *error.kind() == ErrorKind::InvalidQuotedScalarIndent && work <= MAX_WORK;
+        if !(can_repair && repaired.insert(at.line)) {
+            return Err(invalid(
+                Some(at),
                 format!("not valid YAML: {}", error.info()),
-            )
-        })?;
-        builder.event(event, position(span.start))?;
+            ));
+        }
+        let lines = current.split_inclusive('\n').enumerate();
+        current = lines
+            .flat_map(|(index, line)| [if index + 1 == at.line { REPAIR } else { "" }, line])
+            .collect::<String>()
+            .into();
     }
-    Ok(builder.documents)
 }
 
-fn position(marker: Marker) -> Position {
+/// One attempt: the inner error may be repaired, the outer one not.
+fn parse_once(
+    text: &str,
+    repaired: &BTreeSet<usize>,
+) -> Result<Result<Vec<Arc<Node>>, ScanError>, Diagnostic> {
+    let mut builder = Builder::default();
+    let options = granit_parser::options! { emit_comments: false };
+    let mut parser = Parser::new_from_str_with_options(text, options);
+    while let Some(event) = parser.next_event() {
+        match event {
+            Ok((event, span)) => builder.event(event, position(span.start, repaired))?,
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(builder.documents))
+}
+
+fn position(marker: Marker, repaired: &BTreeSet<usize>) -> Position {
+    let added = if repaired.contains(&marker.line()) {
+        REPAIR.len()
+    } else {
+        0
+    };
     Position {
         line: marker.line(),
-        column: marker.col() + 1,
+        column: (marker.col() + 1).saturating_sub(added).max(1),
     }
 }
 
@@ -106,14 +152,14 @@ impl Builder {
                     anchor,
                 )
             }
-            Event::SequenceStart(anchor, tag) => self.start(
+            Event::SequenceStart(_, anchor, tag) => self.start(
                 Content::Sequence(Vec::new()),
                 at,
                 anchor,
                 tag.as_deref(),
                 "seq",
             ),
-            Event::MappingStart(anchor, tag) => {
+            Event::MappingStart(_, anchor, tag) => {
                 let content = Content::Mapping {
                     entries: MappingBuilder::default(),
                     key: None,
@@ -124,11 +170,12 @@ impl Builder {
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => self.alias(anchor, at),
-            Event::DocumentStart(_) => {
+            Event::DocumentStart(..) => {
                 self.anchors.clear();
                 Ok(())
             }
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+            // Bounds of the stream, and (not asked for) comments.
+            _ => Ok(()),
         }
     }
 
@@ -329,7 +376,8 @@ impl Builder {
 
 fn is_core(tag: &Tag, suffix: &str) -> bool {
     // `!` alone (the non-specific tag) says only: not by its looks.
-    (tag.handle == CORE && tag.suffix == suffix) || (tag.handle.is_empty() && tag.suffix == "!")
+    let is_non_specific = [tag.handle(), tag.suffix()].concat() == "!";
+    is_non_specific || tag.is_yaml_core_schema_tag(suffix)
 }
 
 fn scalar_kind(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Kind {

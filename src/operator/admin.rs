@@ -34,21 +34,33 @@ pub async fn serve(
 ) {
     let permits = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        let Ok(permit) = permits.clone().acquire_owned().await else {
+            return;
+        };
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         let (readiness, metrics, shutdown) = (readiness.clone(), metrics.clone(), shutdown.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let answer = answer(request.method(), request.uri().path(), &readiness, &metrics, &shutdown);
+            let answer = answer(
+                request.method(),
+                request.uri().path(),
+                &readiness,
+                &metrics,
+                &shutdown,
+            );
             std::future::ready(Ok::<_, Infallible>(answer))
         });
         tokio::spawn(async move {
             let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT);
             // A client that goes away is no news.
-            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            let _ = builder
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
             drop(permit);
         });
     }
@@ -66,14 +78,18 @@ fn answer(
     }
     match path {
         "/livez" => text(StatusCode::OK, "ok\n".to_owned()),
-        "/readyz" if shutdown.started() => {
-            text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n".to_owned())
-        }
+        "/readyz" if shutdown.started() => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "shutting down\n".to_owned(),
+        ),
         "/readyz" => match readiness.reasons() {
             reasons if reasons.is_empty() => text(StatusCode::OK, "ok\n".to_owned()),
             reasons => {
                 let reasons = reasons.join("\nwaiting for ");
-                text(StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {reasons}\n"))
+                text(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!("waiting for {reasons}\n"),
+                )
             }
         },
         "/metrics" => {
@@ -86,7 +102,10 @@ fn answer(
             );
             answer
         }
-        _ => text(StatusCode::NOT_FOUND, "/livez, /readyz or /metrics\n".to_owned()),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "/livez, /readyz or /metrics\n".to_owned(),
+        ),
     }
 }
 

@@ -55,7 +55,14 @@ impl Controller {
     /// Runs until `shutdown`. `synced` is let go once everything was listed: from then on, what the
     /// index does not know does not exist.
     pub async fn run(self, synced: Pending, mut shutdown: Shutdown) {
-        let Self { client, hub, mut reports, fetcher, pods, metrics } = self;
+        let Self {
+            client,
+            hub,
+            mut reports,
+            fetcher,
+            pods,
+            metrics,
+        } = self;
         let store = KeyStore::default();
         let (key_sender, mut key_events) = mpsc::unbounded_channel();
         // Without a receiver the operator is ending.
@@ -174,7 +181,11 @@ impl State {
     }
 
     fn stored(&mut self, stored: Stored) {
-        let Stored { key, update, result } = stored;
+        let Stored {
+            key,
+            update,
+            result,
+        } = stored;
         let stored = result.is_ok();
         match result {
             Ok(()) => {

@@ -20,7 +20,10 @@ impl Events {
     /// Starts the task; it ends when this is dropped.
     pub(super) fn start(client: Client) -> Self {
         let (sender, mut notices) = mpsc::channel(QUEUE);
-        let reporter = Reporter { controller: "endpoints-operator".to_owned(), instance: None };
+        let reporter = Reporter {
+            controller: "endpoints-operator".to_owned(),
+            instance: None,
+        };
         let recorder = Recorder::new(client, reporter);
         tokio::spawn(async move {
             while let Some(notice) = notices.recv().await {

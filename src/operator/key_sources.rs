@@ -50,10 +50,11 @@ impl ClusterFetcher {
     async fn get(&self, path: &str) -> Result<Vec<u8>, FetchError> {
         let request = Request::get(path).body(kube::client::Body::empty());
         let request = request.expect("the path is a constant");
-        let response =
-            self.client.send(request).await.map_err(|_| FetchError::Source(
-                "the API server cannot be reached".to_owned(),
-            ))?;
+        let response = self
+            .client
+            .send(request)
+            .await
+            .map_err(|_| FetchError::Source("the API server cannot be reached".to_owned()))?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -65,11 +66,11 @@ impl ClusterFetcher {
             other => return Err(FetchError::Status(other.as_u16())),
         }
         let body = Limited::new(response.into_body(), MAX_KEY_SET_BYTES);
-        let body = body.collect().await.map_err(|error| {
-            match error.is::<http_body_util::LengthLimitError>() {
-                true => FetchError::TooLarge,
-                false => FetchError::Unreachable,
-            }
+        let body = body.collect().await.map_err(|error| match error
+            .is::<http_body_util::LengthLimitError>()
+        {
+            true => FetchError::TooLarge,
+            false => FetchError::Unreachable,
         })?;
         Ok(body.to_bytes().to_vec())
     }

@@ -33,12 +33,12 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// All at nothing.
-    pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("endpoints_operator");
+    /// All at nothing; what other parts count is registered already.
+    pub fn new(mut registry: Registry) -> Self {
+        let own = registry.sub_registry_with_prefix("endpoints_operator");
         let mut counter = |name, help| {
             let counter = Counter::default();
-            registry.register(name, help, counter.clone());
+            own.register(name, help, counter.clone());
             counter
         };
         let reconciles = counter("reconciles", "Events handled");
@@ -51,9 +51,12 @@ impl Metrics {
         let key_fetch_failures = counter("key_fetch_failures", "Key sets not fetched");
         let mut gauge = |name, help| {
             let gauge = Gauge::default();
-            registry.register(name, help, gauge.clone());
+            own.register(name, help, gauge.clone());
             gauge
         };
+        let services = gauge("services", "EndpointsServices known");
+        let pods = gauge("pods", "Live injected pods known");
+        let streams = gauge("streams", "Sidecars connected");
         Self {
             reconciles,
             panics,
@@ -63,9 +66,9 @@ impl Metrics {
             key_fetches,
             key_fetch_failures,
             compile_panics,
-            services: gauge("services", "EndpointsServices known"),
-            pods: gauge("pods", "Live injected pods known"),
-            streams: gauge("streams", "Sidecars connected"),
+            services,
+            pods,
+            streams,
             registry: Arc::new(registry),
         }
     }
@@ -87,12 +90,7 @@ impl Metrics {
     }
 
     pub(super) fn compile_panics(&self, total: u64) {
-        self.compile_panics.inc_by(total.saturating_sub(self.compile_panics.get()));
-    }
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
+        self.compile_panics
+            .inc_by(total.saturating_sub(self.compile_panics.get()));
     }
 }

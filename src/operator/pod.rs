@@ -100,19 +100,29 @@ impl PodCache {
             ips: pod.ips.clone(),
         };
         let name = (pod.namespace.clone(), pod.name.clone());
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, facts);
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, facts);
     }
 
     pub(super) fn remove(&self, namespace: &str, name: &str) {
         let name = (namespace.to_owned(), name.to_owned());
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&name);
     }
 }
 
 impl Pods for PodCache {
     fn pod(&self, namespace: &str, name: &str) -> Option<PodFacts> {
         let name = (namespace.to_owned(), name.to_owned());
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&name).cloned()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&name)
+            .cloned()
     }
 }
 

@@ -7,8 +7,8 @@ use futures_util::stream::{BoxStream, select_all};
 use futures_util::{StreamExt, future};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::core::DeserializeGuard;
-use kube::runtime::watcher::{self, watcher};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -28,9 +28,17 @@ pub(super) enum Observed {
     /// They were.
     Listed(Kind),
     /// An object is like this now.
-    Object { namespace: String, name: String, object: Object },
+    Object {
+        namespace: String,
+        name: String,
+        object: Object,
+    },
     /// An object is gone.
-    Gone { kind: Kind, namespace: String, name: String },
+    Gone {
+        kind: Kind,
+        namespace: String,
+        name: String,
+    },
 }
 
 /// What the index keeps of an object.
@@ -47,9 +55,21 @@ pub(super) enum Object {
 pub(super) fn all(client: Client, metrics: Metrics) -> BoxStream<'static, Observed> {
     let injected = watcher::Config::default().labels(&format!("{INJECTED}=true"));
     let streams: [BoxStream<'static, Observed>; 3] = [
-        one(Api::all(client.clone()), watcher::Config::default(), Kind::Entry, entry, &metrics),
+        one(
+            Api::all(client.clone()),
+            watcher::Config::default(),
+            Kind::Entry,
+            entry,
+            &metrics,
+        ),
         one(Api::all(client.clone()), injected, Kind::Pod, pod, &metrics),
-        one(Api::all(client), watcher::Config::default(), Kind::Service, service, &metrics),
+        one(
+            Api::all(client),
+            watcher::Config::default(),
+            Kind::Service,
+            service,
+            &metrics,
+        ),
     ];
     select_all(streams).boxed()
 }
@@ -96,11 +116,19 @@ where
         InitDone => Observed::Listed(kind),
         Apply(object) | InitApply(object) => {
             let (namespace, name) = names(&object)?;
-            Observed::Object { namespace, name, object: read(object) }
+            Observed::Object {
+                namespace,
+                name,
+                object: read(object),
+            }
         }
         Delete(object) => {
             let (namespace, name) = names(&object)?;
-            Observed::Gone { kind, namespace, name }
+            Observed::Gone {
+                kind,
+                namespace,
+                name,
+            }
         }
     })
 }
@@ -113,7 +141,12 @@ fn entry(object: DeserializeGuard<EndpointsService>) -> Object {
         Ok(service) => (Ok(service.spec), service.status.unwrap_or_default()),
         Err(invalid) => (Err(invalid.error), Default::default()),
     };
-    Object::Entry(Box::new(ServiceObject { uid, generation, spec, status }))
+    Object::Entry(Box::new(ServiceObject {
+        uid,
+        generation,
+        spec,
+        status,
+    }))
 }
 
 fn pod(object: DeserializeGuard<Pod>) -> Object {
@@ -147,7 +180,9 @@ struct Listing {
 impl Listings {
     /// Whether everything was listed at least once.
     pub(super) fn complete(&self) -> bool {
-        [&self.entries, &self.pods, &self.services].iter().all(|listing| listing.complete)
+        [&self.entries, &self.pods, &self.services]
+            .iter()
+            .all(|listing| listing.complete)
     }
 
     /// Tells the index, and the authenticator's cache, what was observed.
@@ -161,10 +196,20 @@ impl Listings {
                     gone(kind, &namespace, &name, index, pods);
                 }
             }
-            Observed::Gone { kind, namespace, name } => gone(kind, &namespace, &name, index, pods),
-            Observed::Object { namespace, name, object } => {
+            Observed::Gone {
+                kind,
+                namespace,
+                name,
+            } => gone(kind, &namespace, &name, index, pods),
+            Observed::Object {
+                namespace,
+                name,
+                object,
+            } => {
                 let kind = object.kind();
-                self.of(kind).unseen.remove(&(namespace.clone(), name.clone()));
+                self.of(kind)
+                    .unseen
+                    .remove(&(namespace.clone(), name.clone()));
                 match object {
                     Object::Entry(object) => {
                         index.apply_entry(&ServiceKey { namespace, name }, *object);

@@ -46,7 +46,10 @@ pub(super) struct Stored {
 impl Writer {
     /// An object's status may have changed.
     pub(super) fn mark(&mut self, key: ServiceKey, now: Instant) {
-        let earliest = self.history.get(&key).map_or(now, |(earliest, _)| (*earliest).max(now));
+        let earliest = self
+            .history
+            .get(&key)
+            .map_or(now, |(earliest, _)| (*earliest).max(now));
         self.due.entry(key).or_insert(earliest);
     }
 
@@ -55,7 +58,10 @@ impl Writer {
         if self.in_flight.len() >= CONCURRENT {
             return None;
         }
-        let waiting = self.due.iter().filter(|(key, _)| !self.in_flight.contains_key(*key));
+        let waiting = self
+            .due
+            .iter()
+            .filter(|(key, _)| !self.in_flight.contains_key(*key));
         waiting.map(|(_, due)| *due).min()
     }
 
@@ -66,8 +72,13 @@ impl Writer {
         let ready = |(key, due): &(&ServiceKey, &Instant)| {
             **due <= now && !self.in_flight.contains_key(*key)
         };
-        let keys: Vec<_> =
-            self.due.iter().filter(ready).take(room).map(|(key, _)| key.clone()).collect();
+        let keys: Vec<_> = self
+            .due
+            .iter()
+            .filter(ready)
+            .take(room)
+            .map(|(key, _)| key.clone())
+            .collect();
         for key in &keys {
             self.due.remove(key);
             self.in_flight.insert(key.clone(), ());
@@ -91,9 +102,9 @@ impl Writer {
         };
         let pause = match failures {
             0 => PAUSE,
-            failures => {
-                FIRST_BACKOFF.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_BACKOFF)
-            }
+            failures => FIRST_BACKOFF
+                .saturating_mul(1 << (failures - 1).min(16))
+                .min(LONGEST_BACKOFF),
         };
         self.history.insert(key.clone(), (now + pause, failures));
         if !stored {
@@ -136,5 +147,9 @@ pub(super) async fn store(client: Client, key: ServiceKey, update: StatusUpdate)
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
         other => other,
     };
-    Stored { key, update, result }
+    Stored {
+        key,
+        update,
+        result,
+    }
 }

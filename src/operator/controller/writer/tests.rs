@@ -12,7 +12,11 @@ async fn first_change_is_written_at_once_and_later_ones_after_a_pause() {
     assert!(writer.take_due(Instant::now()).is_empty());
     assert_eq!(writer.next_due(), Some(Instant::now() + PAUSE));
     tokio::time::advance(PAUSE).await;
-    assert_eq!(writer.take_due(Instant::now()), [key("a")], "once, however often it changed");
+    assert_eq!(
+        writer.take_due(Instant::now()),
+        [key("a")],
+        "once, however often it changed"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -25,7 +29,11 @@ async fn one_object_is_never_written_twice_at_a_time() {
     assert!(writer.take_due(Instant::now()).is_empty());
     assert_eq!(writer.next_due(), None);
     writer.finished(&key("a"), true, Instant::now());
-    assert_eq!(writer.take_due(Instant::now()), [key("a")], "what came meanwhile is not lost");
+    assert_eq!(
+        writer.take_due(Instant::now()),
+        [key("a")],
+        "what came meanwhile is not lost"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -35,7 +43,10 @@ async fn failures_are_tried_again_ever_later() {
     for seconds in [1, 2, 4, 8, 16, 30, 30] {
         assert_eq!(writer.take_due(Instant::now()), [key("a")]);
         writer.finished(&key("a"), false, Instant::now());
-        assert_eq!(writer.next_due(), Some(Instant::now() + Duration::from_secs(seconds)));
+        assert_eq!(
+            writer.next_due(),
+            Some(Instant::now() + Duration::from_secs(seconds))
+        );
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
 }
@@ -61,5 +72,8 @@ async fn writes_at_once_are_bounded() {
 }
 
 fn key(name: &str) -> ServiceKey {
-    ServiceKey { namespace: "shop".into(), name: name.into() }
+    ServiceKey {
+        namespace: "shop".into(),
+        name: name.into(),
+    }
 }

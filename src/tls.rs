@@ -1,5 +1,8 @@
 //! TLS, one crypto provider for the whole process (aws-lc-rs).
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

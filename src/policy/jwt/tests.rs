@@ -6,12 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::policy::format::{CorsMode, KeySource};
+use crate::policy::key_set::tokens::{ALGORITHMS, Signer, key_set};
 use crate::policy::verdict::{Challenge, Reason};
-
-#[path = "../../../tests/support/tokens.rs"]
-mod tokens;
-
-use self::tokens::{ALGORITHMS, Signer, key_set};
 
 const NOW: u64 = 1_800_000_000;
 const ISSUER: &str = "https://issuer.example";

@@ -202,6 +202,7 @@ async fn under(
             }
             Ok(None) => {}
             Err(refusal) => {
+                let refusal = policy.snapshot.explain(refusal);
                 let realm = refusal
                     .challenge
                     .is_some()

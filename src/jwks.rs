@@ -1,35 +1,19 @@
 //! Key sets over the network: fetched under address rules, cached, refreshed; used by operator and
 //! `dev`. What a key set *is* lives in [`crate::policy::key_set`].
+//!
+//! ```text
+//! KeyStore::slot(source) ──new slot──► Refresher ──FetchKeys──► KeySlot::replace ──► workers (lock-free)
+//!                                          ▲ └──────KeyEvent──► push, status
+//!                                          └── KeySlot::refresh_on_demand (unknown kid)
+//! ```
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+pub mod address;
+mod demand;
+pub mod fetch;
+pub mod refresh;
+pub mod slot;
 
-use arc_swap::ArcSwapOption;
-
-use crate::policy::format::KeySource;
-use crate::policy::key_set::KeySet;
-
-/// Keys as last fetched or pushed.
-#[derive(Debug)]
-pub struct Keys {
-    /// The keys.
-    pub set: Arc<KeySet>,
-    /// When they were fetched, seconds since 1970.
-    pub fetched_at: u64,
-}
-
-/// The place of one source's keys: workers read it without a lock, a refresher or the push client
-/// writes it.
-#[derive(Debug)]
-pub struct KeySlot {
-    /// The source.
-    pub source: KeySource,
-    /// The last good keys, if any.
-    pub current: ArcSwapOption<Keys>,
-}
-
-/// Slots by source. Cheap to clone; slots live while someone holds them.
-#[derive(Clone, Debug, Default)]
-pub struct KeyStore {
-    slots: Arc<std::sync::Mutex<BTreeMap<KeySource, Arc<KeySlot>>>>,
-}
+pub use self::address::AddressRule;
+pub use self::fetch::{FetchError, FetchKeys, HttpFetcher};
+pub use self::refresh::{Fetched, KeyEvent, Refresher};
+pub use self::slot::{KeySlot, KeyStore, Keys};

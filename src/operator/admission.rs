@@ -1,1 +1,22 @@
-//! The admission webhook.
+//! The admission webhook: puts the sidecar into the pods that ask for it.
+//!
+//! ```text
+//! AdmissionReview ──server──► Pod ──inject──► Pod ──patch──► JSON patch ──server──► AdmissionReview
+//!                                 (pure)          (pure)
+//! ```
+//!
+//! A user's mistake is a [`Denial`] that says what to write instead; our own failure is HTTP 500, so
+//! that the webhook's `failurePolicy` decides. Nothing here has side effects: a dry run is like any
+//! other request, and the controller tells by Events what happened to a pod.
+
+mod denial;
+pub mod inject;
+mod patch;
+mod ports;
+mod resources;
+pub mod server;
+mod sidecar;
+
+pub use denial::Denial;
+pub use inject::{InjectorConfig, inject};
+pub use patch::{PatchError, between};

@@ -3,6 +3,10 @@
 mod jwk;
 #[cfg(test)]
 mod tests;
+/// A signer, for the unit tests of every part that sees tokens.
+#[cfg(test)]
+#[path = "../../tests/support/tokens.rs"]
+pub(crate) mod tokens;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

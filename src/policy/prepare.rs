@@ -1,5 +1,6 @@
 //! A policy made ready to decide: routes in a tree, header values built, regex compiled.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
@@ -62,11 +63,13 @@ impl Prepared {
         }
         for Operation { method, path, .. } in &policy.operations {
             if Method::from_bytes(method.as_bytes()).is_err() {
-                return invalid(format!("`{method}` of `{path}` is not a method"));
+                return Err(invalid(format_args!(
+                    "`{method}` of `{path}` is not a method"
+                )));
             }
         }
-        let router = Router::new(&policy.operations).or_else(invalid)?;
-        let cors = CorsDecider::new(&policy.cors).or_else(invalid)?;
+        let router = Router::new(&policy.operations).map_err(invalid)?;
+        let cors = CorsDecider::new(&policy.cors).map_err(invalid)?;
         let providers = policy
             .providers
             .iter()
@@ -82,7 +85,9 @@ impl Prepared {
             None => None,
             Some(path) => match normalise(path) {
                 Ok(NormalisedPath(path)) => Some(path.into_owned()),
-                Err(error) => return invalid(format!("health path `{path}`: {error}")),
+                Err(error) => {
+                    return Err(invalid(format_args!("health path `{path}`: {error}")));
+                }
             },
         };
         Ok(Self {
@@ -106,7 +111,7 @@ fn alternatives(operation: &Operation, policy: &Policy) -> Result<Vec<usize>, Pr
             let place = policy.providers.keys().position(|known| known == name);
             // Never open by mistake: an unknown name is no policy, not one alternative less.
             place.ok_or_else(|| {
-                PrepareError::Invalid(format!(
+                invalid(format_args!(
                     "`{}` asks for `{name}`, which is no provider",
                     operation.name
                 ))
@@ -115,8 +120,8 @@ fn alternatives(operation: &Operation, policy: &Policy) -> Result<Vec<usize>, Pr
         .collect()
 }
 
-fn invalid<T>(why: impl ToString) -> Result<T, PrepareError> {
-    Err(PrepareError::Invalid(why.to_string()))
+fn invalid(why: impl fmt::Display) -> PrepareError {
+    PrepareError::Invalid(format!("{why}"))
 }
 
 #[cfg(test)]

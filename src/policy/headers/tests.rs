@@ -1,1 +1,236 @@
+use core::net::{Ipv4Addr, Ipv6Addr};
 
+use http::header::HOST;
+use proptest::prelude::*;
+
+use super::*;
+
+fn headers(fields: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            HeaderValue::from_str(value).unwrap(),
+        );
+    }
+    headers
+}
+
+fn request(fields: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = headers(fields);
+    sanitise_request(&mut headers);
+    headers
+}
+
+#[test]
+fn an_ordinary_request_stays_as_it_is() {
+    let fields = [
+        ("host", "a"),
+        ("authorization", "Bearer x"),
+        ("trailer", "x-sum"),
+        ("x-endpoints", "y"),
+        ("x-forwarded-authorization-id", "z"),
+        ("content-length", "1"),
+    ];
+    assert_eq!(request(&fields), headers(&fields));
+}
+
+#[test]
+fn generated_names_are_stripped_in_any_spelling() {
+    for name in [
+        "X-Endpoint-API-UserInfo",
+        "x_endpoint_api_userinfo",
+        "X-Endpoint_Api-USERINFO",
+        "X-Endpoint-API-Consumer-Number",
+        "X-Endpoint-API-Project-ID",
+        "X-Endpoint-",
+        "X-Forwarded-Authorization",
+        "x_forwarded_authorization",
+    ] {
+        let stripped = request(&[(name, "forged"), (name, "again"), ("accept", "*/*")]);
+        assert_eq!(stripped, headers(&[("accept", "*/*")]), "{name}");
+    }
+}
+
+#[test]
+fn what_ends_at_this_hop_is_stripped() {
+    let stripped = request(&[
+        ("connection", "keep-alive, X-Private"),
+        ("connection", "upgrade"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-authorization", "Basic x"),
+        ("proxy-connection", "keep-alive"),
+        ("te", "gzip"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "websocket"),
+        ("x-private", "y"),
+        ("x-public", "z"),
+    ]);
+    assert_eq!(stripped, headers(&[("x-public", "z")]));
+}
+
+#[test]
+fn connection_cannot_strip_what_the_backend_relies_on() {
+    let stripped = request(&[
+        (
+            "connection",
+            "host, content-length, X-Forwarded-For, forwarded, trailer, , a b",
+        ),
+        ("host", "a"),
+        ("content-length", "1"),
+        ("x-forwarded-for", "1.2.3.4"),
+        ("forwarded", "for=1.2.3.4"),
+        ("trailer", "x"),
+    ]);
+    assert_eq!(
+        stripped,
+        headers(&[
+            ("host", "a"),
+            ("content-length", "1"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("forwarded", "for=1.2.3.4"),
+            ("trailer", "x"),
+        ])
+    );
+}
+
+#[test]
+fn trailers_stay_accepted() {
+    for te in ["trailers", "gzip;q=0.5, Trailers;q=1"] {
+        assert_eq!(
+            request(&[("te", te), ("connection", "TE, close")]),
+            headers(&[("te", "trailers"), ("connection", "TE")])
+        );
+    }
+    assert_eq!(
+        request(&[("te", "trailersx"), ("connection", "te")]),
+        HeaderMap::new()
+    );
+}
+
+#[test]
+fn a_response_loses_its_hop_and_nothing_else() {
+    let mut response = headers(&[
+        ("connection", "close, x-hop"),
+        ("x-hop", "1"),
+        ("transfer-encoding", "chunked"),
+        ("x-endpoint-api-userinfo", "echoed"),
+        ("trailer", "x-sum"),
+    ]);
+    sanitise_response(&mut response);
+    let kept = headers(&[("x-endpoint-api-userinfo", "echoed"), ("trailer", "x-sum")]);
+    assert_eq!(response, kept);
+
+    sanitise_response(&mut response);
+    assert_eq!(response, kept);
+}
+
+#[test]
+fn trailers_bring_nothing_that_a_head_may_not() {
+    let mut trailers = headers(&[
+        ("x-endpoint-api-userinfo", "forged"),
+        ("X_Endpoint_API_UserInfo", "forged"),
+        ("authorization", "Bearer x"),
+        ("content-length", "1"),
+        ("transfer-encoding", "chunked"),
+        ("host", "evil"),
+        ("x-forwarded-for", "1.1.1.1"),
+        ("grpc-status", "0"),
+        ("x-sum", "1"),
+    ]);
+    sanitise_trailers(&mut trailers);
+    assert_eq!(trailers, headers(&[("grpc-status", "0"), ("x-sum", "1")]));
+}
+
+#[test]
+fn underscores_are_seen() {
+    assert!(has_underscore(&headers(&[("a", "b"), ("x_user", "y")])));
+    assert!(!has_underscore(&headers(&[("a", "b_c"), ("x-user", "y")])));
+}
+
+#[test]
+fn the_backend_learns_where_a_request_came_from() {
+    let host = HeaderValue::from_static("api.example:8000");
+    let v4 = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+    let mapped = IpAddr::V6(Ipv4Addr::new(10, 0, 0, 7).to_ipv6_mapped());
+
+    for peer in [v4, mapped] {
+        let mut fresh = HeaderMap::new();
+        let http = HeaderValue::from_static("http");
+        forwarded(&mut fresh, &forwarded_peer(peer), http, &host);
+        assert_eq!(
+            fresh,
+            headers(&[
+                ("x-forwarded-for", "10.0.0.7"),
+                ("x-forwarded-proto", "http"),
+                ("x-forwarded-host", "api.example:8000"),
+            ])
+        );
+    }
+
+    let mut behind = headers(&[
+        ("x-forwarded-for", "1.1.1.1"),
+        ("x-forwarded-for", ""),
+        ("x-forwarded-for", "2.2.2.2, 3.3.3.3"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "front.example"),
+    ]);
+    let peer = forwarded_peer(IpAddr::V6(Ipv6Addr::LOCALHOST));
+    forwarded(&mut behind, &peer, HeaderValue::from_static("http"), &host);
+    assert_eq!(
+        behind,
+        headers(&[
+            ("x-forwarded-for", "1.1.1.1, 2.2.2.2, 3.3.3.3, ::1"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "front.example"),
+        ])
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_spelling_of_a_generated_name_passes(
+        name in prop::sample::select(vec![
+            "x-endpoint-api-userinfo", "x-endpoint-anything", "x-forwarded-authorization",
+        ]),
+        spelling in prop::collection::vec(any::<(bool, bool)>(), 32),
+        connection in prop::option::of("[a-z, -]{0,24}"),
+    ) {
+        let name: String = name
+            .chars()
+            .zip(&spelling)
+            .map(|(c, &(upper, underscore))| match c {
+                '-' if underscore => '_',
+                c if upper => c.to_ascii_uppercase(),
+                c => c,
+            })
+            .collect();
+        let mut request = headers(&[(&name, "forged"), ("host", "a")]);
+        if let Some(connection) = connection {
+            request.insert(CONNECTION, HeaderValue::from_str(&connection).unwrap());
+        }
+        sanitise_request(&mut request);
+        prop_assert_eq!(request, headers(&[("host", "a")]));
+    }
+
+    #[test]
+    fn sanitising_twice_changes_nothing(
+        fields in prop::collection::vec((
+            prop::sample::select(vec![
+                "connection", "te", "upgrade", "x-a", "x-b", "host", "x-endpoint-x", "trailer",
+                "transfer-encoding", "x-forwarded-for",
+            ]),
+            prop::sample::select(vec!["x-a", "TE, x-b", "trailers", "close", "", "host"]),
+        ), 0..8),
+    ) {
+        let once = request(&fields);
+        let mut twice = once.clone();
+        sanitise_request(&mut twice);
+        prop_assert_eq!(&once, &twice);
+        let hosts = fields.iter().filter(|(name, _)| *name == "host").count();
+        prop_assert_eq!(once.get_all(HOST).iter().count(), hosts);
+        for name in ["upgrade", "transfer-encoding", "x-endpoint-x"] {
+            prop_assert!(!once.contains_key(name));
+        }
+    }
+}

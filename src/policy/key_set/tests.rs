@@ -3,12 +3,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::tokens::{ALGORITHMS, Signer};
 use super::*;
-
-#[path = "../../../tests/support/tokens.rs"]
-mod tokens;
-
-use self::tokens::{ALGORITHMS, Signer};
 
 const MESSAGE: &[u8] = b"header.payload";
 

@@ -1,1 +1,105 @@
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::*;
+use crate::policy::format::{CorsMode, CorsPolicy, KeySource, OriginRule, Provider};
+
+fn policy() -> Policy {
+    let operation = |method: &str, path: &str, security: &[&str]| Operation {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        name: format!("{method} {path}"),
+        security: security.iter().map(|&name| name.to_owned()).collect(),
+    };
+    let provider = |issuer: &str| Provider {
+        issuer: issuer.to_owned(),
+        keys: KeySource::Url(format!("{issuer}/keys")),
+        audiences: None,
+    };
+    Policy {
+        format: FORMAT,
+        service: "a.example".to_owned(),
+        operations: vec![
+            operation("GET", "/a", &[]),
+            operation("POST", "/a", &["second", "first"]),
+        ],
+        providers: BTreeMap::from([
+            ("first".to_owned(), provider("https://one.example")),
+            ("second".to_owned(), provider("https://two.example")),
+        ]),
+        cors: CorsMode::Off,
+        required_claims: BTreeSet::new(),
+        backend: None,
+        healthz: Some("/%68ealth//z".to_owned()),
+    }
+}
+
+fn refused(policy: Policy) -> String {
+    Prepared::new(policy)
+        .expect_err("no good policy")
+        .to_string()
+}
+
+#[test]
+fn alternatives_keep_their_order_and_point_at_their_providers() {
+    let prepared = Prepared::new(policy()).expect("a good policy");
+    assert_eq!(prepared.security, [vec![], vec![1, 0]]);
+    let names: Vec<_> = prepared
+        .providers
+        .iter()
+        .map(|provider| (provider.index, provider.name.as_str()))
+        .collect();
+    assert_eq!(names, [(0, "first"), (1, "second")]);
+    assert_eq!(prepared.healthz.as_deref(), Some("/health/z"));
+    assert_eq!(prepared.hash, policy().hash());
+}
+
+#[test]
+fn a_newer_format_is_refused_with_the_remedy() {
+    let newer = Policy {
+        format: FORMAT + 1,
+        ..policy()
+    };
+    let error = Prepared::new(newer).expect_err("too new");
+    assert!(matches!(
+        error,
+        PrepareError::TooNew {
+            supported: FORMAT,
+            ..
+        }
+    ));
+    assert!(error.to_string().contains("restart the pod"));
+}
+
+#[test]
+fn what_no_compiler_writes_is_refused_never_loosened() {
+    let mut unknown = policy();
+    unknown.operations[1].security = vec!["first".to_owned(), "third".to_owned()];
+    assert!(refused(unknown).contains("`third`"));
+
+    let mut method = policy();
+    method.operations[0].method = "GET\r\nX: y".to_owned();
+    assert!(refused(method).contains("is not a method"));
+
+    let mut template = policy();
+    template.operations[0].path = "/a/{b".to_owned();
+    assert!(refused(template).contains("not closed"));
+
+    let mut twice = policy();
+    twice.operations[1].method = "GET".to_owned();
+    assert!(refused(twice).contains("one route"));
+
+    let mut health = policy();
+    health.healthz = Some("health".to_owned());
+    assert!(refused(health).contains("health path"));
+
+    let mut cors = policy();
+    cors.cors = CorsMode::Owned(CorsPolicy {
+        origins: OriginRule::Regex("(".to_owned()),
+        allow_methods: String::new(),
+        allow_headers: String::new(),
+        expose_headers: String::new(),
+        allow_credentials: false,
+        max_age_seconds: 0,
+    });
+    assert!(refused(cors).contains("origin pattern"));
+}

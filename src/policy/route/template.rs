@@ -35,6 +35,7 @@ impl Template {
             .ok_or("it does not start with `/`")?;
         let (body, verb) = split_verb(body)?;
         let body = match verb {
+            None if body == "/" => body,
             None => body.strip_suffix('/').unwrap_or(body),
             Some(_) => body,
         };

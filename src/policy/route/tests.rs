@@ -1,1 +1,414 @@
+use proptest::prelude::*;
+use regex::Regex;
 
+use super::*;
+
+fn operation(method: &str, path: &str) -> Operation {
+    Operation {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        name: format!("{method} {path}"),
+        security: Vec::new(),
+    }
+}
+
+fn operations(routes: &[(&str, &str)]) -> Vec<Operation> {
+    let to_operation = |(method, path): &(&str, &str)| operation(method, path);
+    routes.iter().map(to_operation).collect()
+}
+
+/// Which of GET routes with these templates a GET of `path` selects, as the template.
+fn selected<'t>(templates: &[&'t str], path: &str) -> Option<&'t str> {
+    let routes: Vec<_> = templates.iter().map(|&path| ("GET", path)).collect();
+    let router = Router::new(&operations(&routes)).expect("templates");
+    match router.find("GET", path) {
+        RouteMatch::Operation(index) => Some(templates[index]),
+        RouteMatch::NotFound => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_template_matches_as_in_espv2() {
+    for (template, matches, differs) in [
+        ("/", &["/"][..], &["/a", ""][..]),
+        ("/a", &["/a", "/a/"], &["/A", "/a/b", "/", "/aa"]),
+        ("/a/", &["/a", "/a/"], &["/a/b"]),
+        (
+            "/a/{x}",
+            &["/a/b", "/a/b/", "/a/b:c", "/a/%2F"],
+            &["/a", "/a/", "/a/b/c"],
+        ),
+        ("/a/*", &["/a/b"], &["/a/"]),
+        ("/a/**", &["/a/", "/a/b", "/a/b/c/"], &["/a", "/ab"]),
+        ("/a/{x=**}", &["/a/", "/a/b/c"], &["/a"]),
+        ("/**", &["/", "/a", "/a/b"], &[""]),
+        (
+            "/a/**/z",
+            &["/a/b/z", "/a/b/c/z/"],
+            &["/a/z", "/a/b", "/a/b/zz"],
+        ),
+        ("/a/**/y/z", &["/a/b/y/z"], &["/a/y/z", "/a/b/z"]),
+        ("/{x=a/*}/c", &["/a/b/c"], &["/b/b/c", "/a/c"]),
+        ("/{x=a}", &["/a"], &["/b"]),
+        (
+            "/a/{x}:v",
+            &["/a/b:v", "/a/b/:v", "/a/b:v/", "/a/b:c:v"],
+            &["/a/b", "/a/:v", "/a/b:w"],
+        ),
+        ("/a:v", &["/a:v", "/a/:v"], &["/a", "/a:vv"]),
+        ("/a/**:v", &["/a/b/c:v", "/a/:v"], &["/a:v"]),
+        ("/a:b/c", &["/a:b/c"], &["/a/c"]),
+        ("/caf\u{e9}/%7ex", &["/caf%C3%A9/~x"], &[]),
+        ("/a b", &["/a%20b"], &[]),
+    ] {
+        for path in matches {
+            assert_eq!(
+                selected(&[template], path),
+                Some(template),
+                "{template} {path}"
+            );
+        }
+        for path in differs {
+            assert_eq!(selected(&[template], path), None, "{template} {path}");
+        }
+    }
+}
+
+#[test]
+fn the_more_specific_template_wins() {
+    let all = [
+        "/a/**",
+        "/a/{x}",
+        "/a/b",
+        "/**",
+        "/{x}/b",
+        "/a/**/z",
+        "/a/{x}:v",
+        "/a/**/y/z",
+    ];
+    for (path, template) in [
+        ("/a/b", "/a/b"),
+        ("/a/c", "/a/{x}"),
+        ("/c/b", "/{x}/b"),
+        ("/a/c/d", "/a/**"),
+        ("/a/c/z", "/a/**/z"),
+        ("/a/c/y/z", "/a/**/y/z"),
+        ("/a/c:v", "/a/{x}:v"),
+        ("/a/c:v/", "/a/{x}:v"),
+        ("/q", "/**"),
+    ] {
+        assert_eq!(selected(&all, path), Some(template), "{path}");
+    }
+}
+
+#[test]
+fn a_lookup_goes_back_to_a_less_specific_template() {
+    assert_eq!(
+        selected(&["/a/b/c", "/a/{x}/d"], "/a/b/d"),
+        Some("/a/{x}/d")
+    );
+    assert_eq!(
+        selected(&["/a/b/c", "/{x}/b/d"], "/a/b/d"),
+        Some("/{x}/b/d")
+    );
+    assert_eq!(selected(&["/a/{x}/c", "/a/**"], "/a/b/d"), Some("/a/**"));
+
+    // Also where the more specific one lacks the method.
+    let router = Router::new(&operations(&[
+        ("POST", "/users/me"),
+        ("GET", "/users/{id}"),
+    ]));
+    let router = router.expect("templates");
+    assert_eq!(router.find("GET", "/users/me"), RouteMatch::Operation(1));
+    assert_eq!(router.find("POST", "/users/me"), RouteMatch::Operation(0));
+}
+
+#[test]
+fn a_wrong_method_names_the_template_and_what_is_allowed() {
+    let all = operations(&[
+        ("POST", "/users/me"),
+        ("GET", "/users/{id}"),
+        ("DELETE", "/users/{x}"),
+    ]);
+    let router = Router::new(&all).expect("templates");
+    let not_allowed = |path, method| match router.find(method, path) {
+        RouteMatch::MethodNotAllowed {
+            template,
+            allow,
+            sibling,
+        } => (
+            template.to_owned(),
+            allow.to_str().unwrap().to_owned(),
+            sibling,
+        ),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        not_allowed("/users/1", "PUT"),
+        ("/users/{id}".to_owned(), "DELETE, GET".to_owned(), 2)
+    );
+    assert_eq!(
+        not_allowed("/users/me", "PUT"),
+        ("/users/me".to_owned(), "DELETE, GET, POST".to_owned(), 0)
+    );
+    // HEAD only where declared; methods have case.
+    not_allowed("/users/1", "HEAD");
+    not_allowed("/users/1", "get");
+}
+
+#[test]
+fn what_is_no_template_is_refused_with_its_reason() {
+    for (template, why) in [
+        ("", "does not start"),
+        ("a", "does not start"),
+        ("//", "empty segment"),
+        ("/a//b", "empty segment"),
+        ("/a/{x", "not closed"),
+        ("/a/{}", "variable name"),
+        ("/a/{x{y}}", "variable name"),
+        ("/a/{=*}", "variable name"),
+        ("/a/{x=}", "empty segment"),
+        ("/a/pre{x}", "whole segment"),
+        ("/a/{x}.json", "whole segment"),
+        ("/a/{x}:v/b", "whole segment"),
+        ("/a/x}", "whole segment"),
+        ("/a/b*", "part of a segment"),
+        ("/a/***", "part of a segment"),
+        ("/**/{x}", "only literal"),
+        ("/**/**", "only literal"),
+        ("/a/:id", "written `{id}`"),
+        ("/:id", "written `{id}`"),
+        ("/a:", "last colon"),
+        ("/a/../b", "dot segment"),
+        ("/%2e/b", "dot segment"),
+        ("/a%zz", "percent-escape"),
+        ("/a\\b", "not allowed"),
+        ("/a?b", "not allowed"),
+        ("/a#b", "fragment"),
+    ] {
+        let error = shape(template).expect_err(template);
+        assert!(error.contains(why), "{template}: {error}");
+    }
+    assert!(shape(&"/a".repeat(128)).is_ok());
+    assert!(shape(&"/a".repeat(129)).is_err());
+    let bad = Router::new(&operations(&[("GET", "/a//b")]));
+    assert!(matches!(bad, Err(RouteError::BadTemplate { .. })));
+}
+
+#[test]
+fn two_templates_of_one_shape_are_one_route() {
+    for (one, other) in [
+        ("/a/{x}", "/a/{y}"),
+        ("/a/{x}", "/a/*"),
+        ("/a/{x}/", "/a/{x}"),
+        ("/a/{x=**}", "/a/**"),
+        ("/{x=a/*}", "/a/{y}"),
+        ("/%7ea", "/~a"),
+        ("/a/{x}:v", "/a/*:v"),
+    ] {
+        assert_eq!(shape(one), shape(other));
+        let twice = Router::new(&operations(&[("GET", one), ("GET", other)]));
+        assert_eq!(
+            twice.expect_err("one route"),
+            RouteError::Duplicate {
+                method: "GET".to_owned(),
+                first: one.to_owned(),
+                second: other.to_owned(),
+            }
+        );
+        assert!(Router::new(&operations(&[("GET", one), ("POST", other)])).is_ok());
+    }
+    assert_ne!(shape("/a/{x}"), shape("/a/{x}:v"));
+    assert_ne!(shape("/a/{x}"), shape("/a/{x=**}"));
+}
+
+#[test]
+fn an_escape_never_hides_another_operation() {
+    let router = Router::new(&operations(&[
+        ("GET", "/files/{name}"),
+        ("GET", "/admin"),
+        ("GET", "/users/{id}"),
+        ("GET", "/users/@me"),
+        ("GET", "/jobs/{id}"),
+        ("GET", "/jobs/{id}:cancel"),
+        ("POST", "/files/{name}/meta"),
+        ("DELETE", "/files/{name}/meta"),
+    ]))
+    .expect("templates");
+    for (path, found) in [
+        ("/files/a%2Fb", RouteMatch::Operation(0)),
+        ("/files/a%5Cb%40c", RouteMatch::Operation(0)),
+        ("/files/a%2Fmeta", RouteMatch::Operation(0)),
+        ("/files/..%2Fadmin", RouteMatch::Ambiguous),
+        ("/files/..%5Cadmin", RouteMatch::Ambiguous),
+        ("/files/x%2F..%2F..%2Fadmin", RouteMatch::Ambiguous),
+        ("/files/..%2F..%2Fadmin", RouteMatch::Ambiguous),
+        ("/files/..%2Fundefined", RouteMatch::Ambiguous),
+        ("/files/x%2F..%2Fy", RouteMatch::Operation(0)),
+        ("/%2Fadmin", RouteMatch::Ambiguous),
+        ("/admin%2F", RouteMatch::Ambiguous),
+        ("/users/joe%40example.com", RouteMatch::Operation(2)),
+        ("/users/%40me", RouteMatch::Ambiguous),
+        ("/users/@me", RouteMatch::Operation(3)),
+        ("/jobs/1%3Acancel", RouteMatch::Ambiguous),
+        ("/jobs/1%3Astop", RouteMatch::Operation(4)),
+        ("/nothing%2Fhere", RouteMatch::NotFound),
+    ] {
+        assert_eq!(router.find("GET", path), found, "{path}");
+    }
+    // Only POST and DELETE are there: still no GET operation to be mistaken for.
+    assert_eq!(
+        router.find("DELETE", "/files/a%2Fmeta"),
+        RouteMatch::Ambiguous
+    );
+}
+
+#[test]
+fn templates_that_compete_at_every_segment_are_still_looked_up() {
+    // The worst there is for a lookup that goes back.
+    let competing: Vec<_> = (0..4096_u32)
+        .map(|bits| {
+            let path: String = (0..12)
+                .map(|bit| if bits >> bit & 1 == 1 { "/{x}" } else { "/a" })
+                .collect();
+            operation("GET", &path)
+        })
+        .collect();
+    let router = Router::new(&competing).expect("templates");
+    assert_eq!(
+        router.find("GET", &"/a".repeat(12)),
+        RouteMatch::Operation(0)
+    );
+    assert_eq!(
+        router.find("GET", &"/b".repeat(12)),
+        RouteMatch::Operation(4095)
+    );
+    assert_eq!(router.find("GET", &"/a".repeat(4000)), RouteMatch::NotFound);
+}
+
+// === against a reference that knows no tree ===
+
+#[derive(Clone, Debug)]
+struct Reference {
+    template: String,
+    pattern: Regex,
+    /// Less is more specific.
+    rank: (bool, Vec<usize>),
+}
+
+impl Reference {
+    /// ESPv2's regular expression for a template, and its place in the route table.
+    fn new(segments: &[&str], verb: Option<&str>) -> Self {
+        let mut template = String::new();
+        let mut pattern = String::from("^");
+        let mut rank = Vec::new();
+        let rest = segments.iter().position(|segment| *segment == "**");
+        for (at, segment) in segments.iter().enumerate() {
+            template = format!("{template}/{segment}");
+            pattern += match *segment {
+                "*" => "/[^/]+",
+                "**" => "/.*",
+                "a" => "/a",
+                "b" => "/b",
+                _ => unreachable!("no other segment is made"),
+            };
+            if rest.is_none_or(|rest| at < rest) {
+                rank.push(usize::from(*segment == "*"));
+            }
+        }
+        match rest {
+            None => rank.push(2),
+            Some(rest) => rank.extend([3, usize::MAX - (segments.len() - rest)]),
+        }
+        if segments.is_empty() {
+            template.push('/');
+        }
+        pattern += "/?";
+        if let Some(verb) = verb {
+            template = format!("{template}:{verb}");
+            pattern = format!("{pattern}:{verb}/?");
+        }
+        Self {
+            template,
+            pattern: Regex::new(&(pattern + "$")).unwrap(),
+            rank: (verb.is_none(), rank),
+        }
+    }
+}
+
+fn template() -> impl Strategy<Value = Reference> {
+    let head = prop::collection::vec(prop::sample::select(vec!["a", "b", "*"]), 0..4);
+    let tail = prop::option::weighted(
+        0.3,
+        prop::collection::vec(prop::sample::select(vec!["a", "b"]), 0..3),
+    );
+    let verb = prop::option::weighted(0.2, prop::sample::select(vec!["v", "w"]));
+    (head, tail, verb).prop_map(|(mut segments, tail, verb)| {
+        if let Some(tail) = tail {
+            segments.push("**");
+            segments.extend(tail);
+        }
+        let verb = verb.filter(|_| !segments.is_empty());
+        Reference::new(&segments, verb)
+    })
+}
+
+fn path() -> impl Strategy<Value = String> {
+    let segment = prop::sample::select(vec!["a", "b", "c", "a:v", "b:w", ":v", "a:", "c:v:w"]);
+    (prop::collection::vec(segment, 0..6), any::<bool>()).prop_map(|(segments, slash)| {
+        let path = format!("/{}", segments.join("/"));
+        match slash && !segments.is_empty() {
+            true => path + "/",
+            false => path,
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_lookup_agrees_with_matching_one_template_after_another(
+        templates in prop::collection::vec((template(), prop::sample::select(vec!["GET", "PUT"])), 0..12),
+        paths in prop::collection::vec(path(), 1..8),
+    ) {
+        let mut seen = BTreeSet::new();
+        let routes: Vec<_> = templates
+            .into_iter()
+            .filter(|(reference, method)| seen.insert((reference.template.clone(), *method)))
+            .collect();
+        let all: Vec<_> = routes
+            .iter()
+            .map(|(reference, method)| operation(method, &reference.template))
+            .collect();
+        let router = Router::new(&all).unwrap();
+        for path in paths {
+            let mut matching: Vec<_> = (0..routes.len())
+                .filter(|&at| routes[at].0.pattern.is_match(&path))
+                .collect();
+            matching.sort_by_key(|&at| routes[at].0.rank.clone());
+            let expected = matching.iter().find(|&&at| routes[at].1 == "GET");
+            match router.find("GET", &path) {
+                RouteMatch::Operation(found) => prop_assert_eq!(Some(&found), expected, "{}", path),
+                RouteMatch::MethodNotAllowed { template, allow, .. } => {
+                    prop_assert_eq!(None, expected, "{}", &path);
+                    prop_assert_eq!(template, &routes[matching[0]].0.template);
+                    prop_assert_eq!(allow, "PUT");
+                }
+                other => {
+                    prop_assert_eq!(other, RouteMatch::NotFound);
+                    prop_assert!(matching.is_empty(), "{} {:?}", path, matching);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_makes_a_lookup_or_a_template_panic(template in "/?\\PC*", path in "\\PC*") {
+        if let Ok(router) = Router::new(&[operation("GET", &template)]) {
+            let _ = router.find("GET", &path);
+            let _ = router.find("PUT", &template);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Fetching a key set: one GET, under an address rule, with every size and wait bounded.
+
+mod http;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::time::timeout;
+use url::Url;
+
+use super::address::AddressRule;
+use crate::policy::format::KeySource;
+use crate::policy::key_set::KeySetError;
+use crate::tls;
+
+/// From the start of a fetch, name look-up included, to the last byte.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Brings the text of key sets: what the refresher asks. The operator composes one for all kinds of
+/// sources.
+pub trait FetchKeys: Send + Sync + 'static {
+    /// Fetches the text of a source's key set, not parsed.
+    fn fetch<'a>(&'a self, source: &'a KeySource) -> BoxFuture<'a, Result<Vec<u8>, FetchError>>;
+}
+
+/// Why keys could not be had: a class, for conditions and logs. Never quotes what was received.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// Not an absolute URL with a host, or one with a user name or password in it.
+    #[error("the key set's address is not a URL with a host and without credentials")]
+    BadUrl,
+    /// The rule asks for https.
+    #[error("the key set's URL is not https")]
+    NotHttps,
+    /// The name has no address.
+    #[error("the name of the key set's host does not resolve")]
+    Unresolvable,
+    /// The rule refuses every address of the name.
+    #[error(
+        "the key set's host has a loopback, link-local or metadata address, which is not fetched \
+         from (--jwks-allow makes exceptions)"
+    )]
+    AddressRefused,
+    /// No connection.
+    #[error("the key set's host cannot be connected to, or closed the connection")]
+    Unreachable,
+    /// No trust.
+    #[error(
+        "the key set's host failed the TLS handshake or is not trusted (SSL_CERT_FILE names other roots)"
+    )]
+    Tls,
+    /// Over [`FETCH_TIMEOUT`].
+    #[error("the key set was not received within 5 seconds")]
+    Timeout,
+    /// Redirects are not followed: they would lead around the address that was reviewed.
+    #[error("the key set's host redirects, which is not followed: name the final URL")]
+    Redirect,
+    /// Neither 200 nor a redirect.
+    #[error("the key set's host answered with status {0}")]
+    Status(u16),
+    /// The answer is not HTTP/1.1.
+    #[error("the key set's host does not answer with HTTP")]
+    NotHttp,
+    /// Over [`crate::policy::key_set::MAX_KEY_SET_BYTES`].
+    #[error("the key set is larger than 1 MiB")]
+    TooLarge,
+    /// Received, but not usable.
+    #[error(transparent)]
+    NotAKeySet(#[from] KeySetError),
+    /// Keys were asked of this cluster for an issuer that is not its own; this one is.
+    #[error("this cluster's issuer is {0}")]
+    NotThisCluster(String),
+    /// Of sources that are not URLs: in words for people, naming the remedy.
+    #[error("{0}")]
+    Source(String),
+}
+
+/// Fetches sources that are URLs, over HTTP/1.1. Sends no credentials, follows no redirect.
+#[derive(Clone, Debug)]
+pub struct HttpFetcher {
+    rule: AddressRule,
+    tls: Arc<ClientConfig>,
+}
+
+impl HttpFetcher {
+    /// A fetcher that trusts these roots ([`tls::roots`]).
+    ///
+    /// # Errors
+    /// The crypto provider does not support the protocol versions: a defect of the build.
+    pub fn new(rule: AddressRule, roots: RootCertStore) -> Result<Self, rustls::Error> {
+        let mut tls = ClientConfig::builder_with_provider(tls::crypto_provider())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self {
+            rule,
+            tls: Arc::new(tls),
+        })
+    }
+
+    /// Fetches a URL.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub async fn get(&self, url: &str) -> Result<Vec<u8>, FetchError> {
+        let url = self.check(url)?;
+        timeout(FETCH_TIMEOUT, http::get(&url, &self.rule, &self.tls))
+            .await
+            .map_err(|_| FetchError::Timeout)?
+    }
+
+    fn check(&self, url: &str) -> Result<Url, FetchError> {
+        let url = Url::parse(url).map_err(|_| FetchError::BadUrl)?;
+        match url.scheme() {
+            "https" => {}
+            "http" if self.rule.allow_http => {}
+            _ => return Err(FetchError::NotHttps),
+        }
+        if !url.has_host() || !url.username().is_empty() || url.password().is_some() {
+            return Err(FetchError::BadUrl);
+        }
+        Ok(url)
+    }
+}
+
+impl FetchKeys for HttpFetcher {
+    fn fetch<'a>(&'a self, source: &'a KeySource) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
+        Box::pin(async move {
+            match source {
+                KeySource::Url(url) => self.get(url).await,
+                KeySource::Kubernetes { .. } => Err(FetchError::Source(
+                    "the keys of a cluster are read by the operator inside it: give a jwksUri here"
+                        .to_owned(),
+                )),
+            }
+        })
+    }
+}
+
+impl FetchError {
+    /// A short stable name, for conditions and metrics.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::BadUrl => "BadUrl",
+            Self::NotHttps => "NotHttps",
+            Self::Unresolvable => "Unresolvable",
+            Self::AddressRefused => "AddressRefused",
+            Self::Unreachable => "Unreachable",
+            Self::Tls => "Tls",
+            Self::Timeout => "Timeout",
+            Self::Redirect => "Redirect",
+            Self::Status(_) => "Status",
+            Self::NotHttp => "NotHttp",
+            Self::TooLarge => "TooLarge",
+            Self::NotAKeySet(_) => "NotAKeySet",
+            Self::NotThisCluster(_) => "NotThisCluster",
+            Self::Source(_) => "Source",
+        }
+    }
+}

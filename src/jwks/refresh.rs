@@ -1,0 +1,220 @@
+//! Keeps the keys of every slot in use fresh, each source by itself.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::demand::Attached;
+use super::fetch::{FETCH_TIMEOUT, FetchError, FetchKeys};
+use super::slot::{KeySlot, KeyStore, Keys};
+use crate::policy::format::KeySource;
+use crate::policy::key_set::KeySet;
+use crate::policy::limits::JWKS_CACHE_DURATION;
+
+/// Fetches at once. More sources than this wait for each other, so that a hundred dead issuers do
+/// not mean a hundred sockets.
+const CONCURRENT_FETCHES: usize = 16;
+/// After a failure, doubled up to [`LONGEST_BACKOFF`].
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// A fetch that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyEvent {
+    /// Of what.
+    pub source: KeySource,
+    /// With what; the slot holds it already. After a failure the slot keeps its last good keys.
+    pub result: Result<Fetched, FetchError>,
+}
+
+/// A key set as it came.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// [`KeySet::version`].
+    pub version: String,
+    /// The text.
+    pub text: Bytes,
+    /// Seconds since 1970.
+    pub fetched_at: u64,
+    /// Whether it differs from what the slot held. Also what does not is worth passing on: it makes
+    /// the keys younger.
+    pub changed: bool,
+}
+
+/// Keeps every slot of a store fresh: fetched at once, then every five minutes; after a failure
+/// again after one second, doubling to a minute, while the last good keys stay until they are too
+/// old ([`KeySlot::usable`]). A source that nobody uses any more is not fetched.
+pub struct Refresher {
+    store: KeyStore,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    fetcher: Arc<dyn FetchKeys>,
+    /// Seconds since 1970.
+    clock: Box<dyn Fn() -> u64 + Send + Sync>,
+    on_event: Box<dyn Fn(KeyEvent) + Send + Sync>,
+    permits: Semaphore,
+}
+
+impl Refresher {
+    /// A refresher of a store's slots, not yet running. `on_event` is called after each fetch; it
+    /// must not block.
+    pub fn new(
+        store: KeyStore,
+        fetcher: Arc<dyn FetchKeys>,
+        on_event: impl Fn(KeyEvent) + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_clock(store, fetcher, on_event, system_clock)
+    }
+
+    /// With another clock than the system's: seconds since 1970.
+    pub fn with_clock(
+        store: KeyStore,
+        fetcher: Arc<dyn FetchKeys>,
+        on_event: impl Fn(KeyEvent) + Send + Sync + 'static,
+        clock: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        let shared = Shared {
+            fetcher,
+            clock: Box::new(clock),
+            on_event: Box::new(on_event),
+            permits: Semaphore::new(CONCURRENT_FETCHES),
+        };
+        Self {
+            store,
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Runs until it is dropped, or until another refresher takes the store over.
+    pub async fn run(self) {
+        let mut slots = self.store.attach();
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                slot = slots.recv() => match slot {
+                    Some(slot) => {
+                        tasks.spawn(keep_fresh(slot, Arc::clone(&self.shared)));
+                    }
+                    None => return,
+                },
+                Some(ended) = tasks.join_next() => {
+                    if ended.is_err() {
+                        tracing::error!("a key refresh ended by a panic; its source is no longer fetched");
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn keep_fresh(slot: Weak<KeySlot>, shared: Arc<Shared>) {
+    let Some((source, attached)) = slot
+        .upgrade()
+        .map(|slot| (slot.source.clone(), Attached::new(Arc::clone(&slot.demand))))
+    else {
+        return;
+    };
+    let mut backoff = FIRST_BACKOFF;
+    while slot.strong_count() > 0 {
+        attached.begin();
+        let fetched = shared.fetch(&source).await;
+        let Some(in_use) = slot.upgrade() else { return };
+        let result = fetched.map(|(set, text)| in_use.accept(set, text, (shared.clock)()));
+        drop(in_use);
+        attached.finish();
+
+        let pause = match &result {
+            Ok(_) => {
+                backoff = FIRST_BACKOFF;
+                // A little early, and not all at once.
+                JWKS_CACHE_DURATION - jitter(JWKS_CACHE_DURATION / 20)
+            }
+            Err(error) => {
+                tracing::warn!(?source, class = error.class(), "keys not fetched: {error}");
+                let pause = backoff;
+                backoff = (backoff * 2).min(LONGEST_BACKOFF);
+                pause
+            }
+        };
+        (shared.on_event)(KeyEvent {
+            source: source.clone(),
+            result,
+        });
+        attached.wait(pause, || slot.strong_count() == 0).await;
+    }
+}
+
+impl Shared {
+    async fn fetch(&self, source: &KeySource) -> Result<(KeySet, Bytes), FetchError> {
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await;
+        let text = timeout(FETCH_TIMEOUT, self.fetcher.fetch(source))
+            .await
+            .map_err(|_| FetchError::Timeout)??;
+        let set = KeySet::parse(&text)?;
+        Ok((set, Bytes::from(text)))
+    }
+}
+
+impl KeySlot {
+    /// Puts a fetched set in place. The prepared keys of an equal set stay: nothing was gained.
+    fn accept(&self, set: KeySet, text: Bytes, fetched_at: u64) -> Fetched {
+        let version = set.version.clone();
+        let held = self.current.load();
+        let unchanged = held.as_ref().filter(|keys| keys.set.version == version);
+        let changed = unchanged.is_none();
+        let set = unchanged.map_or_else(|| Arc::new(set), |keys| Arc::clone(&keys.set));
+        self.replace(Keys { set, fetched_at });
+        Fetched {
+            version,
+            text,
+            fetched_at,
+            changed,
+        }
+    }
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Fetched")
+            .field("version", &self.version)
+            .field("fetched_at", &self.fetched_at)
+            .field("changed", &self.changed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Refresher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Refresher")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+fn system_clock() -> u64 {
+    // Before 1970 there are no fresh keys.
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
+}
+
+/// Between nothing and `most`. Not secret: a hash of nothing under std's random keys will do.
+fn jitter(most: Duration) -> Duration {
+    let random = RandomState::new().hash_one(());
+    let share = u32::try_from(random >> 32).unwrap_or_default();
+    most.mul_f64(f64::from(share) / f64::from(u32::MAX))
+}

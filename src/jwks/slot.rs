@@ -1,0 +1,138 @@
+//! The place of one source's keys, and the store of all places.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::mpsc;
+
+use super::demand::Demand;
+use crate::policy::format::KeySource;
+use crate::policy::key_set::KeySet;
+use crate::policy::limits::MAX_KEY_AGE;
+
+/// Keys as last fetched or pushed.
+#[derive(Debug)]
+pub struct Keys {
+    /// The keys.
+    pub set: Arc<KeySet>,
+    /// When they were fetched, seconds since 1970.
+    pub fetched_at: u64,
+}
+
+/// The place of one source's keys: workers read it without a lock, a refresher or the push client
+/// writes it.
+#[derive(Debug)]
+pub struct KeySlot {
+    /// The source.
+    pub source: KeySource,
+    /// The last good keys, if any; read them by [`KeySlot::usable`], which knows their age.
+    pub current: ArcSwapOption<Keys>,
+    pub(super) demand: Arc<Demand>,
+}
+
+/// Slots by source. Cheap to clone; slots live while someone outside holds them.
+#[derive(Clone, Debug, Default)]
+pub struct KeyStore {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    slots: BTreeMap<KeySource, Weak<KeySlot>>,
+    refresher: Option<mpsc::UnboundedSender<Weak<KeySlot>>>,
+}
+
+impl KeySlot {
+    /// A slot of no store, which nothing refreshes: for keys that are pushed, or made by hand.
+    pub fn new(source: KeySource) -> Self {
+        Self {
+            source,
+            current: ArcSwapOption::empty(),
+            demand: Arc::default(),
+        }
+    }
+
+    /// Puts newer keys in place; the next request of every worker is judged by them.
+    pub fn replace(&self, keys: Keys) {
+        self.current.store(Some(Arc::new(keys)));
+    }
+
+    /// The keys, while they are not older than [`MAX_KEY_AGE`]. `now`: seconds since 1970.
+    pub fn usable(&self, now: u64) -> Option<Arc<KeySet>> {
+        let current = self.current.load();
+        let keys = current.as_ref()?;
+        let age = now.saturating_sub(keys.fetched_at);
+        (age <= MAX_KEY_AGE.as_secs()).then(|| Arc::clone(&keys.set))
+    }
+
+    /// Asks for newer keys, for a token whose key is not known, and says whether other keys are here
+    /// now. Joins the one fetch in flight for at most a second; at most one fetch per source starts
+    /// within ten. Without a refresher, or within the ten seconds: false, at once.
+    pub async fn refresh_on_demand(&self) -> bool {
+        let before = self.version();
+        self.demand.ask().await && self.version() != before
+    }
+
+    fn version(&self) -> Option<String> {
+        self.current
+            .load()
+            .as_ref()
+            .map(|keys| keys.set.version.clone())
+    }
+}
+
+impl Drop for KeySlot {
+    /// A slot that nobody uses stops being fetched.
+    fn drop(&mut self) {
+        self.demand.wake();
+    }
+}
+
+impl KeyStore {
+    /// The slot of a source; one that is not in use yet is made, and fetched if a refresher runs.
+    pub fn slot(&self, source: &KeySource) -> Arc<KeySlot> {
+        let mut inner = self.lock();
+        if let Some(slot) = inner.slots.get(source).and_then(Weak::upgrade) {
+            return slot;
+        }
+        // What is no longer used is forgotten here, so that a store never grows beyond its use.
+        inner.slots.retain(|_, slot| slot.strong_count() > 0);
+        let slot = Arc::new(KeySlot::new(source.clone()));
+        inner.slots.insert(source.clone(), Arc::downgrade(&slot));
+        if let Some(refresher) = &inner.refresher {
+            // A refresher that has ended fetches nothing any more.
+            let _ = refresher.send(Arc::downgrade(&slot));
+        }
+        slot
+    }
+
+    /// The sources in use.
+    pub fn sources(&self) -> Vec<KeySource> {
+        let in_use = |slot: &Weak<KeySlot>| slot.strong_count() > 0;
+        self.lock()
+            .slots
+            .iter()
+            .filter(|(_, s)| in_use(s))
+            .map(|(s, _)| s.clone())
+            .collect()
+    }
+
+    /// Attaches the refresher: it gets every slot there is and will be. A later one replaces it.
+    pub(super) fn attach(&self) -> mpsc::UnboundedReceiver<Weak<KeySlot>> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut inner = self.lock();
+        for slot in inner.slots.values() {
+            let _ = sender.send(Weak::clone(slot));
+        }
+        inner.refresher = Some(sender);
+        receiver
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,136 @@
+//! The injection itself: a pure function from pod to pod.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+
+use super::{Denial, ports, resources, sidecar};
+use crate::api::annotations::{INJECTED, InjectionRequest, InjectionStatus, STATUS};
+
+/// What every injected pod gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InjectorConfig {
+    /// The sidecar's image.
+    pub image: String,
+    /// When kubelet pulls it; absent: Kubernetes decides by the tag.
+    pub image_pull_policy: Option<String>,
+    /// Where sidecars dial for their policy: `HOST:PORT`.
+    pub operator_address: String,
+    /// The certificates (PEM) that sidecars verify the operator by. Public, not a secret.
+    pub trust_bundle: Arc<str>,
+    /// Whether the server routes Services to native sidecars (Kubernetes ≥ 1.34).
+    pub native_sidecars: bool,
+    /// Whether to choose a user for the sidecar where the pod's own would be root. Off where the
+    /// platform assigns users itself (OpenShift).
+    pub set_run_as_user: bool,
+}
+
+/// Puts the sidecar into a pod that asks for it; any other pod comes back as it was.
+///
+/// Idempotent: what an earlier run put in is taken out first, so that another webhook's later
+/// changes, or a copied pod, end the same way.
+///
+/// # Errors
+/// What the author of the pod has to change.
+pub fn inject(mut pod: Pod, config: &InjectorConfig) -> Result<Pod, Denial> {
+    let Some(annotations) = &pod.metadata.annotations else {
+        return Ok(pod);
+    };
+    let Some(request) = InjectionRequest::read(annotations)? else {
+        return Ok(pod);
+    };
+    let claimed = InjectionStatus::read(annotations);
+
+    let spec = pod.spec.get_or_insert_default();
+    refuse_unsupported(spec, config)?;
+    let earlier = claimed.and_then(|status| strip(spec, &status));
+    refuse_reserved(spec)?;
+
+    let taken = ports::take(spec, &request.ports)?;
+    let own_resources = resources::of_sidecar(spec, earlier.as_ref());
+    let pod_resources = resources::raise_pod_level(spec, &own_resources)?;
+    let default_container = spec
+        .containers
+        .first()
+        .map(|container| container.name.clone());
+    let container = sidecar::container(config, &request.service, &taken, own_resources);
+    sidecar::add(spec, container, config.set_run_as_user);
+
+    let status = InjectionStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ports: taken,
+        pod_resources,
+    };
+    let status = serde_json::to_string(&status).expect("strings and numbers are JSON");
+    let annotations = pod.metadata.annotations.get_or_insert_default();
+    annotations.insert(STATUS.to_owned(), status);
+    if let Some(name) = default_container {
+        annotations
+            .entry(DEFAULT_CONTAINER.to_owned())
+            .or_insert(name);
+    }
+    let labels = pod.metadata.labels.get_or_insert_default();
+    labels.insert(INJECTED.to_owned(), "true".to_owned());
+    Ok(pod)
+}
+
+/// The container that `kubectl logs` and `kubectl exec` take when none is named.
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
+fn refuse_unsupported(spec: &PodSpec, config: &InjectorConfig) -> Result<(), Denial> {
+    if spec.host_network == Some(true) {
+        return Err(Denial::HostNetwork);
+    }
+    let selected = spec
+        .node_selector
+        .as_ref()
+        .and_then(|labels| labels.get("kubernetes.io/os"));
+    let windows = |system: &str| system.eq_ignore_ascii_case("windows");
+    if spec.os.as_ref().is_some_and(|os| windows(&os.name))
+        || selected.is_some_and(|os| windows(os))
+    {
+        return Err(Denial::Windows);
+    }
+    match spec.restart_policy.as_deref() {
+        Some(policy) if policy != "Always" && !config.native_sidecars => {
+            Err(Denial::NeverCompletes {
+                policy: policy.to_owned(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes an earlier injection out again. The status is a user's to forge: it counts only beside the
+/// sidecar's container. Returns that container's resources.
+fn strip(spec: &mut PodSpec, status: &InjectionStatus) -> Option<resources::Earlier> {
+    let container = sidecar::remove(spec)?;
+    ports::give_back(spec, &status.ports);
+    resources::restore_pod_level(spec, status.pod_resources.as_ref());
+    Some(resources::Earlier(container.resources.unwrap_or_default()))
+}
+
+fn refuse_reserved(spec: &PodSpec) -> Result<(), Denial> {
+    let containers = spec
+        .containers
+        .iter()
+        .chain(spec.init_containers.iter().flatten());
+    let mut containers = containers.map(|container| &container.name);
+    if let Some(name) = containers.find(|name| sidecar::is_own_container(name)) {
+        return Err(Denial::Reserved {
+            what: "container",
+            name: name.clone(),
+        });
+    }
+    let mut volumes = spec.volumes.iter().flatten().map(|volume| &volume.name);
+    match volumes.find(|name| sidecar::is_own_volume(name)) {
+        Some(name) => Err(Denial::Reserved {
+            what: "volume",
+            name: name.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,672 @@
+use k8s_openapi::api::core::v1::Container;
+use serde_json::{Value, json};
+
+use super::*;
+
+mod property;
+
+fn config() -> InjectorConfig {
+    InjectorConfig {
+        image: "registry.example/endpoints-operator:1".to_owned(),
+        image_pull_policy: None,
+        operator_address: "endpoints-operator.endpoints-system.svc:9444".to_owned(),
+        trust_bundle: "PEM".into(),
+        native_sidecars: true,
+        set_run_as_user: true,
+    }
+}
+
+fn classic() -> InjectorConfig {
+    InjectorConfig {
+        native_sidecars: false,
+        ..config()
+    }
+}
+
+/// A pod annotated for `bookstore`, of this spec.
+fn pod(spec: Value) -> Pod {
+    annotated(json!({ "endpoints.dev/service": "bookstore" }), spec)
+}
+
+fn with_ports(ports: &str, spec: Value) -> Pod {
+    annotated(
+        json!({ "endpoints.dev/service": "bookstore", "endpoints.dev/ports": ports }),
+        spec,
+    )
+}
+
+fn annotated(annotations: Value, spec: Value) -> Pod {
+    serde_json::from_value(json!({ "metadata": { "annotations": annotations }, "spec": spec }))
+        .unwrap()
+}
+
+/// One container `app` with these ports.
+fn app(ports: Value) -> Value {
+    json!({ "containers": [{ "name": "app", "image": "app", "ports": ports }] })
+}
+
+fn http_app() -> Value {
+    app(json!([{ "name": "http", "containerPort": 8080 }]))
+}
+
+fn spec(pod: &Pod) -> &PodSpec {
+    pod.spec.as_ref().unwrap()
+}
+
+fn sidecar_of(pod: &Pod) -> &Container {
+    let spec = spec(pod);
+    let containers = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .chain(&spec.containers);
+    let found: Vec<_> = containers
+        .filter(|container| container.name == "endpoints-proxy")
+        .collect();
+    assert_eq!(found.len(), 1, "one sidecar");
+    found[0]
+}
+
+fn app_of(pod: &Pod) -> &Container {
+    spec(pod)
+        .containers
+        .iter()
+        .find(|container| container.name == "app")
+        .unwrap()
+}
+
+fn status_of(pod: &Pod) -> InjectionStatus {
+    InjectionStatus::read(pod.metadata.annotations.as_ref().unwrap()).expect("a status")
+}
+
+fn environment(pod: &Pod, name: &str) -> String {
+    let variables = sidecar_of(pod).env.as_ref().unwrap();
+    let variable = variables.iter().find(|variable| variable.name == name);
+    variable
+        .unwrap_or_else(|| panic!("no {name}"))
+        .value
+        .clone()
+        .unwrap()
+}
+
+fn denial(pod: Pod) -> String {
+    inject(pod, &config()).expect_err("denied").to_string()
+}
+
+fn json(value: impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap()
+}
+
+// === who is injected ===
+
+#[test]
+fn a_pod_that_does_not_ask_comes_back_as_it_was() {
+    for annotations in [json!(null), json!({}), json!({ "other.dev/service": "a" })] {
+        let pod = annotated(annotations, http_app());
+        assert_eq!(inject(pod.clone(), &config()), Ok(pod));
+    }
+}
+
+#[test]
+fn a_mistyped_annotation_is_denied_with_the_nearest_right_one() {
+    let message = denial(annotated(
+        json!({ "endpoints.dev/servce": "a" }),
+        http_app(),
+    ));
+    assert!(
+        message.contains("did you mean endpoints.dev/service?"),
+        "{message}"
+    );
+}
+
+#[test]
+fn pods_the_sidecar_cannot_stand_in_are_denied() {
+    let mut host = http_app();
+    host["hostNetwork"] = json!(true);
+    assert_eq!(inject(pod(host), &config()), Err(Denial::HostNetwork));
+
+    let mut windows = http_app();
+    windows["os"] = json!({ "name": "windows" });
+    assert_eq!(inject(pod(windows), &config()), Err(Denial::Windows));
+
+    let mut windows = http_app();
+    windows["nodeSelector"] = json!({ "kubernetes.io/os": "windows" });
+    assert_eq!(inject(pod(windows), &config()), Err(Denial::Windows));
+}
+
+#[test]
+fn a_job_is_denied_where_the_sidecar_would_keep_it_from_completing() {
+    let mut job = http_app();
+    job["restartPolicy"] = json!("Never");
+    let denied = Denial::NeverCompletes {
+        policy: "Never".to_owned(),
+    };
+    assert_eq!(inject(pod(job.clone()), &classic()), Err(denied));
+    assert!(inject(pod(job), &config()).is_ok());
+}
+
+// === which port ===
+
+#[test]
+fn the_only_port_that_looks_like_http_is_taken() {
+    for name in ["http", "http-alt", "web", "api", "grpc", "grpc-web"] {
+        let ports = json!([{ "name": "metrics", "containerPort": 9090 }, { "name": name, "containerPort": 8080 }]);
+        let injected = inject(pod(app(ports)), &config()).unwrap();
+        assert_eq!(status_of(&injected).ports[0].name.as_deref(), Some(name));
+    }
+}
+
+#[test]
+fn no_port_or_several_that_look_like_http_are_denied_listing_them() {
+    let message = denial(pod(app(json!([
+        { "name": "metrics", "containerPort": 9090 }, { "containerPort": 8080 }
+    ]))));
+    assert!(
+        message.starts_with("none of the pod's ports look like HTTP"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("the pod declares metrics (9090), 8080"),
+        "{message}"
+    );
+
+    let message = denial(pod(app(json!([
+        { "name": "http", "containerPort": 80 }, { "name": "web", "containerPort": 81 }
+    ]))));
+    assert!(
+        message.starts_with("http (80), web (81) of the pod's ports"),
+        "{message}"
+    );
+
+    let message = denial(pod(app(json!(null))));
+    assert!(message.ends_with("the pod declares no port"), "{message}");
+}
+
+#[test]
+fn the_annotation_chooses_by_name_and_by_number() {
+    let ports = json!([{ "name": "admin", "containerPort": 9000 }, { "name": "public", "containerPort": 8080 }]);
+    for wanted in ["public", "8080", "public,8080", "8080, public"] {
+        let injected = inject(with_ports(wanted, app(ports.clone())), &config()).unwrap();
+        let taken = status_of(&injected).ports;
+        assert_eq!(taken.len(), 1, "{wanted}");
+        assert_eq!(taken[0].name.as_deref(), Some("public"));
+        assert_eq!((taken[0].listen, taken[0].app), (14080, 8080));
+    }
+}
+
+#[test]
+fn each_taken_port_has_its_own_listener() {
+    let ports =
+        json!([{ "name": "a", "containerPort": 1000 }, { "name": "b", "containerPort": 2000 }]);
+    let injected = inject(with_ports("b,a", app(ports)), &config()).unwrap();
+    assert_eq!(
+        environment(&injected, "ENDPOINTS_LISTENERS"),
+        "14080=2000,14081=1000"
+    );
+    let ports = json(sidecar_of(&injected).ports.as_ref().unwrap());
+    assert_eq!(
+        ports,
+        json!([
+            { "name": "b", "containerPort": 14080, "protocol": "TCP" },
+            { "name": "a", "containerPort": 14081, "protocol": "TCP" },
+            { "containerPort": 14070, "protocol": "TCP" }
+        ])
+    );
+}
+
+#[test]
+fn a_port_that_is_not_declared_is_denied_with_the_nearest_and_the_list() {
+    let ports = json!([{ "name": "public", "containerPort": 8080 }]);
+    let message = denial(with_ports("publik", app(ports.clone())));
+    assert!(
+        message.contains("no container declares port publik; did you mean public?"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("the pod declares public (8080)"),
+        "{message}"
+    );
+    let message = denial(with_ports("9999", app(ports)));
+    assert!(
+        message.contains("no container declares port 9999; the pod declares"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_unnamed_port_is_denied_with_the_remedy() {
+    let message = denial(with_ports("8080", app(json!([{ "containerPort": 8080 }]))));
+    assert!(
+        message.contains("port 8080 of container app has no name"),
+        "{message}"
+    );
+    assert!(message.contains("give it one (name: http)"), "{message}");
+}
+
+#[test]
+fn a_name_that_two_containers_share_is_denied() {
+    let two = json!({ "containers": [
+        { "name": "app", "ports": [{ "name": "http", "containerPort": 8080 }] },
+        { "name": "b", "ports": [{ "name": "http", "containerPort": 8081 }] }
+    ] });
+    let message = denial(with_ports("http", two));
+    assert!(message.contains("8080 in app, 8081 in b"), "{message}");
+
+    let beside_native_sidecar = json!({
+        "containers": [{ "name": "app", "ports": [{ "name": "http", "containerPort": 8080 }] }],
+        "initContainers": [{ "name": "b", "restartPolicy": "Always", "ports": [{ "name": "http", "containerPort": 8081 }] }]
+    });
+    let message = denial(pod(beside_native_sidecar));
+    assert!(message.contains("8080 in app, 8081 in b"), "{message}");
+}
+
+#[test]
+fn a_number_that_two_named_ports_share_is_denied() {
+    let ports =
+        json!([{ "name": "a", "containerPort": 8080 }, { "name": "b", "containerPort": 8080 }]);
+    let message = denial(with_ports("8080", app(ports)));
+    assert!(message.contains("a (8080), b (8080)"), "{message}");
+}
+
+#[test]
+fn udp_and_sctp_are_denied() {
+    for protocol in ["UDP", "SCTP"] {
+        for wanted in ["media", "5000"] {
+            let ports = json!([{ "name": "media", "containerPort": 5000, "protocol": protocol }]);
+            let message = denial(with_ports(wanted, app(ports)));
+            assert!(
+                message.contains(&format!("is {protocol}: only TCP")),
+                "{message}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_host_port_is_denied_on_the_taken_port_only() {
+    let host = json!([{ "name": "http", "containerPort": 8080, "hostPort": 80 }]);
+    assert!(denial(pod(app(host))).contains("hostPort 80"));
+    let other = json!([
+        { "name": "http", "containerPort": 8080, "hostPort": 0 },
+        { "name": "node", "containerPort": 9100, "hostPort": 9100 }
+    ]);
+    assert!(inject(pod(app(other)), &config()).is_ok());
+}
+
+#[test]
+fn a_declared_port_that_is_the_sidecars_own_is_denied() {
+    for number in [14070, 14080] {
+        let ports = json!([{ "name": "http", "containerPort": 8080 }, { "containerPort": number }]);
+        assert!(denial(pod(app(ports))).contains(&format!("port {number} of container app")));
+    }
+    let free = json!([
+        { "name": "http", "containerPort": 8080 }, { "containerPort": 14081 },
+        { "containerPort": 14070, "protocol": "UDP" }
+    ]);
+    assert!(inject(pod(app(free)), &config()).is_ok());
+}
+
+#[test]
+fn a_number_outside_of_tcp_is_denied() {
+    for number in [0, -1, 65536] {
+        let ports = json!([{ "name": "http", "containerPort": number }]);
+        assert!(denial(pod(app(ports))).contains("is not a port number"));
+    }
+}
+
+// === the takeover ===
+
+#[test]
+fn probes_and_lifecycle_handlers_that_used_the_name_follow_the_app() {
+    let probe = |port: Value| json!({ "httpGet": { "path": "/", "port": port } });
+    let tcp = |port: Value| json!({ "tcpSocket": { "port": port } });
+    let pod = pod(json!({ "containers": [
+        {
+            "name": "app",
+            "ports": [{ "name": "http", "containerPort": 8080 }, { "name": "metrics", "containerPort": 9090 }],
+            "livenessProbe": probe(json!("http")),
+            "readinessProbe": tcp(json!("http")),
+            "startupProbe": probe(json!(8080)),
+            "lifecycle": { "preStop": probe(json!("http")), "postStart": tcp(json!("http")) }
+        },
+        { "name": "other", "readinessProbe": probe(json!("http")), "livenessProbe": probe(json!("metrics")) }
+    ] }));
+    let injected = inject(pod, &config()).unwrap();
+    let app = json(app_of(&injected));
+    assert_eq!(
+        app["ports"][0],
+        json!({ "name": "app-http", "containerPort": 8080 })
+    );
+    assert_eq!(app["ports"][1]["name"], "metrics");
+    assert_eq!(app["livenessProbe"]["httpGet"]["port"], "app-http");
+    assert_eq!(app["readinessProbe"]["tcpSocket"]["port"], "app-http");
+    assert_eq!(app["startupProbe"]["httpGet"]["port"], 8080);
+    assert_eq!(app["lifecycle"]["preStop"]["httpGet"]["port"], "app-http");
+    assert_eq!(
+        app["lifecycle"]["postStart"]["tcpSocket"]["port"],
+        "app-http"
+    );
+    // kubelet looks a name up in the probe's own container: the other one never meant ours.
+    let other = json(&spec(&injected).containers[1]);
+    assert_eq!(other["readinessProbe"]["httpGet"]["port"], "http");
+}
+
+#[test]
+fn the_apps_new_name_is_cut_and_numbered_when_taken() {
+    let renamed = |ports: Value, wanted: &str| {
+        let injected = inject(with_ports(wanted, app(ports)), &config()).unwrap();
+        status_of(&injected)
+            .ports
+            .into_iter()
+            .map(|port| port.renamed.unwrap())
+            .collect::<Vec<_>>()
+    };
+    let port = |name: &str, number: u16| json!({ "name": name, "containerPort": number });
+    assert_eq!(
+        renamed(json!([port("fifteen-letters", 1)]), "fifteen-letters"),
+        ["app-fifteen-let"]
+    );
+    assert_eq!(
+        renamed(json!([port("abcdefghij-lmno", 1)]), "abcdefghij-lmno"),
+        ["app-abcdefghij"]
+    );
+    assert_eq!(
+        renamed(json!([port("http", 1), port("app-http", 2)]), "http"),
+        ["app-http-2"]
+    );
+    assert_eq!(
+        renamed(
+            json!([port("fifteen-letterA", 1), port("fifteen-letterB", 2)]),
+            "1,2"
+        ),
+        ["app-fifteen-let", "app-fifteen-l-2"]
+    );
+}
+
+#[test]
+fn a_native_sidecar_is_the_first_init_container() {
+    let mut with_init = http_app();
+    with_init["initContainers"] = json!([{ "name": "migrate" }]);
+    let injected = inject(pod(with_init), &config()).unwrap();
+    let names: Vec<_> = spec(&injected)
+        .init_containers
+        .iter()
+        .flatten()
+        .map(|container| &container.name)
+        .collect();
+    assert_eq!(names, ["endpoints-proxy", "migrate"]);
+    assert_eq!(
+        sidecar_of(&injected).restart_policy.as_deref(),
+        Some("Always")
+    );
+}
+
+#[test]
+fn a_classic_sidecar_is_the_first_container() {
+    let injected = inject(pod(http_app()), &classic()).unwrap();
+    let names: Vec<_> = spec(&injected)
+        .containers
+        .iter()
+        .map(|container| &container.name)
+        .collect();
+    assert_eq!(names, ["endpoints-proxy", "app"]);
+    assert_eq!(sidecar_of(&injected).restart_policy, None);
+    let annotations = injected.metadata.annotations.unwrap();
+    assert_eq!(
+        annotations["kubectl.kubernetes.io/default-container"],
+        "app"
+    );
+}
+
+#[test]
+fn a_default_container_that_is_chosen_already_stays() {
+    let annotations = json!({
+        "endpoints.dev/service": "a", "kubectl.kubernetes.io/default-container": "other"
+    });
+    let injected = inject(annotated(annotations, http_app()), &config()).unwrap();
+    let annotations = injected.metadata.annotations.unwrap();
+    assert_eq!(
+        annotations["kubectl.kubernetes.io/default-container"],
+        "other"
+    );
+}
+
+#[test]
+fn the_sidecar_is_told_all_that_it_needs() {
+    let injected = inject(pod(http_app()), &config()).unwrap();
+    let sidecar = json(sidecar_of(&injected));
+    assert_eq!(sidecar["image"], "registry.example/endpoints-operator:1");
+    assert_eq!(sidecar["args"], json!(["proxy"]));
+    for (name, value) in [
+        ("ENDPOINTS_SERVICE", "bookstore"),
+        (
+            "ENDPOINTS_OPERATOR_ADDRESS",
+            "endpoints-operator.endpoints-system.svc:9444",
+        ),
+        ("ENDPOINTS_TRUST_BUNDLE", "PEM"),
+        (
+            "ENDPOINTS_TOKEN_FILE",
+            "/var/run/secrets/endpoints.dev/token",
+        ),
+        ("ENDPOINTS_LISTENERS", "14080=8080"),
+        ("ENDPOINTS_ADMIN_PORT", "14070"),
+    ] {
+        assert_eq!(environment(&injected, name), value);
+    }
+    let variables = sidecar["env"].as_array().unwrap();
+    for (name, path) in [
+        ("ENDPOINTS_POD_NAME", "metadata.name"),
+        ("ENDPOINTS_POD_NAMESPACE", "metadata.namespace"),
+        ("ENDPOINTS_POD_UID", "metadata.uid"),
+    ] {
+        let variable = variables
+            .iter()
+            .find(|variable| variable["name"] == name)
+            .unwrap();
+        assert_eq!(variable["valueFrom"]["fieldRef"]["fieldPath"], path);
+    }
+    let volumes = json(spec(&injected).volumes.as_ref().unwrap());
+    assert_eq!(
+        volumes[0]["projected"]["sources"],
+        json!([{ "serviceAccountToken":
+            { "audience": "push.endpoints.dev", "expirationSeconds": 3600, "path": "token" } }])
+    );
+    let labels = injected.metadata.labels.unwrap();
+    assert_eq!(labels["endpoints.dev/injected"], "true");
+}
+
+/// Admission mounts the app's token into every container that mounts nothing there.
+#[test]
+fn nothing_is_mounted_where_the_apps_api_token_would_be() {
+    let injected = inject(pod(http_app()), &config()).unwrap();
+    let mounts = json(sidecar_of(&injected).volume_mounts.as_ref().unwrap());
+    let place = "/var/run/secrets/kubernetes.io/serviceaccount";
+    let mount = mounts
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|mount| mount["mountPath"] == place)
+        .unwrap();
+    let volumes = json(spec(&injected).volumes.as_ref().unwrap());
+    let volume = volumes
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|volume| volume["name"] == mount["name"])
+        .unwrap();
+    assert_eq!(volume["emptyDir"]["medium"], "Memory");
+}
+
+#[test]
+fn the_sidecar_passes_pod_security_restricted() {
+    let injected = inject(pod(http_app()), &config()).unwrap();
+    assert_eq!(
+        json(sidecar_of(&injected).security_context.as_ref().unwrap()),
+        json!({
+            "allowPrivilegeEscalation": false,
+            "capabilities": { "drop": ["ALL"] },
+            "readOnlyRootFilesystem": true,
+            "runAsNonRoot": true,
+            "seccompProfile": { "type": "RuntimeDefault" }
+        })
+    );
+}
+
+#[test]
+fn a_user_is_set_only_where_the_pod_says_root() {
+    let user = |pod_level: Value, config: &InjectorConfig| {
+        let mut spec = http_app();
+        spec["securityContext"] = pod_level;
+        let injected = inject(pod(spec), config).unwrap();
+        sidecar_of(&injected)
+            .security_context
+            .as_ref()
+            .unwrap()
+            .run_as_user
+    };
+    assert_eq!(user(json!({ "runAsUser": 0 }), &config()), Some(65532));
+    assert_eq!(user(json!({ "runAsUser": 1000 }), &config()), None);
+    assert_eq!(user(json!(null), &config()), None);
+    let assigned = InjectorConfig {
+        set_run_as_user: false,
+        ..config()
+    };
+    assert_eq!(user(json!({ "runAsUser": 0 }), &assigned), None);
+}
+
+// === resources ===
+
+#[test]
+fn a_guaranteed_pod_stays_guaranteed() {
+    let resources = |app: Value| {
+        let mut spec = http_app();
+        spec["containers"][0]["resources"] = app;
+        json(
+            sidecar_of(&inject(pod(spec), &config()).unwrap())
+                .resources
+                .as_ref()
+                .unwrap(),
+        )
+    };
+    let guaranteed = resources(json!({
+        "limits": { "cpu": "1", "memory": "1Gi" }, "requests": { "cpu": "1000m" }
+    }));
+    assert_eq!(guaranteed["limits"], guaranteed["requests"]);
+    let burstable = resources(json!({
+        "limits": { "cpu": "1", "memory": "1Gi" }, "requests": { "cpu": "500m" }
+    }));
+    assert_eq!(
+        burstable["requests"],
+        json!({ "cpu": "10m", "memory": "16Mi" })
+    );
+    assert_eq!(burstable["limits"], json!({ "memory": "128Mi" }));
+    assert_eq!(resources(json!(null)), burstable);
+}
+
+#[test]
+fn pod_level_resources_make_room_and_are_remembered() {
+    let mut with_resources = http_app();
+    with_resources["resources"] = json!({
+        "requests": { "cpu": "1", "memory": "1Gi" }, "limits": { "cpu": "2", "memory": "2G", "hugepages-2Mi": "2Mi" }
+    });
+    let injected = inject(pod(with_resources.clone()), &config()).unwrap();
+    assert_eq!(
+        json(spec(&injected).resources.as_ref().unwrap()),
+        json!({
+            "requests": { "cpu": "1010m", "memory": "1040Mi" },
+            "limits": { "cpu": "2010m", "memory": "2084197Ki", "hugepages-2Mi": "2Mi" }
+        })
+    );
+    let before = status_of(&injected).pod_resources.unwrap();
+    assert_eq!(before.limits["memory"], "2G");
+    assert_eq!(before.requests["cpu"], "1");
+
+    with_resources["resources"]["limits"]["cpu"] = json!("much");
+    assert!(denial(pod(with_resources)).contains("spec.resources.limits.cpu: \"much\""));
+}
+
+#[test]
+fn a_guaranteed_pod_level_stays_guaranteed() {
+    let mut with_resources = http_app();
+    let both = json!({ "cpu": "1", "memory": "1Gi" });
+    with_resources["resources"] = json!({ "requests": both, "limits": both });
+    let injected = inject(pod(with_resources), &config()).unwrap();
+    let raised = json(spec(&injected).resources.as_ref().unwrap());
+    assert_eq!(raised["requests"], raised["limits"]);
+}
+
+/// A LimitRange's defaults come between two calls, and would not come again after the second.
+#[test]
+fn what_a_limit_range_added_to_the_sidecar_stays() {
+    let mut injected = inject(pod(http_app()), &config()).unwrap();
+    let sidecar = &mut injected
+        .spec
+        .as_mut()
+        .unwrap()
+        .init_containers
+        .as_mut()
+        .unwrap()[0];
+    let limits = sidecar.resources.as_mut().unwrap().limits.as_mut().unwrap();
+    limits.insert(
+        "cpu".to_owned(),
+        serde_json::from_value(json!("500m")).unwrap(),
+    );
+    assert_eq!(inject(injected.clone(), &config()), Ok(injected));
+}
+
+// === again, and forged ===
+
+#[test]
+fn a_second_injection_changes_nothing() {
+    for config in [config(), classic()] {
+        let once = inject(pod(http_app()), &config).unwrap();
+        assert_eq!(inject(once.clone(), &config), Ok(once));
+    }
+}
+
+#[test]
+fn a_container_added_after_the_first_injection_is_taken_into_account() {
+    let mut once = inject(pod(http_app()), &classic()).unwrap();
+    let late = json!({ "name": "late", "ports": [{ "name": "web", "containerPort": 81 }] });
+    once.spec
+        .as_mut()
+        .unwrap()
+        .containers
+        .insert(0, serde_json::from_value(late).unwrap());
+    assert!(matches!(
+        inject(once, &classic()),
+        Err(Denial::Undecided { .. })
+    ));
+}
+
+#[test]
+fn a_pod_moves_between_native_and_classic() {
+    let native = inject(pod(http_app()), &config()).unwrap();
+    let both = inject(native, &classic()).unwrap();
+    let direct = inject(pod(http_app()), &classic()).unwrap();
+    assert_eq!(spec(&both).containers, spec(&direct).containers);
+    assert_eq!(sidecar_of(&both).restart_policy, None);
+}
+
+#[test]
+fn a_status_without_a_sidecar_is_not_trusted() {
+    let forged = json!({ "version": "1", "ports": [
+        { "name": "stolen", "listen": 1, "app": 8080, "renamed": "http" }
+    ] });
+    let annotations = json!({
+        "endpoints.dev/service": "bookstore", "endpoints.dev/status": forged.to_string()
+    });
+    let injected = inject(annotated(annotations, http_app()), &config()).unwrap();
+    let honest = inject(pod(http_app()), &config()).unwrap();
+    assert_eq!(injected, honest);
+}
+
+#[test]
+fn our_names_are_refused_where_we_did_not_put_them() {
+    let mut container = http_app();
+    container["initContainers"] = json!([{ "name": "endpoints-proxy" }]);
+    assert!(denial(pod(container)).contains("container endpoints-proxy is reserved"));
+    let mut volume = http_app();
+    volume["volumes"] = json!([{ "name": "endpoints-token", "emptyDir": {} }]);
+    assert!(denial(pod(volume)).contains("volume endpoints-token is reserved"));
+}

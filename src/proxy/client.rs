@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Limits;
 use super::guard::Head;
 use super::timer::LazyTimer;
+use crate::policy::headers::forwarded_peer;
 use crate::policy::verdict::Refusal;
 
 /// What the parts of one client connection share; they all run in one task.
@@ -32,13 +33,10 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(peer: SocketAddr, limits: Rc<Limits>) -> Self {
-        // An IPv4 client of a dual-stack listener is told by its own address.
-        let ip: IpAddr = peer.ip().to_canonical();
         Self {
             limits,
-            peer: SocketAddr::new(ip, peer.port()),
-            forwarded_for: HeaderValue::try_from(ip.to_string())
-                .expect("an IP address is visible ASCII"),
+            peer,
+            forwarded_for: forwarded_peer(peer.ip()),
             deadline: RefCell::new(LazyTimer::default()),
             head: RefCell::default(),
             idle_since: Cell::new(Some(Instant::now())),

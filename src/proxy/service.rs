@@ -5,14 +5,12 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
-use tokio::time::timeout;
 
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
@@ -28,9 +26,6 @@ use crate::policy::headers::{
 };
 use crate::policy::jwt::{Authentication, authenticate};
 use crate::policy::verdict::{Reason, Refusal};
-
-/// How long a request waits for keys to be fetched again, after a token named an unknown one.
-const KEY_WAIT: Duration = Duration::from_secs(1);
 
 /// Who answers a request.
 enum Answer {
@@ -255,9 +250,9 @@ async fn authenticated(
         Authentication::UnknownKey { provider, refusal } => (provider, refusal),
         other => return verdict(worker, other),
     };
-    // The issuer may have a new key: one bounded look, shared with everyone who asks for it.
+    // The issuer may have a new key: one look, of a second at most, shared with everyone who asks.
     let slot = &policy.snapshot.keys[provider];
-    if timeout(KEY_WAIT, slot.refresh_on_demand()).await != Ok(true) {
+    if !slot.refresh_on_demand().await {
         return Err(refusal);
     }
     verdict(worker, check(worker, policy, operation, parts))
@@ -340,7 +335,12 @@ fn to_backend(
         }
     }
     if let Some(host) = headers.get(HOST).cloned() {
-        forwarded(headers, client.peer.ip(), "http", &host);
+        forwarded(
+            headers,
+            &client.forwarded_for,
+            HeaderValue::from_static("http"),
+            &host,
+        );
     }
     if body.size_hint().exact().is_none() {
         // Said aloud, or hyper would take a GET's body for none.

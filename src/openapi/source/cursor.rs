@@ -36,10 +36,10 @@ impl<'t> Cursor<'t> {
         &self.pointer
     }
 
-    /// Where it stands: a scalar by its value, a list or mapping by its key.
+    /// Where it stands: a scalar by its value, a list, a mapping or nothing by its key.
     pub fn place(&self) -> Place {
         let position = match self.node.kind {
-            Kind::Sequence(_) | Kind::Mapping(_) => self.key.or(self.node.position),
+            Kind::Sequence(_) | Kind::Mapping(_) | Kind::Null => self.key.or(self.node.position),
             _ => self.node.position,
         };
         Place::document(self.pointer.clone(), position)

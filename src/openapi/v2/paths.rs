@@ -40,6 +40,8 @@ const OPERATION_FIELDS: [&str; 12] = [
 const MAX_PATH: usize = 8192;
 /// How many `$ref` a path item may be away.
 const MAX_HOPS: usize = 8;
+/// How many path items may be elsewhere: finding one takes time.
+const MAX_REFERENCES: usize = 1000;
 /// Bytes that all operations together may take: aliases and API-level security repeat.
 const MAX_OUTPUT_BYTES: usize = 16 * 1024 * 1024;
 
@@ -54,6 +56,7 @@ pub(super) struct Reader<'r, 't> {
     /// The API-level requirement, read when the first operation needs it.
     default_security: Option<Vec<String>>,
     output_bytes: usize,
+    references: usize,
 }
 
 impl<'r, 't> Reader<'r, 't> {
@@ -71,6 +74,7 @@ impl<'r, 't> Reader<'r, 't> {
             findings,
             default_security: None,
             output_bytes: 0,
+            references: 0,
         }
     }
 
@@ -177,6 +181,15 @@ impl<'r, 't> Reader<'r, 't> {
             );
             return None;
         };
+        self.references += 1;
+        if self.references > MAX_REFERENCES {
+            self.error(
+                reference,
+                format!("more than {MAX_REFERENCES} path items stand elsewhere"),
+                "write them in their place",
+            );
+            return None;
+        }
         // A pointer in a fragment may hold percent-escapes (RFC 6901 section 6).
         let pointer = percent_encoding::percent_decode_str(pointer).decode_utf8_lossy();
         let found = self.root.follow(&pointer);

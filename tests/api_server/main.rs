@@ -7,6 +7,7 @@ mod certificates;
 mod events;
 mod key_sets;
 mod objects;
+mod process;
 mod schema;
 mod sidecars;
 mod status;

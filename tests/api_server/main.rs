@@ -8,6 +8,7 @@ mod events;
 mod key_sets;
 mod objects;
 mod process;
+mod push_tokens;
 mod schema;
 mod sidecars;
 mod status;

@@ -7,6 +7,8 @@ mod certificates;
 mod events;
 mod key_sets;
 mod objects;
+mod process;
+mod push_tokens;
 mod schema;
 mod sidecars;
 mod status;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
@@ -29,7 +29,6 @@ use crate::policy;
 use crate::policy::format::KeySource;
 use crate::push::server::{Hub, Report};
 use crate::push::wire;
-use crate::readiness::Pending;
 use crate::shutdown::Shutdown;
 
 /// How often sidecars that are gone are looked at.
@@ -52,9 +51,9 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Runs until `shutdown`. `synced` is let go once everything was listed: from then on, what the
+    /// Runs until `shutdown`. `synced` is told once everything was listed: from then on, what the
     /// index does not know does not exist.
-    pub async fn run(self, synced: Pending, mut shutdown: Shutdown) {
+    pub async fn run(self, synced: oneshot::Sender<()>, mut shutdown: Shutdown) {
         let Self {
             client,
             hub,
@@ -113,7 +112,7 @@ struct State {
     index: Index,
     listings: Listings,
     /// Until everything was listed.
-    synced: Option<Pending>,
+    synced: Option<oneshot::Sender<()>>,
     hub: Hub,
     pods: PodCache,
     events: Events,
@@ -142,10 +141,11 @@ impl State {
         self.listings.apply(observed, &mut self.index, &self.pods);
         self.metrics.reconciles.inc();
         if self.listings.complete()
-            && let Some(pending) = self.synced.take()
+            && let Some(synced) = self.synced.take()
         {
             self.index.set_synced();
-            drop(pending);
+            // Whoever waited may be gone: the operator is ending.
+            let _ = synced.send(());
             tracing::info!("everything is listed");
         }
     }

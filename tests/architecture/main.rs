@@ -272,7 +272,7 @@ fn violations(sources: Vec<Source>) -> Vec<String> {
         let Some(row) = rules::row(&used.place) else {
             continue;
         };
-        if let Err(why) = row.check(&used.resolved) {
+        if let Err(why) = row.check(&used.resolved, used.file.contains("tests")) {
             let path = used.resolved.join("::");
             found.insert(format!("{}:{}: {path}: {why}", used.file, used.line));
         }

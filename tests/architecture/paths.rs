@@ -249,7 +249,8 @@ fn walk(tokens: &[TokenTree], found: &mut Vec<Found>) {
                 }
                 continue;
             }
-            TokenTree::Ident(word) if *word == "use" => {
+            // `use<'a>` is a bound, not an import.
+            TokenTree::Ident(word) if *word == "use" && !is_punct(tokens.get(at + 1), '<') => {
                 let end = position(tokens, at, ';');
                 tree(&tokens[at + 1..end], &[], (true, is_public), found);
                 at = end;
@@ -307,6 +308,9 @@ fn tree(tokens: &[TokenTree], prefix: &[String], kind: (bool, bool), found: &mut
             }
             _ => {}
         }
+    }
+    if path.is_empty() {
+        return;
     }
     found.push(Found {
         path,

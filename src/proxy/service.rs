@@ -35,13 +35,26 @@ enum Answer {
 }
 
 /// Serves one request.
-pub(super) async fn serve(
+///
+/// What the guard noted is taken at once, not when the future is first polled: in between hyper may
+/// read on, and the guard note the head of a pipelined request.
+pub(super) fn serve(
+    worker: Rc<Worker>,
+    client: Rc<Client>,
+    backend: Rc<Backend>,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
+    let head = client.begin();
+    answer(head, worker, client, backend, request)
+}
+
+async fn answer(
+    head: Option<Result<Head, Refusal>>,
     worker: Rc<Worker>,
     client: Rc<Client>,
     backend: Rc<Backend>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let head = client.begin();
     let (mut parts, body) = request.into_parts();
     let mut exchange = Exchange::begin(worker, client, parts.method.clone());
     let policy = exchange.worker().policy();

@@ -10,3 +10,4 @@ mod proxy;
 mod tokens;
 
 mod forwarding;
+mod hostile;

@@ -64,6 +64,8 @@ enum Phase {
     Chunked(Chunked),
     /// A head was refused; nothing more is read.
     Refused,
+    /// A body is not chunked as HTTP has it: what came before is passed on, then reading fails.
+    Broken,
 }
 
 enum Verdict {
@@ -91,12 +93,12 @@ impl<S> Guard<S> {
 
     /// Looks at bytes that follow what was passed on; at most one head is passed at a time, so that
     /// the service finds what was noted of it.
-    fn examine(&mut self, bytes: &[u8]) -> io::Result<Verdict> {
+    fn examine(&mut self, bytes: &[u8]) -> Verdict {
         let mut pass = 0;
         if let Phase::Head = self.phase {
             match head::scan(bytes, &self.client.limits) {
-                Scan::Partial => return Ok(Verdict::Pass(0)),
-                Scan::Malformed(why) => return Ok(Verdict::Refuse(why)),
+                Scan::Partial => return Verdict::Pass(0),
+                Scan::Malformed(why) => return Verdict::Refuse(why),
                 Scan::Complete(length, head) => {
                     pass = length;
                     self.since = None;
@@ -119,16 +121,19 @@ impl<S> Guard<S> {
                     self.phase = Phase::Head;
                 }
             }
-            Phase::Chunked(body) => {
-                let follow = body.advance(rest);
-                pass += follow.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, BadBody))?;
-                if body.is_done() {
-                    self.phase = Phase::Head;
+            Phase::Chunked(body) => match body.advance(rest) {
+                Ok(follow) => {
+                    pass += follow;
+                    if body.is_done() {
+                        self.phase = Phase::Head;
+                    }
                 }
-            }
-            Phase::Head | Phase::Refused => {}
+                // The head may have come with it, and shall have its answer.
+                Err(_) => self.phase = Phase::Broken,
+            },
+            Phase::Head | Phase::Refused | Phase::Broken => {}
         }
-        Ok(Verdict::Pass(pass))
+        Verdict::Pass(pass)
     }
 
     fn refuse(&mut self, why: Malformed) {
@@ -141,7 +146,7 @@ impl<S> Guard<S> {
     }
 
     /// Passes on what is held, or looks whether it may be; false: more must be read first.
-    fn pass_held(&mut self, out: &mut ReadBuf<'_>) -> io::Result<bool> {
+    fn pass_held(&mut self, out: &mut ReadBuf<'_>) -> bool {
         let length = self.held.len();
         if self.released == 0 && length > self.looked_at {
             let from = std::mem::replace(&mut self.looked_at, length);
@@ -154,18 +159,18 @@ impl<S> Guard<S> {
                 && !crossed(self.client.limits.header_bytes)
                 && !head::may_be_complete(&self.held, from)
             {
-                return Ok(false);
+                return false;
             }
             let held = std::mem::take(&mut self.held);
             let verdict = self.examine(&held);
             self.held = held;
-            match verdict? {
+            match verdict {
                 Verdict::Pass(count) => self.released = count,
                 Verdict::Refuse(why) => self.refuse(why),
             }
         }
         if self.released == 0 {
-            return Ok(false);
+            return false;
         }
         let count = self.released.min(out.remaining());
         out.put_slice(&self.held[..count]);
@@ -176,14 +181,14 @@ impl<S> Guard<S> {
             // Most connections never hold anything again.
             self.held = BytesMut::new();
         }
-        Ok(true)
+        true
     }
 
     /// Nothing to read: is that in order, or has it lasted too long?
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let limits = &self.client.limits;
         let deadline = match self.phase {
-            Phase::Refused => return Poll::Pending,
+            Phase::Refused | Phase::Broken => return Poll::Pending,
             Phase::Head if self.held.is_empty() => match self.client.idle_since() {
                 Some(since) => since + limits.idle_timeout,
                 // A request is being served: it has its own deadline. The timer is kept running
@@ -212,7 +217,7 @@ impl<S> Guard<S> {
                 Poll::Ready(Ok(()))
             }
             // An end of input: hyper closes without a word.
-            Phase::Head | Phase::Refused => Poll::Ready(Ok(())),
+            Phase::Head | Phase::Refused | Phase::Broken => Poll::Ready(Ok(())),
         }
     }
 }
@@ -225,11 +230,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            if this.pass_held(out)? {
+            if this.pass_held(out) {
                 return Poll::Ready(Ok(()));
             }
-            if let Phase::Refused = this.phase {
-                return Poll::Pending;
+            match this.phase {
+                Phase::Refused => return Poll::Pending,
+                Phase::Broken => {
+                    let error = io::Error::new(io::ErrorKind::InvalidData, BadBody);
+                    return Poll::Ready(Err(error));
+                }
+                Phase::Head | Phase::Length(_) | Phase::Chunked(_) => {}
             }
             let before = out.filled().len();
             if Pin::new(&mut this.socket)
@@ -250,7 +260,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 if !matches!(this.phase, Phase::Head) {
                     this.since = None;
                 }
-                match this.examine(fresh)? {
+                match this.examine(fresh) {
                     Verdict::Pass(count) => count,
                     Verdict::Refuse(why) => {
                         out.set_filled(before);

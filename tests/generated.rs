@@ -67,6 +67,27 @@ fn the_definition_is_kept_at_uninstall_and_can_be_left_out() {
     assert!(!render(&["--set", "crds.install=false"]).contains(definition));
 }
 
+/// An argument that the binary does not know would keep the operator from starting.
+#[test]
+fn the_operator_knows_every_argument_that_the_chart_gives_it() {
+    let known = endpoints(&["operator", "--help"]);
+    let manifest = render(&["--set", "jwks.allow={10.0.0.0/8},jwks.allowHttp=true"]);
+    let arguments: Vec<_> = manifest
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- --")?.split('=').next())
+        .collect();
+    assert!(
+        arguments.len() > 8,
+        "only {arguments:?} found: the search is broken"
+    );
+    for argument in arguments {
+        let listed = known
+            .split_whitespace()
+            .any(|word| word.strip_prefix("--") == Some(argument));
+        assert!(listed, "endpoints operator has no --{argument}");
+    }
+}
+
 #[test]
 fn a_mistyped_value_is_refused() {
     let mut command = helm();

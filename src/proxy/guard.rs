@@ -64,7 +64,7 @@ enum Phase {
     Chunked(Chunked),
     /// A head was refused; nothing more is read.
     Refused,
-    /// A body is not chunked as HTTP has it: what came before is passed on, then reading fails.
+    /// A body is not framed as it should be; the next read says so.
     Broken,
 }
 
@@ -93,12 +93,12 @@ impl<S> Guard<S> {
 
     /// Looks at bytes that follow what was passed on; at most one head is passed at a time, so that
     /// the service finds what was noted of it.
-    fn examine(&mut self, bytes: &[u8]) -> Verdict {
+    fn examine(&mut self, bytes: &[u8]) -> io::Result<Verdict> {
         let mut pass = 0;
         if let Phase::Head = self.phase {
             match head::scan(bytes, &self.client.limits) {
-                Scan::Partial => return Verdict::Pass(0),
-                Scan::Malformed(why) => return Verdict::Refuse(why),
+                Scan::Partial => return Ok(Verdict::Pass(0)),
+                Scan::Malformed(why) => return Ok(Verdict::Refuse(why)),
                 Scan::Complete(length, head) => {
                     pass = length;
                     self.since = None;
@@ -122,18 +122,20 @@ impl<S> Guard<S> {
                 }
             }
             Phase::Chunked(body) => match body.advance(rest) {
-                Ok(follow) => {
-                    pass += follow;
+                Ok(count) => {
+                    pass += count;
                     if body.is_done() {
                         self.phase = Phase::Head;
                     }
                 }
-                // The head may have come with it, and shall have its answer.
-                Err(_) => self.phase = Phase::Broken,
+                // The head before it is right: there will be an answer.
+                Err(_) if pass > 0 => self.phase = Phase::Broken,
+                Err(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, BadBody)),
             },
-            Phase::Head | Phase::Refused | Phase::Broken => {}
+            Phase::Broken => return Err(io::Error::new(io::ErrorKind::InvalidData, BadBody)),
+            Phase::Head | Phase::Refused => {}
         }
-        Verdict::Pass(pass)
+        Ok(Verdict::Pass(pass))
     }
 
     fn refuse(&mut self, why: Malformed) {
@@ -146,7 +148,7 @@ impl<S> Guard<S> {
     }
 
     /// Passes on what is held, or looks whether it may be; false: more must be read first.
-    fn pass_held(&mut self, out: &mut ReadBuf<'_>) -> bool {
+    fn pass_held(&mut self, out: &mut ReadBuf<'_>) -> io::Result<bool> {
         let length = self.held.len();
         if self.released == 0 && length > self.looked_at {
             let from = std::mem::replace(&mut self.looked_at, length);
@@ -159,18 +161,18 @@ impl<S> Guard<S> {
                 && !crossed(self.client.limits.header_bytes)
                 && !head::may_be_complete(&self.held, from)
             {
-                return false;
+                return Ok(false);
             }
             let held = std::mem::take(&mut self.held);
             let verdict = self.examine(&held);
             self.held = held;
-            match verdict {
+            match verdict? {
                 Verdict::Pass(count) => self.released = count,
                 Verdict::Refuse(why) => self.refuse(why),
             }
         }
         if self.released == 0 {
-            return false;
+            return Ok(false);
         }
         let count = self.released.min(out.remaining());
         out.put_slice(&self.held[..count]);
@@ -181,7 +183,7 @@ impl<S> Guard<S> {
             // Most connections never hold anything again.
             self.held = BytesMut::new();
         }
-        true
+        Ok(true)
     }
 
     /// Nothing to read: is that in order, or has it lasted too long?
@@ -230,16 +232,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            if this.pass_held(out) {
+            if this.pass_held(out)? {
                 return Poll::Ready(Ok(()));
             }
-            match this.phase {
-                Phase::Refused => return Poll::Pending,
-                Phase::Broken => {
-                    let error = io::Error::new(io::ErrorKind::InvalidData, BadBody);
-                    return Poll::Ready(Err(error));
-                }
-                Phase::Head | Phase::Length(_) | Phase::Chunked(_) => {}
+            if let Phase::Refused = this.phase {
+                return Poll::Pending;
             }
             let before = out.filled().len();
             if Pin::new(&mut this.socket)
@@ -260,7 +257,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 if !matches!(this.phase, Phase::Head) {
                     this.since = None;
                 }
-                match this.examine(fresh) {
+                match this.examine(fresh)? {
                     Verdict::Pass(count) => count,
                     Verdict::Refuse(why) => {
                         out.set_filled(before);

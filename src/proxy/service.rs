@@ -34,25 +34,12 @@ enum Answer {
     Refused(Refusal),
 }
 
-/// Serves one request.
-///
-/// What the guard noted is taken at once, not when the future is first polled: in between hyper may
-/// read on, and the guard note the head of a pipelined request.
-pub(super) fn serve(
+/// Serves one request. `head`: what the guard noted of it.
+pub(super) async fn serve(
     worker: Rc<Worker>,
     client: Rc<Client>,
     backend: Rc<Backend>,
-    request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
-    let head = client.begin();
-    answer(head, worker, client, backend, request)
-}
-
-async fn answer(
     head: Option<Result<Head, Refusal>>,
-    worker: Rc<Worker>,
-    client: Rc<Client>,
-    backend: Rc<Backend>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
@@ -128,14 +115,14 @@ fn admit<'p>(
         ));
     };
     check_host(head.hosts, parts)?;
-    if let Some(expectation) = parts.headers.get(EXPECT) {
-        if !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue") {
-            return Err(refusal(
-                StatusCode::EXPECTATION_FAILED,
-                Reason::BadExpect,
-                "The only expectation that can be met is 100-continue.",
-            ));
-        }
+    if let Some(expectation) = parts.headers.get(EXPECT)
+        && !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
+    {
+        return Err(refusal(
+            StatusCode::EXPECTATION_FAILED,
+            Reason::BadExpect,
+            "The only expectation that can be met is 100-continue.",
+        ));
     }
     Ok(policy)
 }

@@ -9,5 +9,13 @@ mod proxy;
 #[path = "../support/tokens.rs"]
 mod tokens;
 
+mod admin;
+mod authentication;
+mod backend_connections;
+mod cors;
 mod forwarding;
 mod hostile;
+mod limits;
+mod malformed;
+mod start;
+mod swap;

@@ -2,7 +2,7 @@
 //!
 //! Both are started once a process, on free ports, and end with it, however it ends: a shell holds
 //! them, and kills them when the pipe from this process closes.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -22,6 +22,7 @@ use kube::runtime::conditions::is_crd_established;
 use kube::runtime::wait::await_condition;
 use kube::{Client, Config};
 use serde_json::json;
+use tokio::time::Instant;
 
 /// How long a program may take to start. Generous: test machines are busy.
 const START: Duration = Duration::from_secs(90);

@@ -16,6 +16,7 @@ mod authentication;
 mod backend_connections;
 mod cors;
 mod forwarding;
+mod hostile;
 mod limits;
 mod malformed;
 mod start;

@@ -1,4 +1,6 @@
 //! The real proxy over loopback sockets, against a backend that records what reaches it.
+// A failed unwrap is a failed test, in helpers too.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "../support/backend.rs"]
 mod backend;
@@ -9,4 +11,13 @@ mod proxy;
 #[path = "../support/tokens.rs"]
 mod tokens;
 
+mod admin;
+mod authentication;
+mod backend_connections;
+mod cors;
 mod forwarding;
+mod hostile;
+mod limits;
+mod malformed;
+mod start;
+mod swap;

@@ -128,8 +128,7 @@ impl<'r, 't> Reader<'r, 't> {
                 Kind::Mapping(_) => {}
                 Kind::Null => return true,
                 _ => {
-                    self.findings
-                        .push(at.wrong_kind(&format!("paths.{path}"), "a mapping"));
+                    self.findings.push(at.wrong_kind(path, "a mapping"));
                     return true;
                 }
             }
@@ -206,8 +205,7 @@ impl<'r, 't> Reader<'r, 't> {
     /// Reads an operation; false if there are too many.
     fn operation(&mut self, path: &str, item: &Cursor<'t>, method: &str, at: &Cursor<'t>) -> bool {
         if !matches!(at.kind(), Kind::Mapping(_)) {
-            self.findings
-                .push(at.wrong_kind(&format!("{method} {path}"), "a mapping"));
+            self.findings.push(at.wrong_kind(method, "a mapping"));
             return true;
         }
         check_fields(at, "an operation", &OPERATION_FIELDS, self.findings);
@@ -228,6 +226,7 @@ impl<'r, 't> Reader<'r, 't> {
             + self.base_path.len()
             + 2 * path.len()
             + 2 * place.pointer.len()
+            + operation_id.as_ref().map_or(0, String::len)
             + security.iter().map(|name| 24 + name.len()).sum::<usize>();
         if self.operations.len() >= MAX_OPERATIONS || self.output_bytes > MAX_OUTPUT_BYTES {
             self.error(at, format!("the document has too many operations: at most {MAX_OPERATIONS} are served, and 16 MiB of them"), "split the API into several services");

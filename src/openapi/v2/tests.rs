@@ -584,6 +584,57 @@ fn path_items_are_followed_inside_the_document_only() {
 }
 
 #[test]
+fn what_aliases_repeat_is_bounded() {
+    let big = "x".repeat(500_000);
+    let many = |line: &str| {
+        (0..300)
+            .map(|i| line.replace('N', &i.to_string()))
+            .collect::<String>()
+    };
+    let ids = format!(
+        "swagger: '2.0'\nx-id: &id {big}\npaths:\n{}",
+        many("  /N: {get: {operationId: *id}}\n")
+    );
+    assert!(findings(&ids)[0].message.contains("too many operations"));
+    let schemes = format!(
+        "swagger: '2.0'\nx-i: &i {{type: oauth2, x-google-issuer: {big}}}\nsecurityDefinitions:\n{}paths: {{}}\n",
+        many("  sN: *i\n")
+    );
+    assert!(
+        findings(&schemes)[0]
+            .message
+            .contains("more than 256 security schemes")
+    );
+    let schemes = format!(
+        "swagger: '2.0'\nsecurityDefinitions:\n  s: {{type: oauth2, x-google-issuer: {big}}}\npaths: {{}}\n"
+    );
+    assert!(
+        findings(&schemes)[0]
+            .message
+            .contains("`x-google-issuer` is longer")
+    );
+    // A key that is a book: neither message nor place repeat it.
+    let key = format!("{{\"swagger\": \"2.0\", \"{big}\": {{\"a\": 1}}, \"paths\": {{}}}}");
+    let finding = &findings(&key)[0];
+    assert!(finding.message.len() < 200 && finding.place.pointer.len() < 2100);
+}
+
+#[test]
+fn path_items_elsewhere_are_bounded_in_number() {
+    let paths: String = (0..1001)
+        .map(|i| format!("  /{i}: {{$ref: '#/x-i'}}\n"))
+        .collect();
+    let text = format!("swagger: '2.0'\nx-i: {{get: {{}}}}\npaths:\n{paths}");
+    assert_finding(
+        &text,
+        code::INVALID_OPENAPI,
+        1004,
+        11,
+        "more than 1000 path items",
+    );
+}
+
+#[test]
 fn what_operations_take_is_bounded() {
     let mut text = String::from(
         "swagger: '2.0'\nx-i: &i {get: {}, put: {}, post: {}, delete: {}, head: {}, patch: {}, options: {}}\npaths:\n",

@@ -1,0 +1,16 @@
+//! The control plane against a real API server: what a user sees by `kubectl`.
+// A failed unwrap is a failed test, in helpers too.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "../support/api_server.rs"]
+mod api_server;
+mod captured;
+mod certificates;
+mod events;
+mod key_sets;
+mod objects;
+mod process;
+mod push_tokens;
+mod schema;
+mod sidecars;
+mod status;

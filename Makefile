@@ -1,0 +1,61 @@
+# The project's commands. Each sets up what it needs; `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/endpoints-operator
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+
+# The image is empty, so the binary is static: glibc linked in, built for a named target (proc
+# macros are built for the host, which cannot be static).
+TARGET := x86_64-unknown-linux-gnu
+PROFILE ?= release
+IMAGE ?= endpoints-operator:0.1.0
+STATIC := target/$(TARGET)/$(PROFILE)/endpoints
+IMAGE_TAR := target/image/$(PROFILE).tar
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: test
+test: ## All tests that need no root: unit, data path, API server
+	@assets=$$(tests/cluster/tools api) && \
+	ENDPOINTS_API_TOOLS="$$assets" cargo test --locked
+
+.PHONY: e2e
+e2e: ## Real pods: a whole cluster in fresh namespaces (root), or the one of E2E_KUBECONFIG
+	tests/node/run
+
+.PHONY: lint
+lint: $(CARGO_DENY) ## Format, clippy, licences and bans
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	$(CARGO_DENY) check --hide-inclusion-graph bans licenses sources
+
+$(CARGO_DENY):
+	cargo install --locked --quiet --no-default-features --version $(CARGO_DENY_VERSION) \
+	  --root $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny
+
+.PHONY: generate
+generate: ## Write what is generated: crds/, the chart's copy of it, deploy/
+	cargo run --quiet --locked -- crd > crds/endpoints.dev_endpointsservices.yaml
+
+.PHONY: binary
+binary: ## A static binary: target/x86_64-unknown-linux-gnu/$(PROFILE)/endpoints
+	RUSTFLAGS="-C target-feature=+crt-static" \
+	  cargo build --locked --profile $(PROFILE) --target $(TARGET) --bin endpoints
+
+.PHONY: image
+image: binary ## The image as a tar that containerd imports: target/image/$(PROFILE).tar
+	mkdir -p target/image/context
+	install -m 0755 $(STATIC) target/image/context/endpoints
+	rm -f $(IMAGE_TAR)
+	BUILDAH_ISOLATION=chroot buildah bud --pull=never --quiet --tag $(IMAGE) --file Dockerfile target/image/context
+	buildah push --quiet $(IMAGE) docker-archive:$(IMAGE_TAR):$(IMAGE)
+
+.PHONY: bench
+bench: ## Instructions per plain proxied request (callgrind)
+	benches/instructions

@@ -58,4 +58,4 @@ image: binary ## The image as a tar that containerd imports: target/image/$(PROF
 
 .PHONY: bench
 bench: ## Instructions per plain proxied request (callgrind)
-	benches/instructions
+	cargo bench --locked --bench instructions

@@ -1,10 +1,15 @@
 //! The control plane: a pure index of what the cluster holds, a thin controller around it, the
 //! admission webhook, certificates, and the policy stream's server side.
 
+pub mod admin;
 pub mod admission;
 pub mod authenticate;
 pub mod capture;
 pub mod certificates;
+pub mod controller;
+mod events;
 pub mod index;
+pub mod key_sources;
+pub mod metrics;
 pub mod pod;
 pub mod status;

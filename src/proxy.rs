@@ -10,16 +10,37 @@
 //! backend: no lock and no cross-thread wake-up on the request path. Metrics and probes are served
 //! by a thread of their own, so that a scrape never delays a request.
 
+mod access_log;
+mod admin;
+mod body;
+mod client;
 mod config;
+mod connection;
+mod drain;
+mod exchange;
+mod guard;
+mod listen;
+mod metrics;
+mod respond;
+mod service;
 mod snapshot;
+mod timer;
+mod upstream;
+mod worker;
 
 pub use config::{BackendAddress, BadBackendAddress, Config, Limits, Listener};
 pub use snapshot::{PolicyCell, Snapshot, SnapshotError};
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 
+use self::admin::Admin;
+use self::metrics::Metrics;
+use self::worker::Setup;
 use crate::readiness::Readiness;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{self, Shutdown, Trigger};
 
 /// The data path of one process.
 #[derive(Debug)]
@@ -30,6 +51,8 @@ pub struct Proxy;
 pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
+    workers: Vec<JoinHandle<()>>,
+    admin: Option<(Trigger, JoinHandle<()>)>,
 }
 
 /// Why a proxy cannot start.
@@ -41,11 +64,11 @@ pub enum StartError {
         /// The address asked for.
         address: SocketAddr,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A thread or its runtime cannot be made.
-    #[error("cannot start a worker thread")]
-    Thread(#[source] std::io::Error),
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
 }
 
 impl Proxy {
@@ -55,12 +78,65 @@ impl Proxy {
     /// # Errors
     /// An address that cannot be taken, or a thread that cannot be made; nothing runs on then.
     pub fn start(
-        _config: Config,
-        _policies: PolicyCell,
-        _readiness: Readiness,
-        _shutdown: Shutdown,
+        config: Config,
+        policies: PolicyCell,
+        readiness: Readiness,
+        shutdown: Shutdown,
     ) -> Result<Running, StartError> {
-        todo!("proxy helper")
+        let workers = config.workers.get();
+        let mut addresses = Vec::new();
+        let mut sockets: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
+        for listener in config.listeners {
+            let (address, bound) = listen::bind(listener.address, workers)?;
+            addresses.push(address);
+            for (socket, of_worker) in bound.into_iter().zip(&mut sockets) {
+                of_worker.push((socket, listener.backend.clone()));
+            }
+        }
+        let admin_socket = config
+            .admin
+            .map(|address| listen::bind(address, 1))
+            .transpose()?;
+
+        let metrics = Metrics::new(workers, policies.clone());
+        // Workers end with the process's shutdown, or at once if the start fails half-way.
+        let (abandon, abandoned) = shutdown::channel();
+        let (started, starts) = mpsc::channel();
+        let mut running = Running {
+            addresses,
+            admin_address: admin_socket.as_ref().map(|(address, _)| *address),
+            workers: Vec::new(),
+            admin: None,
+        };
+        let outcome = running.start_threads(sockets, &started, |index, listeners| Setup {
+            listeners,
+            connections: config.limits.connections.div_ceil(workers),
+            limits: config.limits.clone(),
+            policies: policies.clone(),
+            metrics: metrics.worker(index),
+            shutdown: shutdown.clone(),
+            abandoned: abandoned.clone(),
+        });
+        let outcome = outcome.and_then(|()| {
+            for _ in 0..workers {
+                starts
+                    .recv()
+                    .unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
+            }
+            if let Some((_, mut bound)) = admin_socket {
+                let (trigger, ended) = shutdown::channel();
+                let admin = Admin::new(metrics, policies, readiness, shutdown);
+                let socket = bound.remove(0);
+                running.admin = Some((trigger, admin::spawn(admin, socket, ended)?));
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            abandon.start();
+            running.join();
+            return Err(StartError::Thread(error));
+        }
+        Ok(running)
     }
 }
 
@@ -75,8 +151,32 @@ impl Running {
         self.admin_address
     }
 
-    /// Waits, blocking, until the shutdown has come and every worker has drained.
+    /// Waits, blocking, until the shutdown has come and every worker has drained. Probes and metrics
+    /// are served until then.
     pub fn join(self) {
-        todo!("proxy helper")
+        for worker in self.workers {
+            // A worker that panicked has said so on stderr.
+            let _ = worker.join();
+        }
+        if let Some((trigger, admin)) = self.admin {
+            trigger.start();
+            let _ = admin.join();
+        }
+    }
+
+    fn start_threads(
+        &mut self,
+        sockets: Vec<Vec<(std::net::TcpListener, BackendAddress)>>,
+        started: &mpsc::Sender<io::Result<()>>,
+        setup: impl Fn(usize, Vec<(std::net::TcpListener, BackendAddress)>) -> Setup,
+    ) -> io::Result<()> {
+        for (index, listeners) in sockets.into_iter().enumerate() {
+            self.workers.push(worker::spawn(
+                index,
+                setup(index, listeners),
+                started.clone(),
+            )?);
+        }
+        Ok(())
     }
 }

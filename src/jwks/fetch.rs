@@ -71,6 +71,9 @@ pub enum FetchError {
     /// Received, but not usable.
     #[error(transparent)]
     NotAKeySet(#[from] KeySetError),
+    /// Keys were asked of this cluster for an issuer that is not its own; this one is.
+    #[error("this cluster's issuer is {0}")]
+    NotThisCluster(String),
     /// Of sources that are not URLs: in words for people, naming the remedy.
     #[error("{0}")]
     Source(String),
@@ -155,6 +158,7 @@ impl FetchError {
             Self::NotHttp => "NotHttp",
             Self::TooLarge => "TooLarge",
             Self::NotAKeySet(_) => "NotAKeySet",
+            Self::NotThisCluster(_) => "NotThisCluster",
             Self::Source(_) => "Source",
         }
     }

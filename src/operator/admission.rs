@@ -14,8 +14,9 @@ pub mod inject;
 mod patch;
 mod ports;
 mod resources;
+pub mod server;
 mod sidecar;
 
 pub use denial::Denial;
 pub use inject::{InjectorConfig, inject};
-pub use patch::between;
+pub use patch::{PatchError, between};

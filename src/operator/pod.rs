@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt;
 
+use super::authenticate::{PodFacts, Pods};
 use crate::api::annotations::{self, InjectionStatus, TakenPort};
 
 #[cfg(test)]
@@ -79,6 +81,48 @@ impl InjectedPod {
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, number)| *number)
+    }
+}
+
+/// The live injected pods as the authenticator asks for them: in step with the controller's watch,
+/// readable from every stream. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct PodCache(Arc<RwLock<BTreeMap<(String, String), PodFacts>>>);
+
+impl PodCache {
+    pub(super) fn insert(&self, pod: &InjectedPod) {
+        let facts = PodFacts {
+            uid: pod.uid.clone(),
+            service_account: pod.service_account.clone(),
+            service: Some(pod.service.clone()),
+            // A pod that has ended speaks no more than one that is being deleted.
+            deleting: !pod.live,
+            ips: pod.ips.clone(),
+        };
+        let name = (pod.namespace.clone(), pod.name.clone());
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, facts);
+    }
+
+    pub(super) fn remove(&self, namespace: &str, name: &str) {
+        let name = (namespace.to_owned(), name.to_owned());
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&name);
+    }
+}
+
+impl Pods for PodCache {
+    fn pod(&self, namespace: &str, name: &str) -> Option<PodFacts> {
+        let name = (namespace.to_owned(), name.to_owned());
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&name)
+            .cloned()
     }
 }
 

@@ -85,30 +85,41 @@ pub fn has_underscore(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| name.as_str().contains('_'))
 }
 
-/// Tells the backend where the request came from: appends the peer to `X-Forwarded-For`; keeps
-/// `X-Forwarded-Proto` and `-Host`, which a proxy before us may have set, or sets them.
-pub fn forwarded(headers: &mut HeaderMap, peer: IpAddr, proto: &str, host: &HeaderValue) {
-    let mut way = Vec::with_capacity(64);
-    for value in headers.get_all(&FORWARDED_FOR) {
-        if !value.is_empty() {
-            way.extend_from_slice(value.as_bytes());
-            way.extend_from_slice(b", ");
+/// A peer's address as `X-Forwarded-For` has it; made once per connection. An IPv4 client of an IPv6
+/// socket is an IPv4 client.
+pub fn forwarded_peer(peer: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(peer.to_canonical().to_string()).expect("an IP address is visible ASCII")
+}
+
+/// Tells the backend where the request came from: appends the peer ([`forwarded_peer`]) to
+/// `X-Forwarded-For`; keeps `X-Forwarded-Proto` and `-Host`, which a proxy before us may have set,
+/// or sets them.
+pub fn forwarded(
+    headers: &mut HeaderMap,
+    peer: &HeaderValue,
+    proto: HeaderValue,
+    host: &HeaderValue,
+) {
+    if headers.contains_key(&FORWARDED_FOR) {
+        let mut way = Vec::with_capacity(64);
+        for value in headers.get_all(&FORWARDED_FOR) {
+            if !value.is_empty() {
+                way.extend_from_slice(value.as_bytes());
+                way.extend_from_slice(b", ");
+            }
         }
+        way.extend_from_slice(peer.as_bytes());
+        // Made of values and an address: always a value.
+        if let Ok(way) = HeaderValue::try_from(way) {
+            headers.insert(FORWARDED_FOR, way);
+        }
+    } else {
+        headers.insert(FORWARDED_FOR, peer.clone());
     }
-    // An IPv4 client of an IPv6 socket is an IPv4 client.
-    way.extend_from_slice(peer.to_canonical().to_string().as_bytes());
-    // Made of values and an address: always a value.
-    if let Ok(way) = HeaderValue::try_from(way) {
-        headers.insert(FORWARDED_FOR, way);
-    }
-    if !headers.contains_key(&FORWARDED_PROTO)
-        && let Ok(proto) = HeaderValue::from_str(proto)
-    {
-        headers.insert(FORWARDED_PROTO, proto);
-    }
-    if !headers.contains_key(&FORWARDED_HOST) {
-        headers.insert(FORWARDED_HOST, host.clone());
-    }
+    headers.entry(FORWARDED_PROTO).or_insert(proto);
+    headers
+        .entry(FORWARDED_HOST)
+        .or_insert_with(|| host.clone());
 }
 
 /// Whether only the proxy may say this: everything under ESPv2's prefix (a backend that comes from

@@ -157,21 +157,22 @@ impl FromStr for BackendAddress {
         if authority.as_str().contains('@') {
             return Err(bad("it may not hold a user name"));
         }
+        // `Authority::port` is silent about a port that is none.
+        let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
+            None => 80,
+            Some(port) => match port.parse() {
+                Ok(0) | Err(_) => return Err(bad("its port is not a number from 1 to 65535")),
+                Ok(port) => port,
+            },
+        };
         let host = authority.host();
         let host = host
             .strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'))
+            .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(host);
         if host.is_empty() {
             return Err(bad("it names no host"));
         }
-        let port = match authority.port() {
-            None => 80,
-            Some(port) => match port.as_u16() {
-                0 => return Err(bad("port 0 cannot be connected to")),
-                port => port,
-            },
-        };
         Ok(Self::new(host, port))
     }
 }

@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use super::config::{BackendAddress, BadBackendAddress};
 use crate::jwks::KeySlot;
 use crate::policy::Prepared;
+use crate::policy::verdict::{Reason, Refusal};
 
 /// A policy ready to serve, with the places of its keys.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub struct Snapshot {
     pub(super) prepared: Prepared,
     pub(super) keys: Vec<Arc<KeySlot>>,
     pub(super) backend: Option<BackendAddress>,
+    key_hint: Option<&'static str>,
 }
 
 /// Why a policy cannot be served.
@@ -57,7 +59,24 @@ impl Snapshot {
             prepared,
             keys,
             backend,
+            key_hint: None,
         })
+    }
+
+    /// Adds a sentence to the answer for a token whose key is not known: where there is more than one
+    /// kind of keys, it says which are in force.
+    #[must_use]
+    pub fn with_key_hint(mut self, hint: &'static str) -> Self {
+        self.key_hint = Some(hint);
+        self
+    }
+
+    /// The refusal, with the hint where it fits.
+    pub(super) fn explain(&self, mut refusal: Refusal) -> Refusal {
+        if let (Reason::TokenKeyUnknown, Some(hint)) = (refusal.reason, self.key_hint) {
+            refusal.message = format!("{} ({hint})", refusal.message);
+        }
+        refusal
     }
 
     /// The policy's hash.

@@ -41,7 +41,7 @@ pub struct Origin {
     pub service_uid: String,
     /// Its `metadata.generation`.
     pub generation: i64,
-    /// [`super::wire::hash`] of the policy's canonical bytes.
+    /// [`crate::policy::format::hash`] of the policy's canonical bytes.
     pub hash: String,
 }
 

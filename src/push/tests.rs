@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use self::rig::{Authority, Rig, Seen, Sidecar, hello, soon};
 use super::server::Event;
 use super::wire::{self, Keys, PodRef, ServiceKey, ToOperator, ToSidecar};
-use crate::policy::format::{CorsMode, FORMAT, KeySource, Operation, Policy, Provider};
+use crate::policy::format::{self, CorsMode, FORMAT, KeySource, Operation, Policy, Provider};
 
 pub(super) const KEYS_URL: &str = "https://issuer.example/jwks";
 
@@ -107,7 +107,7 @@ async fn a_policy_of_a_megabyte_arrives_whole() {
     let mut large = policy("large");
     // Digests, as they do not compress well.
     let operation = |n: usize| Operation {
-        path: format!("/{}", wire::hash(&n.to_be_bytes())),
+        path: format!("/{}", format::hash(&n.to_be_bytes())),
         ..large.operations[0].clone()
     };
     large.operations = (0..10_000).map(operation).collect();
@@ -302,7 +302,7 @@ type Liar = tokio::sync::mpsc::UnboundedReceiver<()>;
 #[tokio::test]
 async fn a_sidecar_is_handed_nothing_of_a_lie_and_tries_again() {
     let authority = Arc::new(Authority::new());
-    let canonical = serde_json::to_vec(&policy("one")).unwrap();
+    let canonical = policy("one").canonical_bytes();
     let snapshot = |hash: &str, body: String| {
         let (service_uid, hash) = ("uid".into(), hash.into());
         let snapshot = wire::Snapshot {
@@ -313,14 +313,14 @@ async fn a_sidecar_is_handed_nothing_of_a_lie_and_tries_again() {
         };
         wire::encode(&ToSidecar::Snapshot(snapshot)).unwrap()
     };
-    let whole = snapshot(&wire::hash(&canonical), wire::pack(&canonical).unwrap());
+    let whole = snapshot(&format::hash(&canonical), wire::pack(&canonical).unwrap());
     let lies = [
         Bytes::from_static(b"\xff\xff\xff\xff"),
         Bytes::from_static(b"\0\0\0\x02[]"),
         whole.slice(..whole.len() - 1),
-        snapshot(&wire::hash(b"another"), wire::pack(&canonical).unwrap()),
-        snapshot(&wire::hash(&canonical), "not packed".into()),
-        snapshot(&wire::hash(b"{}"), wire::pack(b"{}").unwrap()),
+        snapshot(&format::hash(b"another"), wire::pack(&canonical).unwrap()),
+        snapshot(&format::hash(&canonical), "not packed".into()),
+        snapshot(&format::hash(b"{}"), wire::pack(b"{}").unwrap()),
     ];
     for lie in lies {
         let (mut sidecar, mut answered) = liar(authority.clone(), lie).await;

@@ -8,7 +8,6 @@
 use std::fmt;
 use std::io::{Read, Write};
 
-use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, Bytes, BytesMut};
@@ -18,7 +17,7 @@ use flate2::write::GzEncoder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::format::KeySource;
+use crate::policy::format::{KeySource, MAX_POLICY_BYTES};
 
 #[cfg(test)]
 mod tests;
@@ -34,8 +33,6 @@ pub const TLS_NAME: &str = "endpoints-operator.push";
 pub const MAX_FRAME: usize = 8 * 1024 * 1024;
 /// The most bytes a frame to the operator may hold: it is only ever a greeting or an answer.
 pub const MAX_OPERATOR_FRAME: usize = 16 * 1024;
-/// The most bytes a policy may have when it is unpacked.
-pub const MAX_POLICY: usize = 16 * 1024 * 1024;
 /// The most bytes of a rejection's reason that are sent.
 pub const MAX_REASON: usize = 1024;
 
@@ -120,7 +117,7 @@ pub struct Snapshot {
     pub service_uid: String,
     /// Its `metadata.generation`.
     pub generation: i64,
-    /// [`hash`] of the policy's canonical bytes.
+    /// [`crate::policy::format::hash`] of the policy's canonical bytes.
     pub hash: String,
     /// [`pack`]ed canonical bytes.
     pub body: String,
@@ -161,21 +158,8 @@ pub enum WireError {
     #[error("a policy body that is not gzip in base64")]
     NotPacked,
     /// A snapshot's body that unpacks to too much.
-    #[error("a policy body of more than {MAX_POLICY} bytes")]
+    #[error("a policy body of more than {MAX_POLICY_BYTES} bytes")]
     TooLarge,
-}
-
-/// Hexadecimal SHA-256 of a policy's canonical bytes.
-pub fn hash(canonical: &[u8]) -> String {
-    use fmt::Write as _;
-    let digest = digest::digest(&digest::SHA256, canonical);
-    digest
-        .as_ref()
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// Encodes a message with its length before it.
@@ -202,9 +186,9 @@ pub fn encode(message: &impl Serialize) -> Result<Bytes, WireError> {
 /// A policy's canonical bytes, compressed for a [`Snapshot`].
 ///
 /// # Errors
-/// Over [`MAX_POLICY`]: the other side would refuse to unpack it.
+/// Over [`MAX_POLICY_BYTES`]: the other side would refuse to unpack it.
 pub fn pack(canonical: &[u8]) -> Result<String, WireError> {
-    if canonical.len() > MAX_POLICY {
+    if canonical.len() > MAX_POLICY_BYTES {
         return Err(WireError::TooLarge);
     }
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -215,15 +199,15 @@ pub fn pack(canonical: &[u8]) -> Result<String, WireError> {
 /// A policy's canonical bytes out of a [`Snapshot`], however much they claim to unpack to.
 ///
 /// # Errors
-/// Not what [`pack`] makes, or more than [`MAX_POLICY`].
+/// Not what [`pack`] makes, or more than [`MAX_POLICY_BYTES`].
 pub fn unpack(body: &str) -> Result<Vec<u8>, WireError> {
     let packed = STANDARD.decode(body).map_err(|_| WireError::NotPacked)?;
     let mut canonical = Vec::new();
     GzDecoder::new(packed.as_slice())
-        .take(MAX_POLICY as u64 + 1)
+        .take(MAX_POLICY_BYTES as u64 + 1)
         .read_to_end(&mut canonical)
         .map_err(|_| WireError::NotPacked)?;
-    if canonical.len() > MAX_POLICY {
+    if canonical.len() > MAX_POLICY_BYTES {
         return Err(WireError::TooLarge);
     }
     Ok(canonical)

@@ -156,7 +156,8 @@ fn the_backend_learns_where_a_request_came_from() {
 
     for peer in [v4, mapped] {
         let mut fresh = HeaderMap::new();
-        forwarded(&mut fresh, peer, "http", &host);
+        let http = HeaderValue::from_static("http");
+        forwarded(&mut fresh, &forwarded_peer(peer), http, &host);
         assert_eq!(
             fresh,
             headers(&[
@@ -174,7 +175,8 @@ fn the_backend_learns_where_a_request_came_from() {
         ("x-forwarded-proto", "https"),
         ("x-forwarded-host", "front.example"),
     ]);
-    forwarded(&mut behind, IpAddr::V6(Ipv6Addr::LOCALHOST), "http", &host);
+    let peer = forwarded_peer(IpAddr::V6(Ipv6Addr::LOCALHOST));
+    forwarded(&mut behind, &peer, HeaderValue::from_static("http"), &host);
     assert_eq!(
         behind,
         headers(&[

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{Apply, Config, Origin};
 use crate::policy::Policy;
-use crate::policy::format::FORMAT;
+use crate::policy::format::{self, FormatError};
 use crate::push::body::{self, ReadError, Reader, WriteError};
 use crate::push::wire::{self, Hello, MAX_FRAME, Snapshot, ToOperator, ToSidecar, WireError};
 
@@ -140,7 +140,9 @@ impl<A: Apply> Session<'_, A> {
     fn receive(&mut self, message: ToSidecar) -> Option<ToOperator> {
         match message {
             ToSidecar::Keys(keys) => {
-                self.apply.keys(keys);
+                if caught(|| self.apply.keys(keys)).is_none() {
+                    tracing::error!("the sidecar panicked over keys");
+                }
                 None
             }
             ToSidecar::Unchanged { .. } => {
@@ -170,10 +172,14 @@ impl<A: Apply> Session<'_, A> {
 
     fn snapshot(&mut self, snapshot: Snapshot) -> Result<(), String> {
         let canonical = wire::unpack(&snapshot.body).map_err(|error| error.to_string())?;
-        if wire::hash(&canonical) != snapshot.hash {
+        if format::hash(&canonical) != snapshot.hash {
             return Err("the policy does not have the hash it was announced with".to_owned());
         }
-        let policy = parse(&canonical)?;
+        let policy = Policy::from_bytes(&canonical).map_err(|error| match error {
+            FormatError::TooNew { .. } => format!("SidecarTooOld: {error}"),
+            FormatError::Malformed(cause) => format!("the policy cannot be read: {cause}"),
+            FormatError::TooLarge(_) => error.to_string(),
+        })?;
         let Snapshot {
             service_uid,
             generation,
@@ -185,9 +191,8 @@ impl<A: Apply> Session<'_, A> {
             generation,
             hash,
         };
-        // A panic must not end the control thread: the sidecar would never hear of a policy again.
-        std::panic::catch_unwind(AssertUnwindSafe(|| self.apply.apply(policy, &origin)))
-            .unwrap_or_else(|_| Err("the sidecar panicked over the policy".to_owned()))
+        caught(|| self.apply.apply(policy, &origin))
+            .unwrap_or_else(|| Err("the sidecar panicked over the policy".to_owned()))
     }
 
     async fn authorization(&self) -> Result<HeaderValue, SessionError> {
@@ -241,21 +246,10 @@ impl<A: Apply> Session<'_, A> {
     }
 }
 
-/// Parses a policy, looking at its format first: a newer one may hold anything.
-fn parse(canonical: &[u8]) -> Result<Policy, String> {
-    #[derive(Deserialize)]
-    struct Format {
-        format: u32,
-    }
-    let invalid = |error: serde_json::Error| format!("the policy is not valid: {error}");
-    let Format { format } = serde_json::from_slice(canonical).map_err(invalid)?;
-    if format > FORMAT {
-        return Err(format!(
-            "SidecarTooOld: the policy has format {format}, this sidecar reads up to {FORMAT}: \
-             restart the pod"
-        ));
-    }
-    serde_json::from_slice(canonical).map_err(invalid)
+/// None: it panicked. That must not end the control thread: the sidecar would never hear of a policy
+/// again.
+fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 /// Why the operator refused, as far as it says.

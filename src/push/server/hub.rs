@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::policy::Policy;
-use crate::policy::format::KeySource;
+use crate::policy::format::{self, FormatError, KeySource};
 use crate::push::wire::{self, Hello, Keys, PodRef, ServiceKey, ToSidecar, WireError};
 
 #[cfg(test)]
@@ -32,8 +32,8 @@ pub struct Snapshot {
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// The bytes are not a policy.
-    #[error("not a policy: {0}")]
-    NotAPolicy(#[from] serde_json::Error),
+    #[error(transparent)]
+    NotAPolicy(#[from] FormatError),
     /// The policy is too large for the stream.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -173,10 +173,11 @@ impl Hub {
     pub fn publish_keys(&self, keys: Keys) -> Result<(), WireError> {
         let source = keys.source.clone();
         let frame = wire::encode(&ToSidecar::Keys(keys))?;
-        self.set_keys(
-            source.clone(),
-            Some(Arc::new(EncodedKeys { source, frame })),
-        );
+        let encoded = EncodedKeys {
+            source: source.clone(),
+            frame,
+        };
+        self.set_keys(&source, Some(Arc::new(encoded)));
         Ok(())
     }
 
@@ -186,7 +187,7 @@ impl Hub {
         if self.lock().keys.contains_key(source) {
             return;
         }
-        self.set_keys(source.clone(), None);
+        self.set_keys(source, None);
     }
 
     /// Nothing needs this source any more.
@@ -236,7 +237,7 @@ impl Hub {
         subscription
     }
 
-    fn set_keys(&self, source: KeySource, keys: Option<Arc<EncodedKeys>>) {
+    fn set_keys(&self, source: &KeySource, keys: Option<Arc<EncodedKeys>>) {
         let mut state = self.lock();
         let State {
             services,
@@ -246,7 +247,7 @@ impl Hub {
         all.insert(source.clone(), keys);
         for service in services
             .values_mut()
-            .filter(|service| service.needs(&source))
+            .filter(|service| service.needs(source))
         {
             service.refresh(all);
         }
@@ -269,8 +270,8 @@ impl Snapshot {
     /// # Errors
     /// The bytes are not a policy, or too many.
     pub fn new(uid: String, generation: i64, canonical: &[u8]) -> Result<Self, SnapshotError> {
-        let policy: Policy = serde_json::from_slice(canonical)?;
-        let hash = wire::hash(canonical);
+        let policy = Policy::from_bytes(canonical)?;
+        let hash = format::hash(canonical);
         let frame = wire::encode(&ToSidecar::Snapshot(wire::Snapshot {
             service_uid: uid,
             generation,
@@ -290,7 +291,7 @@ impl Snapshot {
         })
     }
 
-    /// [`wire::hash`] of the policy's canonical bytes: what sidecars report.
+    /// [`format::hash`] of the policy's canonical bytes: what sidecars report.
     pub fn hash(&self) -> &str {
         &self.hash
     }

@@ -139,7 +139,7 @@ impl Rig {
     }
 
     pub(super) fn publish(&self, policy: &Policy) -> String {
-        let canonical = serde_json::to_vec(policy).unwrap();
+        let canonical = policy.canonical_bytes();
         let snapshot = Snapshot::new("uid".into(), 1, &canonical).unwrap();
         let hash = snapshot.hash().to_owned();
         self.hub.publish(&service(), snapshot);

@@ -12,22 +12,14 @@ fn hello() -> Hello {
 }
 
 fn snapshot() -> Snapshot {
-    Snapshot::new(
-        "uid".into(),
-        1,
-        &serde_json::to_vec(&policy("one")).unwrap(),
-    )
-    .unwrap()
+    Snapshot::new("uid".into(), 1, &policy("one").canonical_bytes()).unwrap()
 }
 
 #[test]
 fn a_snapshot_is_encoded_once_and_shared() {
     let snapshot = snapshot();
     assert_eq!(snapshot.frame().as_ptr(), snapshot.frame().as_ptr());
-    assert_eq!(
-        snapshot.hash(),
-        wire::hash(&serde_json::to_vec(&policy("one")).unwrap())
-    );
+    assert_eq!(snapshot.hash(), policy("one").hash());
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn connect(hub: &Hub, format: u32, hash: Option<&str>, shutdown: Shutdown) -> Si
 }
 
 fn publish(hub: &Hub, policy: &Policy) -> String {
-    let snapshot = Snapshot::new("uid".into(), 1, &serde_json::to_vec(policy).unwrap()).unwrap();
+    let snapshot = Snapshot::new("uid".into(), 1, &policy.canonical_bytes()).unwrap();
     let hash = snapshot.hash().to_owned();
     hub.publish(&service(), snapshot);
     hash

@@ -9,7 +9,7 @@ use super::*;
 use crate::operator::admission::patch::between;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn injection_is_idempotent((raw, native) in (any_pod(), any::<bool>())) {

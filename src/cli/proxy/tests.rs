@@ -1,0 +1,82 @@
+use clap::Parser;
+
+use super::*;
+
+#[derive(Debug, Parser)]
+struct Command {
+    #[command(flatten)]
+    args: Args,
+}
+
+const GOOD: [&str; 7] = [
+    "--service=bookstore",
+    "--pod-name=web-0",
+    "--pod-namespace=shop",
+    "--pod-uid=u1",
+    "--operator-address=endpoints-operator.endpoints-system.svc:9444,10.96.0.9:9444",
+    "--trust-bundle=",
+    "--listeners=14080=8080,14081=9090",
+];
+
+fn parse<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Args, clap::Error> {
+    Ok(Command::try_parse_from(std::iter::once("proxy").chain(args))?.args)
+}
+
+#[test]
+fn each_listener_leads_to_its_own_port_of_the_app() {
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let config = parse(GOOD).unwrap().proxy(any);
+    let listeners: Vec<_> = config
+        .listeners
+        .iter()
+        .map(|listener| (listener.address.to_string(), listener.backend.to_string()))
+        .collect();
+    let expected = [
+        ("0.0.0.0:14080", "127.0.0.1:8080"),
+        ("0.0.0.0:14081", "127.0.0.1:9090"),
+    ];
+    assert_eq!(
+        listeners,
+        expected.map(|(l, b)| (l.to_owned(), b.to_owned()))
+    );
+    assert_eq!(config.admin, Some(SocketAddr::new(any, 14070)));
+}
+
+#[test]
+fn nothing_that_names_the_pod_or_its_operator_may_be_missing() {
+    for missing in GOOD {
+        let error = parse(GOOD.into_iter().filter(|arg| *arg != missing)).unwrap_err();
+        let flag = missing.split('=').next().unwrap();
+        assert!(error.to_string().contains(flag), "{error}");
+    }
+}
+
+#[test]
+fn a_listener_that_is_not_two_ports_is_refused_with_an_example() {
+    for text in [
+        "8080",
+        "14080=",
+        "=8080",
+        "0=8080",
+        "14080=0",
+        "14080=65536",
+        "a=b",
+        "1=2=3",
+    ] {
+        assert!(text.parse::<PortPair>().is_err(), "{text}");
+    }
+    let error = parse(GOOD.into_iter().chain(["--listeners=8080"]))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("14080=8080"), "{error}");
+}
+
+#[test]
+fn a_bundle_of_no_use_is_an_error_that_names_the_variable() {
+    let error = parse(GOOD).unwrap().client().unwrap_err();
+    let text = format!("{error:#}");
+    assert_eq!(
+        text,
+        "ENDPOINTS_TRUST_BUNDLE: the trust bundle holds no certificate"
+    );
+}

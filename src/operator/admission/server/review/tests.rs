@@ -1,0 +1,127 @@
+use json_patch::Patch;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn config() -> InjectorConfig {
+    InjectorConfig {
+        image: "image".to_owned(),
+        image_pull_policy: None,
+        operator_address: "operator:9444".to_owned(),
+        trust_bundle: "PEM".into(),
+        native_sidecars: true,
+        set_run_as_user: true,
+    }
+}
+
+fn pod(annotations: Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "generateName": "shop-", "annotations": annotations },
+        "spec": { "containers": [{ "name": "app", "ports": [{ "name": "http", "containerPort": 80 }] }] }
+    })
+}
+
+fn review_of(object: Value) -> Value {
+    json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "u-1",
+            "kind": { "group": "", "version": "v1", "kind": "Pod" },
+            "resource": { "group": "", "version": "v1", "resource": "pods" },
+            "namespace": "shop", "operation": "CREATE", "userInfo": {}, "dryRun": true,
+            "object": object, "oldObject": null, "options": { "kind": "CreateOptions" }
+        }
+    })
+}
+
+fn reviewed(review: &Value) -> (Value, Outcome) {
+    match answer(review.to_string().as_bytes(), &config()) {
+        Answer::Reviewed { review, outcome } => (serde_json::from_slice(&review).unwrap(), outcome),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn malformed(body: &str) -> String {
+    match answer(body.as_bytes(), &config()) {
+        Answer::Malformed(reason) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_annotated_pod_is_patched() {
+    let object = pod(json!({ "endpoints.dev/service": "bookstore" }));
+    let (answer, outcome) = reviewed(&review_of(object.clone()));
+    assert_eq!(outcome, Outcome::Injected);
+    assert_eq!(answer["apiVersion"], "admission.k8s.io/v1");
+    assert_eq!(answer["kind"], "AdmissionReview");
+    let response = &answer["response"];
+    assert_eq!(
+        (&response["uid"], &response["allowed"]),
+        (&json!("u-1"), &json!(true))
+    );
+    assert_eq!(response["patchType"], "JSONPatch");
+    // A list of bytes: what Go's decoder takes as well as base64.
+    let patch: Vec<u8> = serde_json::from_value(response["patch"].clone()).unwrap();
+    let mut patched = object;
+    json_patch::patch(
+        &mut patched,
+        &serde_json::from_slice::<Patch>(&patch).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(
+        patched["spec"]["initContainers"][0]["name"],
+        "endpoints-proxy"
+    );
+}
+
+#[test]
+fn a_pod_that_does_not_ask_is_let_through_untouched() {
+    let (answer, outcome) = reviewed(&review_of(pod(json!({}))));
+    assert_eq!(outcome, Outcome::Unchanged);
+    assert_eq!(answer["response"]["allowed"], true);
+    assert!(answer["response"].get("patch").is_none());
+}
+
+#[test]
+fn a_users_mistake_is_a_denial_with_the_words_to_fix_it() {
+    let (answer, outcome) = reviewed(&review_of(pod(json!({ "endpoints.dev/servce": "a" }))));
+    assert_eq!(outcome, Outcome::Denied);
+    let response = &answer["response"];
+    assert_eq!(
+        (&response["uid"], &response["allowed"]),
+        (&json!("u-1"), &json!(false))
+    );
+    assert_eq!(response["status"]["code"], 403);
+    let message = response["status"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("did you mean endpoints.dev/service?"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_no_review_of_a_pods_creation_is_malformed() {
+    assert!(malformed("").starts_with("not an AdmissionReview: "));
+    assert!(malformed("{").starts_with("not an AdmissionReview: "));
+    assert!(malformed(&"[".repeat(100_000)).starts_with("not an AdmissionReview: "));
+    let good = review_of(pod(json!({})));
+    for (place, value) in [
+        ("/apiVersion", json!("admission.k8s.io/v1beta1")),
+        ("/kind", json!("Review")),
+        ("/request", json!(null)),
+        ("/request/object", json!(null)),
+        ("/request/object", json!("pod")),
+        ("/request/operation", json!("UPDATE")),
+        ("/request/resource/resource", json!("deployments")),
+        ("/request/subResource", json!("eviction")),
+    ] {
+        let mut bad = good.clone();
+        match bad.pointer_mut(place) {
+            Some(field) => *field = value,
+            None => bad["request"]["subResource"] = value,
+        }
+        assert!(!malformed(&bad.to_string()).is_empty(), "{place}");
+    }
+}

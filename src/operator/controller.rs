@@ -1,0 +1,254 @@
+//! The thin part around the [`Index`]: watches, the hub, key sets, status writes, Events.
+//!
+//! One task owns the index and handles one event after the other; whatever waits (API calls) runs
+//! beside it and reports back. A panic ends one event, is logged and counted.
+
+mod watch;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
+
+use self::watch::{Listings, Observed};
+use self::writer::{Stored, Writer};
+use super::events::Events;
+use super::index::{Changes, Index, KeyOutcome};
+use super::metrics::Metrics;
+use super::pod::PodCache;
+use crate::jwks::{FetchError, FetchKeys, KeyEvent, KeySlot, KeyStore, Refresher};
+use crate::policy;
+use crate::policy::format::KeySource;
+use crate::push::server::{Hub, Report};
+use crate::push::wire;
+use crate::shutdown::Shutdown;
+
+/// How often sidecars that are gone are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What the controller works with.
+pub struct Controller {
+    /// The API server.
+    pub client: Client,
+    /// Where policies and keys go.
+    pub hub: Hub,
+    /// What the hub's sidecars did.
+    pub reports: mpsc::UnboundedReceiver<Report>,
+    /// Brings key sets.
+    pub fetcher: Arc<dyn FetchKeys>,
+    /// Kept in step with the watch of pods, for the authenticator.
+    pub pods: PodCache,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+impl Controller {
+    /// Runs until `shutdown`. `synced` is told once everything was listed: from then on, what the
+    /// index does not know does not exist.
+    pub async fn run(self, synced: oneshot::Sender<()>, mut shutdown: Shutdown) {
+        let Self {
+            client,
+            hub,
+            mut reports,
+            fetcher,
+            pods,
+            metrics,
+        } = self;
+        let store = KeyStore::default();
+        let (key_sender, mut key_events) = mpsc::unbounded_channel();
+        // Without a receiver the operator is ending.
+        let on_event = move |event| drop(key_sender.send(event));
+        let refresher = tokio::spawn(Refresher::new(store.clone(), fetcher, on_event).run());
+        let mut state = State {
+            index: Index::new(policy::compile),
+            listings: Listings::default(),
+            synced: Some(synced),
+            hub,
+            pods,
+            events: Events::start(client.clone()),
+            store,
+            slots: BTreeMap::new(),
+            writer: Writer::default(),
+            metrics: metrics.clone(),
+        };
+        let mut observed = watch::all(client.clone(), metrics);
+        let mut writes = JoinSet::new();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = state.writer.next_due();
+            tokio::select! {
+                Some(observed) = observed.next() => state.step(|state| state.observe(observed)),
+                Some(report) = reports.recv() => {
+                    state.step(|state| state.index.report(&report, Instant::now()));
+                }
+                Some(event) = key_events.recv() => state.step(|state| state.keys(event)),
+                Some(stored) = writes.join_next(), if !writes.is_empty() => {
+                    if let Ok(stored) = stored {
+                        state.step(|state| state.stored(stored));
+                    }
+                }
+                _ = tick.tick() => state.step(|state| state.index.tick(Instant::now())),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                () = shutdown.wait() => break,
+            }
+            for (key, update) in state.writes_due() {
+                writes.spawn(writer::store(client.clone(), key, update));
+            }
+        }
+        refresher.abort();
+    }
+}
+
+struct State {
+    index: Index,
+    listings: Listings,
+    /// Until everything was listed.
+    synced: Option<oneshot::Sender<()>>,
+    hub: Hub,
+    pods: PodCache,
+    events: Events,
+    store: KeyStore,
+    /// Holding a slot keeps its source fetched.
+    slots: BTreeMap<KeySource, Arc<KeySlot>>,
+    writer: Writer,
+    metrics: Metrics,
+}
+
+impl State {
+    /// Handles one event and does what follows. A panic ends this event, nothing else.
+    fn step(&mut self, handle: impl FnOnce(&mut Self)) {
+        let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            handle(self);
+            let changes = self.index.take_changes();
+            self.follow(changes);
+        }));
+        if result.is_err() {
+            tracing::error!("handling an event panicked");
+            self.metrics.panics.inc();
+        }
+    }
+
+    fn observe(&mut self, observed: Observed) {
+        self.listings.apply(observed, &mut self.index, &self.pods);
+        self.metrics.reconciles.inc();
+        if self.listings.complete()
+            && let Some(synced) = self.synced.take()
+        {
+            self.index.set_synced();
+            // Whoever waited may be gone: the operator is ending.
+            let _ = synced.send(());
+            tracing::info!("everything is listed");
+        }
+    }
+
+    fn keys(&mut self, event: KeyEvent) {
+        // A result that comes after its source was given up.
+        if !self.slots.contains_key(&event.source) {
+            return;
+        }
+        let outcome = match event.result {
+            Ok(fetched) => {
+                let keys = wire::Keys {
+                    source: event.source.clone(),
+                    version: fetched.version,
+                    fetched_at: fetched.fetched_at,
+                    set: String::from_utf8_lossy(&fetched.text).into_owned(),
+                };
+                match self.hub.publish_keys(keys) {
+                    Ok(()) => KeyOutcome::Fetched,
+                    Err(error) => KeyOutcome::Failed(error.to_string()),
+                }
+            }
+            Err(FetchError::NotThisCluster(actual)) => KeyOutcome::NotThisCluster(actual),
+            Err(error) => KeyOutcome::Failed(error.to_string()),
+        };
+        if outcome == KeyOutcome::Fetched {
+            self.metrics.key_fetches.inc();
+        } else {
+            self.metrics.key_fetch_failures.inc();
+            self.hub.keys_unavailable(&event.source);
+        }
+        self.index.keys(&event.source, outcome);
+    }
+
+    fn stored(&mut self, stored: Stored) {
+        let Stored {
+            key,
+            update,
+            result,
+        } = stored;
+        let stored = result.is_ok();
+        match result {
+            Ok(()) => {
+                self.metrics.status_writes.inc();
+                self.index.status_stored(&key, update);
+            }
+            Err(error) => {
+                self.metrics.status_write_failures.inc();
+                tracing::warn!(service = %key, %error, "cannot write the status");
+            }
+        }
+        self.writer.finished(&key, stored, Instant::now());
+        // What happened meanwhile is found by comparing again.
+        if stored {
+            self.writer.mark(key, Instant::now());
+        }
+    }
+
+    /// Does what follows from events.
+    fn follow(&mut self, changes: Changes) {
+        for source in changes.sources.removed {
+            self.slots.remove(&source);
+            self.hub.remove_keys(&source);
+        }
+        for source in changes.sources.added {
+            let slot = self.store.slot(&source);
+            self.slots.insert(source, slot);
+        }
+        for key in &changes.remove {
+            self.hub.remove(key);
+            self.writer.forget(key);
+        }
+        for (key, snapshot) in changes.publish {
+            tracing::info!(service = %key, hash = snapshot.hash(), "publishing a policy");
+            self.hub.publish(&key, snapshot);
+        }
+        for uid in changes.disconnect {
+            self.hub.disconnect(&uid);
+        }
+        for notice in changes.notices {
+            self.events.tell(notice);
+        }
+        for key in changes.dirty {
+            self.writer.mark(key, Instant::now());
+        }
+        let (services, pods) = self.index.totals();
+        self.metrics.observe(services, pods, self.hub.streams());
+        self.metrics.compile_panics(self.index.panics());
+    }
+
+    /// The statuses to write now. None before everything was listed: half the pods are not all.
+    fn writes_due(&mut self) -> Vec<(wire::ServiceKey, super::index::StatusUpdate)> {
+        if self.synced.is_some() {
+            self.writer.postpone(Instant::now());
+            return Vec::new();
+        }
+        let mut updates = Vec::new();
+        for key in self.writer.take_due(Instant::now()) {
+            match self.index.status(&key, Timestamp::now()) {
+                Some(update) => updates.push((key, update)),
+                None => self.writer.unchanged(&key),
+            }
+        }
+        updates
+    }
+}

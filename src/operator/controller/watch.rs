@@ -1,0 +1,260 @@
+//! The three watches, as one stream of what was observed.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use futures_util::stream::{BoxStream, select_all};
+use futures_util::{StreamExt, future};
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::core::DeserializeGuard;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use crate::api::EndpointsService;
+use crate::api::annotations::INJECTED;
+use crate::operator::capture::ServiceFacts;
+use crate::operator::index::{Index, Kind, ServiceObject};
+use crate::operator::metrics::Metrics;
+use crate::operator::pod::{InjectedPod, PodCache};
+use crate::push::wire::ServiceKey;
+
+/// Something that a watch saw.
+#[derive(Debug)]
+pub(super) enum Observed {
+    /// All objects of this kind are about to be listed.
+    Listing(Kind),
+    /// They were.
+    Listed(Kind),
+    /// An object is like this now.
+    Object {
+        namespace: String,
+        name: String,
+        object: Object,
+    },
+    /// An object is gone.
+    Gone {
+        kind: Kind,
+        namespace: String,
+        name: String,
+    },
+}
+
+/// What the index keeps of an object.
+#[derive(Debug)]
+pub(super) enum Object {
+    Entry(Box<ServiceObject>),
+    Pod(Box<InjectedPod>),
+    Service(ServiceFacts),
+    /// Of no interest (any more).
+    Nothing(Kind),
+}
+
+/// Watches everything that the index is about. A watch that fails is started again, with backoff.
+pub(super) fn all(client: Client, metrics: Metrics) -> BoxStream<'static, Observed> {
+    let injected = watcher::Config::default().labels(&format!("{INJECTED}=true"));
+    let streams: [BoxStream<'static, Observed>; 3] = [
+        one(
+            Api::all(client.clone()),
+            watcher::Config::default(),
+            Kind::Entry,
+            entry,
+            &metrics,
+        ),
+        one(Api::all(client.clone()), injected, Kind::Pod, pod, &metrics),
+        one(
+            Api::all(client),
+            watcher::Config::default(),
+            Kind::Service,
+            service,
+            &metrics,
+        ),
+    ];
+    select_all(streams).boxed()
+}
+
+/// One watch. An object that does not parse is handed on as such: it never stalls the others.
+fn one<K>(
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+    kind: Kind,
+    read: fn(DeserializeGuard<K>) -> Object,
+    metrics: &Metrics,
+) -> BoxStream<'static, Observed>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let metrics = metrics.clone();
+    watcher(api, config)
+        .default_backoff()
+        .filter_map(move |event| {
+            future::ready(match event {
+                Ok(event) => observed(kind, event, read),
+                Err(error) => {
+                    metrics.watch_errors.inc();
+                    tracing::warn!(?kind, %error, "a watch failed; it is started again");
+                    None
+                }
+            })
+        })
+        .boxed()
+}
+
+fn observed<K>(
+    kind: Kind,
+    event: watcher::Event<DeserializeGuard<K>>,
+    read: fn(DeserializeGuard<K>) -> Object,
+) -> Option<Observed>
+where
+    K: Resource<DynamicType = ()>,
+{
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    let names = |object: &DeserializeGuard<K>| Some((object.namespace()?, object.name_any()));
+    Some(match event {
+        Init => Observed::Listing(kind),
+        InitDone => Observed::Listed(kind),
+        Apply(object) | InitApply(object) => {
+            let (namespace, name) = names(&object)?;
+            Observed::Object {
+                namespace,
+                name,
+                object: read(object),
+            }
+        }
+        Delete(object) => {
+            let (namespace, name) = names(&object)?;
+            Observed::Gone {
+                kind,
+                namespace,
+                name,
+            }
+        }
+    })
+}
+
+fn entry(object: DeserializeGuard<EndpointsService>) -> Object {
+    let meta = object.meta();
+    let uid = meta.uid.clone().unwrap_or_default();
+    let generation = meta.generation.unwrap_or_default();
+    let (spec, status) = match object.0 {
+        Ok(service) => (Ok(service.spec), service.status.unwrap_or_default()),
+        Err(invalid) => (Err(invalid.error), Default::default()),
+    };
+    Object::Entry(Box::new(ServiceObject {
+        uid,
+        generation,
+        spec,
+        status,
+    }))
+}
+
+fn pod(object: DeserializeGuard<Pod>) -> Object {
+    match object.0.ok().and_then(|pod| InjectedPod::read(&pod)) {
+        Some(pod) => Object::Pod(Box::new(pod)),
+        None => Object::Nothing(Kind::Pod),
+    }
+}
+
+fn service(object: DeserializeGuard<Service>) -> Object {
+    match object.0 {
+        Ok(service) => Object::Service(ServiceFacts::read(&service)),
+        Err(_) => Object::Nothing(Kind::Service),
+    }
+}
+
+/// What of each kind a listing under way has not shown yet: when it ends, that is gone.
+#[derive(Debug, Default)]
+pub(super) struct Listings {
+    entries: Listing,
+    pods: Listing,
+    services: Listing,
+}
+
+#[derive(Debug, Default)]
+struct Listing {
+    unseen: BTreeSet<(String, String)>,
+    complete: bool,
+}
+
+impl Listings {
+    /// Whether everything was listed at least once.
+    pub(super) fn complete(&self) -> bool {
+        [&self.entries, &self.pods, &self.services]
+            .iter()
+            .all(|listing| listing.complete)
+    }
+
+    /// Tells the index, and the authenticator's cache, what was observed.
+    pub(super) fn apply(&mut self, observed: Observed, index: &mut Index, pods: &PodCache) {
+        match observed {
+            Observed::Listing(kind) => self.of(kind).unseen = index.names(kind),
+            Observed::Listed(kind) => {
+                let listing = self.of(kind);
+                listing.complete = true;
+                for (namespace, name) in std::mem::take(&mut listing.unseen) {
+                    gone(kind, &namespace, &name, index, pods);
+                }
+            }
+            Observed::Gone {
+                kind,
+                namespace,
+                name,
+            } => gone(kind, &namespace, &name, index, pods),
+            Observed::Object {
+                namespace,
+                name,
+                object,
+            } => {
+                let kind = object.kind();
+                self.of(kind)
+                    .unseen
+                    .remove(&(namespace.clone(), name.clone()));
+                match object {
+                    Object::Entry(object) => {
+                        index.apply_entry(&ServiceKey { namespace, name }, *object);
+                    }
+                    Object::Pod(pod) => {
+                        pods.insert(&pod);
+                        index.apply_pod(*pod);
+                    }
+                    Object::Service(service) => index.apply_service(&namespace, service),
+                    Object::Nothing(kind) => gone(kind, &namespace, &name, index, pods),
+                }
+            }
+        }
+    }
+
+    fn of(&mut self, kind: Kind) -> &mut Listing {
+        match kind {
+            Kind::Entry => &mut self.entries,
+            Kind::Pod => &mut self.pods,
+            Kind::Service => &mut self.services,
+        }
+    }
+}
+
+impl Object {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Entry(_) => Kind::Entry,
+            Self::Pod(_) => Kind::Pod,
+            Self::Service(_) => Kind::Service,
+            Self::Nothing(kind) => *kind,
+        }
+    }
+}
+
+fn gone(kind: Kind, namespace: &str, name: &str, index: &mut Index, pods: &PodCache) {
+    match kind {
+        Kind::Entry => index.delete_entry(&ServiceKey {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }),
+        Kind::Pod => {
+            pods.remove(namespace, name);
+            index.delete_pod(namespace, name);
+        }
+        Kind::Service => index.delete_service(namespace, name),
+    }
+}

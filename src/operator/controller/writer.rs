@@ -1,0 +1,155 @@
+//! When statuses are written, and how: the first change at once, then at most twice a second an
+//! object, never two at a time; what fails is tried again with backoff.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, Resource};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::api::EndpointsService;
+use crate::operator::index::StatusUpdate;
+use crate::push::wire::ServiceKey;
+
+#[cfg(test)]
+mod tests;
+
+/// Between two writes of one object.
+const PAUSE: Duration = Duration::from_millis(500);
+/// After a failure, doubled up to [`LONGEST_BACKOFF`].
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+/// Writes at once: the API server has others to serve.
+const CONCURRENT: usize = 16;
+/// Who owns the fields of a status.
+const FIELD_MANAGER: &str = "endpoints-operator";
+
+/// What is to be written when.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    due: BTreeMap<ServiceKey, Instant>,
+    in_flight: BTreeMap<ServiceKey, ()>,
+    /// Not before this, and how many writes failed in a row.
+    history: HashMap<ServiceKey, (Instant, u32)>,
+}
+
+/// A write that has ended.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) key: ServiceKey,
+    pub(super) update: StatusUpdate,
+    pub(super) result: Result<(), kube::Error>,
+}
+
+impl Writer {
+    /// An object's status may have changed.
+    pub(super) fn mark(&mut self, key: ServiceKey, now: Instant) {
+        let earliest = self
+            .history
+            .get(&key)
+            .map_or(now, |(earliest, _)| (*earliest).max(now));
+        self.due.entry(key).or_insert(earliest);
+    }
+
+    /// When there is something to do next.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        if self.in_flight.len() >= CONCURRENT {
+            return None;
+        }
+        let waiting = self
+            .due
+            .iter()
+            .filter(|(key, _)| !self.in_flight.contains_key(*key));
+        waiting.map(|(_, due)| *due).min()
+    }
+
+    /// Takes what is due, as far as there is room; each is in flight until [`Writer::finished`] or
+    /// [`Writer::unchanged`].
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<ServiceKey> {
+        let room = CONCURRENT.saturating_sub(self.in_flight.len());
+        let ready = |(key, due): &(&ServiceKey, &Instant)| {
+            **due <= now && !self.in_flight.contains_key(*key)
+        };
+        let keys: Vec<_> = self
+            .due
+            .iter()
+            .filter(ready)
+            .take(room)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in &keys {
+            self.due.remove(key);
+            self.in_flight.insert(key.clone(), ());
+        }
+        keys
+    }
+
+    /// There was nothing to write.
+    pub(super) fn unchanged(&mut self, key: &ServiceKey) {
+        self.in_flight.remove(key);
+    }
+
+    /// A write ended.
+    pub(super) fn finished(&mut self, key: &ServiceKey, stored: bool, now: Instant) {
+        if self.in_flight.remove(key).is_none() {
+            return;
+        }
+        let failures = match self.history.get(key) {
+            Some((_, failures)) if !stored => failures + 1,
+            _ => u32::from(!stored),
+        };
+        let pause = match failures {
+            0 => PAUSE,
+            failures => FIRST_BACKOFF
+                .saturating_mul(1 << (failures - 1).min(16))
+                .min(LONGEST_BACKOFF),
+        };
+        self.history.insert(key.clone(), (now + pause, failures));
+        if !stored {
+            self.due.insert(key.clone(), now + pause);
+        }
+    }
+
+    /// The object is gone.
+    pub(super) fn forget(&mut self, key: &ServiceKey) {
+        self.due.remove(key);
+        self.in_flight.remove(key);
+        self.history.remove(key);
+    }
+
+    /// Nothing may be written yet: looks again in a moment.
+    pub(super) fn postpone(&mut self, now: Instant) {
+        for due in self.due.values_mut() {
+            *due = (*due).max(now + PAUSE);
+        }
+    }
+}
+
+/// Writes a status by server-side apply: what is not in it any more is removed. The uid makes sure
+/// that a re-created object does not get its predecessor's.
+pub(super) async fn store(client: Client, key: ServiceKey, update: StatusUpdate) -> Stored {
+    let api = Api::<EndpointsService>::namespaced(client, &key.namespace);
+    let patch = Patch::Apply(json!({
+        "apiVersion": EndpointsService::api_version(&()),
+        "kind": EndpointsService::kind(&()),
+        "metadata": { "name": key.name, "uid": update.uid },
+        "status": update.status,
+    }));
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    // The answer is not looked at: an object that does not parse has a status, too.
+    let api: Api<kube::api::PartialObjectMeta<EndpointsService>> =
+        Api::namespaced(api.into_client(), &key.namespace);
+    let result = api.patch_status(&key.name, &params, &patch).await.map(drop);
+    let result = match result {
+        // Gone, or re-created: the watch tells.
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        other => other,
+    };
+    Stored {
+        key,
+        update,
+        result,
+    }
+}

@@ -1,0 +1,96 @@
+//! Counters of the control plane, for `/metrics`.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// Counters of the control plane. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Events handled.
+    pub reconciles: Counter,
+    /// Events whose handling panicked.
+    pub panics: Counter,
+    /// Watches that had to be started again.
+    pub watch_errors: Counter,
+    /// Statuses written.
+    pub status_writes: Counter,
+    /// Statuses that could not be written.
+    pub status_write_failures: Counter,
+    /// Key sets fetched.
+    pub key_fetches: Counter,
+    /// Key sets that could not be fetched.
+    pub key_fetch_failures: Counter,
+    compile_panics: Counter,
+    services: Gauge,
+    pods: Gauge,
+    streams: Gauge,
+    registry: Arc<Registry>,
+}
+
+impl Metrics {
+    /// All at nothing; what other parts count is registered already.
+    pub fn new(mut registry: Registry) -> Self {
+        let own = registry.sub_registry_with_prefix("endpoints_operator");
+        let mut counter = |name, help| {
+            let counter = Counter::default();
+            own.register(name, help, counter.clone());
+            counter
+        };
+        let reconciles = counter("reconciles", "Events handled");
+        let panics = counter("reconcile_panics", "Events whose handling panicked");
+        let compile_panics = counter("compile_panics", "Specs whose compilation panicked");
+        let watch_errors = counter("watch_errors", "Watches that had to be started again");
+        let status_writes = counter("status_writes", "Statuses written");
+        let status_write_failures = counter("status_write_failures", "Statuses not written");
+        let key_fetches = counter("key_fetches", "Key sets fetched");
+        let key_fetch_failures = counter("key_fetch_failures", "Key sets not fetched");
+        let mut gauge = |name, help| {
+            let gauge = Gauge::default();
+            own.register(name, help, gauge.clone());
+            gauge
+        };
+        let services = gauge("services", "EndpointsServices known");
+        let pods = gauge("pods", "Live injected pods known");
+        let streams = gauge("streams", "Sidecars connected");
+        Self {
+            reconciles,
+            panics,
+            watch_errors,
+            status_writes,
+            status_write_failures,
+            key_fetches,
+            key_fetch_failures,
+            compile_panics,
+            services,
+            pods,
+            streams,
+            registry: Arc::new(registry),
+        }
+    }
+
+    /// All of them, as Prometheus reads them.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            let _ = writeln!(text, "# encoding failed");
+        }
+        text
+    }
+
+    pub(super) fn observe(&self, services: usize, pods: usize, streams: usize) {
+        let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.services, services);
+        set(&self.pods, pods);
+        set(&self.streams, streams);
+    }
+
+    pub(super) fn compile_panics(&self, total: u64) {
+        self.compile_panics
+            .inc_by(total.saturating_sub(self.compile_panics.get()));
+    }
+}

@@ -1,0 +1,156 @@
+//! The tree of templates: one segment a step, branches hashed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use http::HeaderValue;
+
+use super::RouteMatch;
+use super::template::Segment;
+
+/// What the templates with one beginning have in common.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    /// The template that ends here.
+    route: Option<Route>,
+    literals: HashMap<String, Node>,
+    one: Option<Box<Node>>,
+    rest: Option<Box<Rest>>,
+}
+
+/// `**`, and what follows it.
+#[derive(Debug, Default)]
+struct Rest {
+    /// By the literal segments that follow, joined with slashes.
+    routes: HashMap<String, Route>,
+    /// The numbers of segments in `routes`' keys: the longest first, the most specific.
+    lengths: BTreeSet<Reverse<usize>>,
+}
+
+/// A template and its operations.
+#[derive(Debug, Default)]
+pub(super) struct Route {
+    /// As the document writes it (the first, where spellings differ).
+    pub(super) template: String,
+    /// Operations by method.
+    pub(super) methods: BTreeMap<String, usize>,
+}
+
+/// One lookup's method, and what it met.
+pub(super) struct Lookup<'r, 'm> {
+    method: &'m str,
+    /// Templates that match without having the method, the most specific first.
+    refused: Vec<&'r Route>,
+}
+
+impl Node {
+    pub(super) fn route_mut(&mut self, segments: &[Segment]) -> &mut Route {
+        match segments {
+            [] => self.route.get_or_insert_default(),
+            [Segment::Literal(text), further @ ..] => self
+                .literals
+                .entry(text.clone())
+                .or_default()
+                .route_mut(further),
+            [Segment::One, further @ ..] => self.one.get_or_insert_default().route_mut(further),
+            [Segment::Rest, further @ ..] => {
+                let suffix: Vec<_> = further
+                    .iter()
+                    .filter_map(|segment| match segment {
+                        Segment::Literal(text) => Some(text.as_str()),
+                        // `Template::parse` lets only literals follow.
+                        Segment::One | Segment::Rest => None,
+                    })
+                    .collect();
+                let rest = self.rest.get_or_insert_default();
+                rest.lengths.insert(Reverse(suffix.len()));
+                rest.routes.entry(suffix.join("/")).or_default()
+            }
+        }
+    }
+
+    /// Finds the operation. `path` is what is left, without its leading slash; `None` when not even that is left.
+    pub(super) fn find<'r>(
+        &'r self,
+        path: Option<&str>,
+        lookup: &mut Lookup<'r, '_>,
+    ) -> Option<usize> {
+        let Some(path) = path else {
+            return lookup.visit(self.route.as_ref()?);
+        };
+        let deeper = if path.is_empty() {
+            self.route.as_ref().and_then(|route| lookup.visit(route))
+        } else {
+            let (segment, further) = match path.split_once('/') {
+                Some((segment, further)) => (segment, Some(further)),
+                None => (path, None),
+            };
+            let literal = self.literals.get(segment);
+            literal
+                .and_then(|node| node.find(further, lookup))
+                .or_else(|| match &self.one {
+                    Some(node) if !segment.is_empty() => node.find(further, lookup),
+                    _ => None,
+                })
+        };
+        deeper.or_else(|| self.rest.as_ref()?.find(path, lookup))
+    }
+}
+
+impl Rest {
+    fn find<'r>(&'r self, path: &str, lookup: &mut Lookup<'r, '_>) -> Option<usize> {
+        let trimmed = path.strip_suffix('/').unwrap_or(path);
+        self.lengths.iter().find_map(|length| {
+            let suffix = match length.0 {
+                0 => "",
+                // The slash before the suffix, with something before it.
+                length => {
+                    let (slash, _) = trimmed.rmatch_indices('/').nth(length - 1)?;
+                    &trimmed[slash + 1..]
+                }
+            };
+            lookup.visit(self.routes.get(suffix)?)
+        })
+    }
+}
+
+impl<'r, 'm> Lookup<'r, 'm> {
+    pub(super) fn new(method: &'m str) -> Self {
+        Self {
+            method,
+            refused: Vec::new(),
+        }
+    }
+
+    fn visit(&mut self, route: &'r Route) -> Option<usize> {
+        let operation = route.methods.get(self.method).copied();
+        if operation.is_none() {
+            self.refused.push(route);
+        }
+        operation
+    }
+
+    /// What to answer when no template has the method.
+    pub(super) fn refusal(&self) -> RouteMatch<'r> {
+        let Some((first, sibling)) = self
+            .refused
+            .first()
+            .and_then(|route| Some((route, *route.methods.values().next()?)))
+        else {
+            return RouteMatch::NotFound;
+        };
+        let methods: BTreeSet<_> = self
+            .refused
+            .iter()
+            .flat_map(|route| route.methods.keys().map(String::as_str))
+            .collect();
+        let methods: Vec<_> = methods.into_iter().collect();
+        RouteMatch::MethodNotAllowed {
+            template: &first.template,
+            // Methods are tokens (`Prepared::new` checks), hence fit a header.
+            allow: HeaderValue::from_str(&methods.join(", "))
+                .unwrap_or_else(|_| HeaderValue::from_static("")),
+            sibling,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Bodies: the client's on its way to the backend, and what the client gets.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::exchange::Exchange;
+use super::upstream::{BackendBody, UpstreamError};
+use crate::policy::headers::sanitise_trailers;
+
+/// A client's body. hyper sends `100 Continue` when it is first polled, which is when the backend
+/// gets its head: never before the token has passed.
+#[derive(Debug)]
+pub(super) enum RequestBody {
+    /// None.
+    Empty,
+    /// Streamed as it comes.
+    Stream(Incoming),
+}
+
+/// The body of an answer, with what is to be noted when it is over.
+#[derive(Debug)]
+pub(super) struct ResponseBody {
+    content: Content,
+    exchange: Option<Exchange>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Ours(Bytes),
+    Backend(BackendBody),
+}
+
+// === impl RequestBody ===
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming) -> Self {
+        if incoming.is_end_stream() {
+            Self::Empty
+        } else {
+            Self::Stream(incoming)
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Self::Stream(incoming) = self.get_mut() else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(incoming).poll_frame(context)?);
+        Poll::Ready(frame.map(|frame| {
+            Ok(match frame.into_trailers() {
+                Ok(mut trailers) => {
+                    sanitise_trailers(&mut trailers);
+                    Frame::trailers(trailers)
+                }
+                Err(frame) => frame,
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Stream(incoming) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Stream(incoming) => incoming.size_hint(),
+        }
+    }
+}
+
+// === impl ResponseBody ===
+
+impl ResponseBody {
+    pub(super) fn empty() -> Self {
+        Self::full(Bytes::new())
+    }
+
+    pub(super) fn full(bytes: Bytes) -> Self {
+        Self {
+            content: Content::Ours(bytes),
+            exchange: None,
+        }
+    }
+
+    pub(super) fn backend(body: BackendBody) -> Self {
+        Self {
+            content: Content::Backend(body),
+            exchange: None,
+        }
+    }
+
+    /// Keeps the exchange open until this body is sent, or given up.
+    pub(super) fn closing(mut self, exchange: Exchange) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = UpstreamError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+        let this = self.get_mut();
+        match &mut this.content {
+            Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Backend(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(context));
+                if let (Some(Err(error)), Some(exchange)) = (&frame, &mut this.exchange) {
+                    exchange.broken_off(error);
+                }
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Ours(bytes) => bytes.is_empty(),
+            Content::Backend(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Ours(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Backend(body) => body.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! One client connection: what its guard, its service and its answers share.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use http::HeaderValue;
+use tokio::time::Instant;
+
+use super::Limits;
+use super::guard::Head;
+use super::timer::LazyTimer;
+use crate::policy::headers::forwarded_peer;
+use crate::policy::verdict::Refusal;
+
+/// What the parts of one client connection share; they all run in one task.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// Bounds that hold here.
+    pub(super) limits: Rc<Limits>,
+    /// Who is connected.
+    pub(super) peer: SocketAddr,
+    /// The peer as `X-Forwarded-For` has it.
+    pub(super) forwarded_for: HeaderValue,
+    /// The backend's deadline for the request being served.
+    pub(super) deadline: RefCell<LazyTimer>,
+    head: RefCell<Option<Result<Head, Refusal>>>,
+    idle_since: Cell<Option<Instant>>,
+}
+
+impl Client {
+    pub(super) fn new(peer: SocketAddr, limits: Rc<Limits>) -> Self {
+        Self {
+            limits,
+            peer,
+            forwarded_for: forwarded_peer(peer.ip()),
+            deadline: RefCell::new(LazyTimer::default()),
+            head: RefCell::default(),
+            idle_since: Cell::new(Some(Instant::now())),
+        }
+    }
+
+    /// The guard notes what it saw of the head that it passes on.
+    pub(super) fn note_head(&self, head: Result<Head, Refusal>) {
+        self.head.replace(Some(head));
+    }
+
+    /// The service begins with the head noted last. None: a head that the guard never saw.
+    pub(super) fn begin(&self) -> Option<Result<Head, Refusal>> {
+        self.idle_since.set(None);
+        self.head.take()
+    }
+
+    /// The answer is made, to its last byte.
+    pub(super) fn end(&self, now: Instant) {
+        self.deadline.borrow_mut().clear();
+        self.idle_since.set(Some(now));
+    }
+
+    /// Since when no request is being served.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.idle_since.get()
+    }
+
+    /// Starts the deadline of the request being served.
+    pub(super) fn start_deadline(&self, from: Instant) {
+        self.deadline
+            .borrow_mut()
+            .set(from + self.limits.backend_deadline);
+    }
+
+    /// Waits not longer than the deadline; None: it passed.
+    pub(super) async fn within_deadline<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            self.deadline.borrow_mut().poll(context).map(|()| None)
+        })
+        .await
+    }
+}

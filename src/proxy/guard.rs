@@ -1,0 +1,440 @@
+//! The socket of one client, with what hyper would hide or leave undone: heads checked before hyper
+//! parses them, timeouts that fit each phase, and a close that lets the client read our last answer.
+//!
+//! A head that is refused is not passed on: hyper gets a harmless one in its place and `service`
+//! finds the refusal beside it, so the answer is made where all answers are made, and comes after
+//! those of the requests before it.
+
+mod chunked;
+mod head;
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use self::chunked::Chunked;
+pub(super) use self::head::Head;
+use self::head::{Framing, Malformed, Scan};
+use super::client::Client;
+use super::respond::refusal;
+use super::timer::LazyTimer;
+use crate::policy::verdict::{Reason, Refusal};
+
+/// What hyper reads in place of a head that we refuse.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+/// How long and how much we go on reading after our last answer, so that closing does not reset the
+/// connection under an answer that the client has not read yet (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// A client's socket. `S`: the plain socket.
+#[derive(Debug)]
+pub(super) struct Guard<S> {
+    socket: S,
+    client: Rc<Client>,
+    phase: Phase,
+    /// Read from the socket, not yet passed on.
+    held: BytesMut,
+    /// How many of `held` may be passed on.
+    released: usize,
+    /// How many of `held` were looked at for the end of a head.
+    looked_at: usize,
+    /// When the head that is held began, or since when the body is silent.
+    since: Option<Instant>,
+    reading: LazyTimer,
+    writing: LazyTimer,
+    lingered: usize,
+    write_closed: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Before or in a head.
+    Head,
+    /// In a body, with so many bytes to come.
+    Length(u64),
+    /// In a chunked body.
+    Chunked(Chunked),
+    /// A head was refused; nothing more is read.
+    Refused,
+}
+
+enum Verdict {
+    /// So many bytes may be passed on.
+    Pass(usize),
+    Refuse(Malformed),
+}
+
+impl<S> Guard<S> {
+    pub(super) fn new(socket: S, client: Rc<Client>) -> Self {
+        Self {
+            socket,
+            client,
+            phase: Phase::Head,
+            held: BytesMut::new(),
+            released: 0,
+            looked_at: 0,
+            since: None,
+            reading: LazyTimer::default(),
+            writing: LazyTimer::default(),
+            lingered: 0,
+            write_closed: false,
+        }
+    }
+
+    /// Looks at bytes that follow what was passed on; at most one head is passed at a time, so that
+    /// the service finds what was noted of it.
+    fn examine(&mut self, bytes: &[u8]) -> io::Result<Verdict> {
+        let mut pass = 0;
+        if let Phase::Head = self.phase {
+            match head::scan(bytes, &self.client.limits) {
+                Scan::Partial => return Ok(Verdict::Pass(0)),
+                Scan::Malformed(why) => return Ok(Verdict::Refuse(why)),
+                Scan::Complete(length, head) => {
+                    pass = length;
+                    self.since = None;
+                    self.client.note_head(Ok(head));
+                    self.phase = match head.framing {
+                        Framing::Length(0) => Phase::Head,
+                        Framing::Length(length) => Phase::Length(length),
+                        Framing::Chunked => Phase::Chunked(Chunked::new()),
+                    };
+                }
+            }
+        }
+        let rest = &bytes[pass..];
+        match &mut self.phase {
+            Phase::Length(left) => {
+                let take = usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
+                pass += take;
+                *left -= take as u64;
+                if *left == 0 {
+                    self.phase = Phase::Head;
+                }
+            }
+            Phase::Chunked(body) => {
+                let follow = body.advance(rest);
+                pass += follow.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, BadBody))?;
+                if body.is_done() {
+                    self.phase = Phase::Head;
+                }
+            }
+            Phase::Head | Phase::Refused => {}
+        }
+        Ok(Verdict::Pass(pass))
+    }
+
+    fn refuse(&mut self, why: Malformed) {
+        self.client.note_head(Err(why.refusal()));
+        self.phase = Phase::Refused;
+        self.held.clear();
+        self.held.extend_from_slice(STAND_IN);
+        self.released = STAND_IN.len();
+        self.reading.clear();
+    }
+
+    /// Passes on what is held, or looks whether it may be; false: more must be read first.
+    fn pass_held(&mut self, out: &mut ReadBuf<'_>) -> io::Result<bool> {
+        let length = self.held.len();
+        if self.released == 0 && length > self.looked_at {
+            let from = std::mem::replace(&mut self.looked_at, length);
+            // A head that grows byte by byte is scanned when it may be complete, and when it
+            // crosses a limit.
+            let crossed = |limit| from <= limit && length > limit;
+            if matches!(self.phase, Phase::Head)
+                && from > 0
+                && !crossed(self.client.limits.uri_bytes + head::REQUEST_LINE_REST)
+                && !crossed(self.client.limits.header_bytes)
+                && !head::may_be_complete(&self.held, from)
+            {
+                return Ok(false);
+            }
+            let held = std::mem::take(&mut self.held);
+            let verdict = self.examine(&held);
+            self.held = held;
+            match verdict? {
+                Verdict::Pass(count) => self.released = count,
+                Verdict::Refuse(why) => self.refuse(why),
+            }
+        }
+        if self.released == 0 {
+            return Ok(false);
+        }
+        let count = self.released.min(out.remaining());
+        out.put_slice(&self.held[..count]);
+        self.held.advance(count);
+        self.released -= count;
+        self.looked_at = 0;
+        if self.held.is_empty() {
+            // Most connections never hold anything again.
+            self.held = BytesMut::new();
+        }
+        Ok(true)
+    }
+
+    /// Nothing to read: is that in order, or has it lasted too long?
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let limits = &self.client.limits;
+        let deadline = match self.phase {
+            Phase::Refused => return Poll::Pending,
+            Phase::Head if self.held.is_empty() => match self.client.idle_since() {
+                Some(since) => since + limits.idle_timeout,
+                // A request is being served: it has its own deadline. The timer is kept running
+                // because hyper need not ask us again when the answer is sent.
+                None if self.reading.is_set() => {
+                    if self.reading.poll(context).is_pending() {
+                        return Poll::Pending;
+                    }
+                    Instant::now() + limits.idle_timeout
+                }
+                None => Instant::now() + limits.idle_timeout,
+            },
+            Phase::Head => *self.since.get_or_insert_with(Instant::now) + limits.head_timeout,
+            Phase::Length(_) | Phase::Chunked(_) => {
+                *self.since.get_or_insert_with(Instant::now) + limits.body_progress_timeout
+            }
+        };
+        self.reading.set(deadline);
+        ready!(self.reading.poll(context));
+        match self.phase {
+            Phase::Length(_) | Phase::Chunked(_) => {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, StalledBody)))
+            }
+            Phase::Head if !self.held.is_empty() => {
+                self.refuse(Malformed::TimedOut);
+                Poll::Ready(Ok(()))
+            }
+            // An end of input: hyper closes without a word.
+            Phase::Head | Phase::Refused => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if this.pass_held(out)? {
+                return Poll::Ready(Ok(()));
+            }
+            if let Phase::Refused = this.phase {
+                return Poll::Pending;
+            }
+            let before = out.filled().len();
+            if Pin::new(&mut this.socket)
+                .poll_read(context, out)?
+                .is_pending()
+            {
+                ready!(this.poll_silence(context))?;
+                if let Phase::Refused = this.phase {
+                    continue;
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let fresh = &out.filled()[before..];
+            if fresh.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let pass = if this.held.is_empty() {
+                if !matches!(this.phase, Phase::Head) {
+                    this.since = None;
+                }
+                match this.examine(fresh)? {
+                    Verdict::Pass(count) => count,
+                    Verdict::Refuse(why) => {
+                        out.set_filled(before);
+                        this.refuse(why);
+                        continue;
+                    }
+                }
+            } else {
+                0
+            };
+            if pass < fresh.len() {
+                let partial_head = pass == 0 && this.held.is_empty();
+                this.held.extend_from_slice(&fresh[pass..]);
+                if partial_head {
+                    this.looked_at = this.held.len();
+                }
+                out.set_filled(before + pass);
+            }
+            if pass > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Guard<S> {
+    fn poll_progress<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.writing.clear();
+            return written;
+        }
+        if !self.writing.is_set() {
+            self.writing
+                .set(Instant::now() + self.client.limits.write_progress_timeout);
+        }
+        ready!(self.writing.poll(context));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, UnreadAnswer)))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.socket).poll_write(context, bytes);
+        this.poll_progress(context, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.socket).poll_write_vectored(context, pieces);
+        this.poll_progress(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.write_closed {
+            ready!(Pin::new(&mut this.socket).poll_shutdown(context))?;
+            this.write_closed = true;
+            // Only a client that is still sending needs the wait.
+            if matches!(this.phase, Phase::Head) && this.held.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            this.reading.set(Instant::now() + LINGER);
+        }
+        let mut discarded = [0; 4096];
+        while this.lingered < LINGER_BYTES && this.reading.is_set() {
+            let mut out = ReadBuf::new(&mut discarded);
+            match Pin::new(&mut this.socket).poll_read(context, &mut out) {
+                Poll::Ready(Ok(())) if !out.filled().is_empty() => {
+                    this.lingered += out.filled().len();
+                }
+                Poll::Ready(_) => break,
+                Poll::Pending => ready!(this.reading.poll(context)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The client's body is not framed as HTTP has it.
+#[derive(Debug, thiserror::Error)]
+#[error("the request body is not framed as HTTP demands")]
+pub(super) struct BadBody;
+
+/// The client stopped sending in the middle of a body.
+#[derive(Debug, thiserror::Error)]
+#[error("the request body stalled")]
+pub(super) struct StalledBody;
+
+/// The client does not read our answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the client does not read the answer")]
+struct UnreadAnswer;
+
+impl Malformed {
+    fn refusal(self) -> Refusal {
+        let (status, reason, message) = match self {
+            Self::RequestLine => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadFraming,
+                "The request line is not valid.",
+            ),
+            Self::Target => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadPath,
+                "The request target has a character that is not allowed.",
+            ),
+            // ESPv2's sentence.
+            Self::Fragment => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadPath,
+                "Path cannot contain fragment identifier (#)",
+            ),
+            Self::LineEnd => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadFraming,
+                "A line of the request head does not end with CR LF.",
+            ),
+            Self::Folded => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadFraming,
+                "A header of the request is folded over several lines.",
+            ),
+            Self::FieldName => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadFraming,
+                "A header name is not valid.",
+            ),
+            Self::FieldValue => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadFraming,
+                "A header value has a control character.",
+            ),
+            Self::ContentLength => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadFraming,
+                "Content-Length is not a single number.",
+            ),
+            Self::LengthAndEncoding => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadFraming,
+                "The request has both Content-Length and Transfer-Encoding.",
+            ),
+            Self::TransferEncoding => (
+                StatusCode::BAD_REQUEST,
+                Reason::BadFraming,
+                "The only Transfer-Encoding accepted is chunked.",
+            ),
+            Self::TargetTooLong => (
+                StatusCode::URI_TOO_LONG,
+                Reason::UriTooLong,
+                "The request target is too long.",
+            ),
+            Self::TooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                Reason::HeadTooLarge,
+                "The request head is too large.",
+            ),
+            Self::TimedOut => (
+                StatusCode::REQUEST_TIMEOUT,
+                Reason::BadFraming,
+                "The request head was not complete in time.",
+            ),
+        };
+        refusal(status, reason, message)
+    }
+}

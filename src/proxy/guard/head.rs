@@ -1,0 +1,289 @@
+//! The bytes of one request head, checked as RFC 9112 writes it before hyper parses them.
+//!
+//! hyper accepts more than the grammar (bare line feeds, a length beside a transfer coding, equal
+//! duplicate lengths, `gzip, chunked`, a fragment) and hides what it repaired. Whatever two servers
+//! might read differently is refused here, so what hyper sees has one reading.
+
+use memchr::{memchr, memchr2};
+
+use crate::proxy::Limits;
+
+/// What a look at the bytes says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Scan {
+    /// The head is not complete, and right as far as it goes.
+    Partial,
+    /// The head ends before this many bytes.
+    Complete(usize, Head),
+    /// Not a head.
+    Malformed(Malformed),
+}
+
+/// What the guard and the service need to know of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// How the body is framed.
+    pub(super) framing: Framing,
+    /// How many `Host` fields there are.
+    pub(crate) hosts: u16,
+}
+
+/// How a request body is framed (RFC 9112 section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// This many bytes.
+    Length(u64),
+    /// Chunks.
+    Chunked,
+}
+
+/// Why bytes are not a request head that we accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// The request line is not `METHOD SP TARGET SP HTTP/1.x`.
+    RequestLine,
+    /// A character that a request target may not hold.
+    Target,
+    /// A `#` in the target.
+    Fragment,
+    /// A line that does not end with CR LF, or a CR inside it.
+    LineEnd,
+    /// A field line that continues the one before it.
+    Folded,
+    /// A field name that is not a token (a space before the colon, for one).
+    FieldName,
+    /// A control character in a value.
+    FieldValue,
+    /// `Content-Length` that is not one number, or is there twice.
+    ContentLength,
+    /// `Content-Length` beside `Transfer-Encoding`.
+    LengthAndEncoding,
+    /// `Transfer-Encoding` other than exactly `chunked`, twice, or in HTTP/1.0.
+    TransferEncoding,
+    /// Over the limit on the target.
+    TargetTooLong,
+    /// Over the limit on the head's bytes or fields.
+    TooLarge,
+    /// Not complete in time.
+    TimedOut,
+}
+
+/// The most that a request line takes beside its target: what is longer will not become a head.
+pub(super) const REQUEST_LINE_REST: usize = 64;
+
+/// Looks at the bytes of a head, from its first on.
+pub(super) fn scan(bytes: &[u8], limits: &Limits) -> Scan {
+    match checked(bytes, limits) {
+        Ok((length, _)) if length > limits.header_bytes => Scan::Malformed(Malformed::TooLarge),
+        Ok((length, head)) => Scan::Complete(length, head),
+        Err(Stop::Malformed(malformed)) => Scan::Malformed(malformed),
+        Err(Stop::Partial { in_request_line }) => {
+            if in_request_line && bytes.len() > limits.uri_bytes + REQUEST_LINE_REST {
+                Scan::Malformed(Malformed::TargetTooLong)
+            } else if bytes.len() > limits.header_bytes {
+                Scan::Malformed(Malformed::TooLarge)
+            } else {
+                Scan::Partial
+            }
+        }
+    }
+}
+
+/// Whether an empty line may end the head: then it is worth scanning. `from`: what was looked at
+/// before, so that a head that comes byte by byte is not read again and again.
+pub(super) fn may_be_complete(bytes: &[u8], from: usize) -> bool {
+    let tail = &bytes[from.saturating_sub(3)..];
+    memchr::memmem::find(tail, b"\n\n").is_some() || memchr::memmem::find(tail, b"\n\r\n").is_some()
+}
+
+enum Stop {
+    Partial { in_request_line: bool },
+    Malformed(Malformed),
+}
+
+impl From<Malformed> for Stop {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
+    let mut lines = Lines { bytes, at: 0 };
+    let partial = |in_request_line| move || Stop::Partial { in_request_line };
+
+    // Empty lines before a request line are ignored (RFC 9112 section 2.2).
+    let first = loop {
+        let line = lines.next()?.ok_or_else(partial(true));
+        match line {
+            Ok(line) if line.is_empty() => {}
+            Ok(line) => break line,
+            Err(stop) => {
+                // What cannot become a method is no HTTP: say so at once.
+                return match bytes[lines.at..].first() {
+                    Some(&b) if b != b'\r' && class(b) & TOKEN == 0 => {
+                        Err(Malformed::RequestLine.into())
+                    }
+                    _ => Err(stop),
+                };
+            }
+        }
+    };
+    let old = request_line(first, limits)?;
+
+    let mut head = Head {
+        framing: Framing::Length(0),
+        hosts: 0,
+    };
+    let mut length = None;
+    let mut chunked = false;
+    let mut fields = 0;
+    loop {
+        let line = lines.next()?.ok_or_else(partial(false))?;
+        if line.is_empty() {
+            break;
+        }
+        fields += 1;
+        if fields > limits.header_count {
+            return Err(Malformed::TooLarge.into());
+        }
+        let (name, value) = field(line)?;
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => head.hosts = head.hosts.saturating_add(1),
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                if length.replace(number(value)?).is_some() {
+                    return Err(Malformed::ContentLength.into());
+                }
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                if old || chunked || !value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                    return Err(Malformed::TransferEncoding.into());
+                }
+                chunked = true;
+            }
+            _ => {}
+        }
+    }
+    head.framing = match (length, chunked) {
+        (Some(_), true) => return Err(Malformed::LengthAndEncoding.into()),
+        (length, false) => Framing::Length(length.unwrap_or(0)),
+        (None, true) => Framing::Chunked,
+    };
+    Ok((lines.at, head))
+}
+
+/// Checks a request line; true: HTTP/1.0.
+fn request_line(line: &[u8], limits: &Limits) -> Result<bool, Malformed> {
+    let space = memchr(b' ', line).ok_or(Malformed::RequestLine)?;
+    let (method, rest) = (&line[..space], &line[space + 1..]);
+    let space = memchr(b' ', rest).ok_or(Malformed::RequestLine)?;
+    let (target, version) = (&rest[..space], &rest[space + 1..]);
+    if method.is_empty() || method.iter().any(|&b| class(b) & TOKEN == 0) {
+        return Err(Malformed::RequestLine);
+    }
+    if target.is_empty() {
+        return Err(Malformed::RequestLine);
+    }
+    if target.len() > limits.uri_bytes {
+        return Err(Malformed::TargetTooLong);
+    }
+    let classes = target.iter().fold(TARGET, |all, &b| all & class(b));
+    if classes & TARGET == 0 {
+        return Err(match memchr(b'#', target) {
+            Some(_) => Malformed::Fragment,
+            None => Malformed::Target,
+        });
+    }
+    match version {
+        b"HTTP/1.1" => Ok(false),
+        b"HTTP/1.0" => Ok(true),
+        _ => Err(Malformed::RequestLine),
+    }
+}
+
+/// Splits a field line.
+fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    if matches!(line[0], b' ' | b'\t') {
+        return Err(Malformed::Folded);
+    }
+    let colon = memchr(b':', line).ok_or(Malformed::FieldName)?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    if name.is_empty() || name.iter().fold(TOKEN, |all, &b| all & class(b)) == 0 {
+        return Err(Malformed::FieldName);
+    }
+    // Without an early exit, so that it is done many bytes at a time.
+    let control = value.iter().fold(false, |bad, &b| {
+        bad | ((b < b' ') & (b != b'\t')) | (b == 0x7f)
+    });
+    if control {
+        return Err(Malformed::FieldValue);
+    }
+    Ok((name, value))
+}
+
+/// One decimal number, no sign, no list.
+fn number(value: &[u8]) -> Result<u64, Malformed> {
+    let digits = value.trim_ascii();
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Malformed::ContentLength);
+    }
+    std::str::from_utf8(digits)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        // hyper keeps the two largest values for itself.
+        .filter(|&length: &u64| length < u64::MAX - 1)
+        .ok_or(Malformed::ContentLength)
+}
+
+/// Lines that end with CR LF and hold no other CR or LF.
+struct Lines<'b> {
+    bytes: &'b [u8],
+    at: usize,
+}
+
+impl<'b> Lines<'b> {
+    fn next(&mut self) -> Result<Option<&'b [u8]>, Malformed> {
+        let rest = &self.bytes[self.at..];
+        let Some(end) = memchr2(b'\r', b'\n', rest) else {
+            return Ok(None);
+        };
+        match rest.get(end..end + 2) {
+            Some(b"\r\n") => {
+                self.at += end + 2;
+                Ok(Some(&rest[..end]))
+            }
+            None if rest[end] == b'\r' => Ok(None),
+            _ => Err(Malformed::LineEnd),
+        }
+    }
+}
+
+const TOKEN: u8 = 1;
+const TARGET: u8 = 2;
+
+fn class(byte: u8) -> u8 {
+    CLASSES[usize::from(byte)]
+}
+
+/// What each byte may be part of (RFC 9110 section 5.6.2 for tokens). Targets: what
+/// [`http::Uri`] takes; the decision about paths is stricter.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        let mut class = 0;
+        if matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+            || byte.is_ascii_alphanumeric()
+        {
+            class |= TOKEN;
+        }
+        if byte > b' ' && !matches!(byte, b'#' | b'<' | b'>' | b'`' | 0x7f) {
+            class |= TARGET;
+        }
+        classes[byte as usize] = class;
+        byte += 1;
+    }
+    classes
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! One connection to a backend: hyper's sender and its driver, in one hand.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::error::UpstreamError;
+use crate::proxy::body::RequestBody;
+use crate::proxy::client::Client;
+
+/// The largest response head, and what is read or written at once.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// A connection; whoever holds it drives it.
+pub(super) struct Connection {
+    sender: http1::SendRequest<RequestBody>,
+    /// None: closed.
+    driver: Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>,
+}
+
+/// Why an exchange did not come to an answer.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: UpstreamError,
+    /// The request, if nothing of it was sent.
+    pub(super) unsent: Option<Box<Request<RequestBody>>>,
+}
+
+impl Connection {
+    pub(super) async fn new(stream: TcpStream) -> Result<Box<Self>, UpstreamError> {
+        let (sender, driver) = http1::Builder::new()
+            .max_buf_size(BUFFER_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(UpstreamError::from_hyper)?;
+        Ok(Box::new(Self {
+            sender,
+            driver: Some(driver),
+        }))
+    }
+
+    /// Whether a request may be sent: looks whether the backend has closed meanwhile.
+    pub(super) fn is_usable(&mut self, context: &mut Context<'_>) -> bool {
+        self.drive(context);
+        self.driver.is_some() && self.sender.is_ready()
+    }
+
+    /// Lets the connection go on as far as it can without waiting.
+    pub(super) fn drive(&mut self, context: &mut Context<'_>) {
+        if let Some(driver) = &mut self.driver {
+            // Its error reaches whoever waits for the answer or the body.
+            if Pin::new(driver).poll(context).is_ready() {
+                self.driver = None;
+            }
+        }
+    }
+
+    /// Whether the exchange is over and another one may follow.
+    pub(super) fn is_idle(&self) -> bool {
+        self.driver.is_some() && self.sender.is_ready()
+    }
+
+    /// Sends a request and waits for the head of its answer, not longer than the client's deadline.
+    pub(super) async fn exchange(
+        &mut self,
+        client: &Rc<Client>,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let driver = &mut self.driver;
+        let response = poll_fn(|context| {
+            if let Some(running) = driver {
+                if Pin::new(running).poll(context).is_ready() {
+                    *driver = None;
+                }
+            }
+            if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+                return Poll::Ready(answer.map_err(|mut failure| Failure {
+                    unsent: failure.take_message().map(Box::new),
+                    error: UpstreamError::from_hyper(failure.into_error()),
+                }));
+            }
+            if client.deadline.borrow_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(UpstreamError::Deadline.into()));
+            }
+            Poll::Pending
+        })
+        .await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for it: `Upgrade` is not passed on.
+            return Err(UpstreamError::Unasked.into());
+        }
+        Ok(response)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("open", &self.driver.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<UpstreamError> for Failure {
+    fn from(error: UpstreamError) -> Self {
+        Self {
+            error,
+            unsent: None,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Why the backend gave no answer, or not all of it; and whose fault that is.
+
+use std::error::Error;
+use std::io;
+
+use http::StatusCode;
+
+use crate::policy::verdict::{Reason, Refusal};
+use crate::proxy::config::BackendAddress;
+use crate::proxy::guard::{BadBody, StalledBody};
+use crate::proxy::respond::refusal;
+
+/// Why there is no answer, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::proxy) enum UpstreamError {
+    /// Not connected.
+    #[error("cannot connect to the backend {backend}")]
+    Unreachable {
+        /// Which backend.
+        backend: BackendAddress,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Connected, then broken off.
+    #[error("the backend broke off")]
+    Reset(#[source] hyper::Error),
+    /// What came is not HTTP.
+    #[error("the backend's answer is not HTTP")]
+    Malformed(#[source] hyper::Error),
+    /// An upgrade that nobody asked for.
+    #[error("the backend switched protocols, though nobody asked for it")]
+    Unasked,
+    /// The deadline passed.
+    #[error("the backend's deadline passed")]
+    Deadline,
+    /// The client's body could not be read to its end.
+    #[error("the client's body ended early")]
+    ClientBody(#[source] hyper::Error),
+}
+
+impl UpstreamError {
+    pub(super) fn from_hyper(error: hyper::Error) -> Self {
+        // A body given to hyper fails as the user's: ours is the client's.
+        if error.is_user() {
+            Self::ClientBody(error)
+        } else if error.is_parse() {
+            Self::Malformed(error)
+        } else {
+            Self::Reset(error)
+        }
+    }
+
+    /// The stable reason.
+    pub(in crate::proxy) fn reason(&self) -> Reason {
+        match self {
+            Self::Unreachable { .. } => Reason::BackendUnreachable,
+            Self::Reset(_) => Reason::BackendReset,
+            Self::Malformed(_) | Self::Unasked => Reason::BackendMalformed,
+            Self::Deadline => Reason::BackendTimeout,
+            Self::ClientBody(_) => Reason::BadBody,
+        }
+    }
+
+    /// What the client is told; sentences as ESPv2 has them, with the backend named.
+    pub(in crate::proxy) fn refusal(&self, backend: &BackendAddress) -> Refusal {
+        let no_answer = "upstream connect error or disconnect/reset before headers. reset reason:";
+        match self {
+            Self::Unreachable { source, .. } => refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                self.reason(),
+                format!(
+                    "{no_answer} connection failure, backend {backend}: {}",
+                    cause(source)
+                ),
+            ),
+            Self::Reset(_) => refusal(
+                StatusCode::BAD_GATEWAY,
+                self.reason(),
+                format!("{no_answer} connection termination, backend {backend}"),
+            ),
+            Self::Malformed(_) | Self::Unasked => refusal(
+                StatusCode::BAD_GATEWAY,
+                self.reason(),
+                format!("{no_answer} protocol error, backend {backend}"),
+            ),
+            Self::Deadline => refusal(
+                StatusCode::GATEWAY_TIMEOUT,
+                self.reason(),
+                "upstream request timeout",
+            ),
+            Self::ClientBody(error) => {
+                let (status, message) = match root(error) {
+                    root if root.is::<StalledBody>() => {
+                        (StatusCode::REQUEST_TIMEOUT, "The request body stalled.")
+                    }
+                    root if root.is::<BadBody>() => (
+                        StatusCode::BAD_REQUEST,
+                        "The request body is not framed as HTTP demands.",
+                    ),
+                    _ => (StatusCode::BAD_REQUEST, "The request body ended early."),
+                };
+                refusal(status, self.reason(), message)
+            }
+        }
+    }
+}
+
+/// The kind of a failure, for people who may not learn more.
+fn cause(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::TimedOut => "connection timeout",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route",
+        io::ErrorKind::NotFound => "the name has no address",
+        _ => "cannot connect",
+    }
+}
+
+/// The innermost cause, also inside of [`io::Error`].
+fn root<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+    let mut error = error;
+    loop {
+        let inner = error
+            .downcast_ref::<io::Error>()
+            .and_then(|io| io.get_ref())
+            .map(|inner| -> &(dyn Error + 'static) { inner })
+            .or_else(|| error.source());
+        match inner {
+            Some(inner) => error = inner,
+            None => return error,
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A worker: one thread with its own runtime, listeners, clients and connections to backends.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, thread};
+
+use arc_swap::{ArcSwapOption, Cache};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::LocalRuntime;
+use tokio::task::spawn_local;
+use tokio::time::{interval, sleep, timeout};
+
+use super::connection;
+use super::drain::Drain;
+use super::metrics::{Cells, Outcome, WorkerMetrics};
+use super::snapshot::{PolicyCell, Snapshot};
+use super::upstream::Backend;
+use super::{BackendAddress, Limits};
+use crate::policy::format::Operation;
+use crate::policy::jwt::TokenCache;
+use crate::policy::key_set::KeySet;
+use crate::shutdown::Shutdown;
+
+/// How often unused connections to backends are looked at.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How long accepting pauses when the process is out of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a worker thread is started with.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) listeners: Vec<(std::net::TcpListener, BackendAddress)>,
+    pub(super) limits: Limits,
+    /// Of [`Limits::connections`], how many this worker takes per listener.
+    pub(super) connections: usize,
+    pub(super) policies: PolicyCell,
+    pub(super) metrics: Arc<WorkerMetrics>,
+    pub(super) shutdown: Shutdown,
+    /// The start of the proxy failed elsewhere: end without serving.
+    pub(super) abandoned: Shutdown,
+}
+
+/// What the connections of one worker share; all of it belongs to one thread.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) limits: Rc<Limits>,
+    pub(super) metrics: Arc<WorkerMetrics>,
+    pub(super) drain: Rc<Drain>,
+    pub(super) tokens: RefCell<TokenCache>,
+    /// Room for the key sets of one request.
+    pub(super) keys: RefCell<Vec<Option<Arc<KeySet>>>>,
+    policies: RefCell<Policies>,
+    backends: RefCell<Vec<Rc<Backend>>>,
+}
+
+/// A snapshot with what this worker adds to it.
+#[derive(Debug)]
+pub(super) struct InForce {
+    pub(super) snapshot: Arc<Snapshot>,
+    /// The policy's own backend, if it names one.
+    pub(super) backend: Option<Rc<Backend>>,
+    cells: Vec<Arc<Cells>>,
+}
+
+#[derive(Debug)]
+struct Policies {
+    latest: Cache<Arc<ArcSwapOption<Snapshot>>, Option<Arc<Snapshot>>>,
+    current: Option<Rc<InForce>>,
+}
+
+/// Starts a worker on a thread of its own. Its runtime is made here, on that thread; what goes wrong
+/// with it is told through the channel.
+pub(super) fn spawn(
+    index: usize,
+    setup: Setup,
+    started: std::sync::mpsc::Sender<io::Result<()>>,
+) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new()
+        .name(format!("worker-{index}"))
+        .spawn(move || {
+            let _ended = NoteEnd(setup.metrics.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(tokio::runtime::LocalOptions::default());
+            match runtime {
+                Ok(runtime) => run(&runtime, setup, &started),
+                Err(error) => {
+                    // The starter waits for exactly one message of each worker.
+                    let _ = started.send(Err(error));
+                }
+            }
+        })
+}
+
+/// However the thread ends.
+struct NoteEnd(Arc<WorkerMetrics>);
+
+impl Drop for NoteEnd {
+    fn drop(&mut self) {
+        self.0.note_end();
+    }
+}
+
+fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<io::Result<()>>) {
+    runtime.block_on(async move {
+        let mut listeners = Vec::new();
+        for (listener, backend) in setup.listeners {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => listeners.push((listener, backend)),
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                    return;
+                }
+            }
+        }
+        let _ = started.send(Ok(()));
+        let worker = Rc::new(Worker::new(setup.limits, setup.metrics, &setup.policies));
+        let accepting: Vec<_> = listeners
+            .into_iter()
+            .map(|(listener, backend)| {
+                let backend = worker.backend(backend);
+                let most = setup.connections;
+                spawn_local(accept(
+                    worker.clone(),
+                    listener,
+                    backend,
+                    most,
+                    setup.shutdown.clone(),
+                ))
+            })
+            .collect();
+        let sweeping = spawn_local(sweep(worker.clone()));
+
+        let (mut shutdown, mut abandoned) = (setup.shutdown, setup.abandoned);
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = abandoned.wait() => return,
+        }
+        for accepting in accepting {
+            // A listener that ended by a panic has nothing left to accept either.
+            let _ = accepting.await;
+        }
+        worker.drain.start();
+        let grace = worker.limits.drain_grace;
+        if timeout(grace, worker.drain.done()).await.is_err() {
+            let connections = worker.drain.connections();
+            tracing::warn!(
+                connections,
+                ?grace,
+                "requests in flight were cut off: the grace is over"
+            );
+        }
+        sweeping.abort();
+    });
+}
+
+/// Accepts until the shutdown, then takes what already waits, so that no client that was let in by
+/// the kernel is reset.
+async fn accept(
+    worker: Rc<Worker>,
+    listener: TcpListener,
+    backend: Rc<Backend>,
+    most: usize,
+    mut shutdown: Shutdown,
+) {
+    let open = Rc::new(());
+    let serve = |stream: TcpStream, peer: SocketAddr| {
+        if Rc::strong_count(&open) > most {
+            worker.metrics.connections_refused.add(1);
+            return;
+        }
+        spawn_local(connection::serve(
+            worker.clone(),
+            backend.clone(),
+            stream,
+            peer,
+            open.clone(),
+        ));
+    };
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.wait() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => serve(stream, peer),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections; trying again");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    // What the kernel let in before: once around the reactor, so that it is known here too.
+    tokio::task::yield_now().await;
+    while let Some(Ok((stream, peer))) = waiting(&listener).await {
+        serve(stream, peer);
+    }
+}
+
+async fn waiting(listener: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    std::future::poll_fn(|context| match listener.poll_accept(context) {
+        std::task::Poll::Ready(accepted) => std::task::Poll::Ready(Some(accepted)),
+        std::task::Poll::Pending => std::task::Poll::Ready(None),
+    })
+    .await
+}
+
+/// Errors of a connection that was gone before it was accepted: nothing is wrong with the listener.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+async fn sweep(worker: Rc<Worker>) {
+    let mut ticks = interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        worker.sweep();
+    }
+}
+
+// === impl Worker ===
+
+impl Worker {
+    pub(super) fn new(limits: Limits, metrics: Arc<WorkerMetrics>, policies: &PolicyCell) -> Self {
+        Self {
+            limits: Rc::new(limits),
+            metrics,
+            drain: Rc::default(),
+            tokens: RefCell::default(),
+            keys: RefCell::default(),
+            policies: RefCell::new(Policies {
+                latest: Cache::new(policies.0.clone()),
+                current: None,
+            }),
+            backends: RefCell::default(),
+        }
+    }
+
+    /// The policy in force. Costs a comparison of pointers while it stays the same.
+    pub(super) fn policy(&self) -> Option<Rc<InForce>> {
+        let mut policies = self.policies.borrow_mut();
+        let Policies { latest, current } = &mut *policies;
+        let latest = latest.load().as_ref()?;
+        match current {
+            Some(current) if Arc::ptr_eq(&current.snapshot, latest) => Some(current.clone()),
+            _ => {
+                let fresh = Rc::new(InForce {
+                    snapshot: latest.clone(),
+                    backend: latest.backend.clone().map(|address| self.backend(address)),
+                    cells: self.metrics.operations(latest),
+                });
+                *current = Some(fresh.clone());
+                Some(fresh)
+            }
+        }
+    }
+
+    /// The backend with this address; its connections outlive policies.
+    fn backend(&self, address: BackendAddress) -> Rc<Backend> {
+        let mut backends = self.backends.borrow_mut();
+        if let Some(known) = backends
+            .iter()
+            .find(|backend| *backend.address() == address)
+        {
+            return known.clone();
+        }
+        let backend = Rc::new(Backend::new(address));
+        backends.push(backend.clone());
+        backend
+    }
+
+    fn sweep(&self) {
+        let mut backends = self.backends.borrow_mut();
+        // Held by this list alone: neither a listener's nor the policy's any more.
+        backends.retain(|backend| Rc::strong_count(backend) > 1);
+        for backend in &*backends {
+            backend.sweep();
+        }
+    }
+}
+
+// === impl InForce ===
+
+impl InForce {
+    pub(super) fn operation(&self, index: usize) -> Option<&Operation> {
+        self.snapshot.prepared.policy.operations.get(index)
+    }
+
+    pub(super) fn count(&self, index: usize, outcome: &Outcome<'_>) {
+        if let Some(cells) = self.cells.get(index) {
+            cells.count(outcome);
+        }
+    }
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
+}

@@ -1,0 +1,114 @@
+//! The real proxy on loopback, under a policy made by the real compiler.
+#![allow(dead_code, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use endpoints::api::EndpointsServiceSpec;
+use endpoints::jwks::{KeySlot, Keys};
+use endpoints::policy::format::KeySource;
+use endpoints::policy::key_set::KeySet;
+use endpoints::policy::{Prepared, ServiceIdentity, compile};
+use endpoints::proxy::{Config, Limits, Listener, PolicyCell, Proxy, Running, Snapshot};
+use endpoints::readiness::Readiness;
+use endpoints::shutdown::{self, Trigger};
+
+pub struct TestProxy {
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    pub policies: PolicyCell,
+    pub readiness: Readiness,
+    pub trigger: Trigger,
+    running: Option<Running>,
+}
+
+/// A specification with its document in it, as YAML.
+pub fn spec(yaml: &str) -> EndpointsServiceSpec {
+    serde_yaml::from_str(yaml).expect("the test's specification")
+}
+
+/// Compiles; `keys`: key sets by URL.
+pub fn snapshot(yaml: &str, keys: &BTreeMap<String, String>) -> Snapshot {
+    let identity = ServiceIdentity {
+        name: "books".to_owned(),
+        namespace: "shop".to_owned(),
+    };
+    let compiled = compile(&spec(yaml), &identity).expect("the test's document");
+    let slots = compiled.policy.providers.values().map(|provider| {
+        let slot = KeySlot::new(provider.keys.clone());
+        if let KeySource::Url(url) = &provider.keys {
+            if let Some(text) = keys.get(url) {
+                let set = Arc::new(KeySet::parse(text.as_bytes()).expect("the test's keys"));
+                slot.replace(Keys {
+                    set,
+                    fetched_at: now(),
+                });
+            }
+        }
+        Arc::new(slot)
+    });
+    let slots = slots.collect();
+    let prepared = Prepared::new(compiled.policy).expect("compiled here");
+    Snapshot::new(prepared, slots).expect("compiled here")
+}
+
+pub fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.expect("after 1970").as_secs()
+}
+
+impl TestProxy {
+    /// Without a policy.
+    pub fn start(backend: SocketAddr) -> Self {
+        Self::with(backend, Limits::default(), 1)
+    }
+
+    pub fn with(backend: SocketAddr, limits: Limits, workers: usize) -> Self {
+        let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let config = Config {
+            listeners: vec![Listener {
+                address: free,
+                backend: backend.into(),
+            }],
+            workers: NonZeroUsize::new(workers).expect("some"),
+            admin: Some(free),
+            limits,
+        };
+        let (trigger, shutdown) = shutdown::channel();
+        let (policies, readiness) = (PolicyCell::new(), Readiness::new());
+        let running = Proxy::start(config, policies.clone(), readiness.clone(), shutdown)
+            .expect("free ports");
+        Self {
+            address: running.addresses()[0],
+            admin: running.admin_address().expect("asked for"),
+            policies,
+            readiness,
+            trigger,
+            running: Some(running),
+        }
+    }
+
+    /// Puts a policy without keys in force.
+    pub fn under(self, yaml: &str) -> Self {
+        self.policies.store(snapshot(yaml, &BTreeMap::new()));
+        self
+    }
+
+    /// Shuts down and waits until it is over.
+    pub async fn stop(mut self) {
+        self.trigger.start();
+        if let Some(running) = self.running.take() {
+            tokio::task::spawn_blocking(move || running.join())
+                .await
+                .expect("it ends");
+        }
+    }
+}
+
+impl Drop for TestProxy {
+    fn drop(&mut self) {
+        self.trigger.start();
+    }
+}

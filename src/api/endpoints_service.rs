@@ -3,6 +3,9 @@
 //! The schema carries no `default`: defaults live in the policy compiler, or the API server would
 //! store them beside what the user meant.
 
+// Printer columns share the names of their parts; clippy takes that for a mistake.
+#![allow(clippy::duplicated_attributes)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

@@ -5,13 +5,16 @@ mod tests;
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use url::Url;
 
 use super::demand::Attached;
 use super::fetch::{FETCH_TIMEOUT, FetchError, FetchKeys};
@@ -26,6 +29,7 @@ const CONCURRENT_FETCHES: usize = 16;
 /// After a failure, doubled up to [`LONGEST_BACKOFF`].
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+const DEFECT: &str = "the fetch panicked: a defect, please report it";
 
 /// A fetch that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,11 +112,8 @@ impl Refresher {
                     }
                     None => return,
                 },
-                Some(ended) = tasks.join_next() => {
-                    if ended.is_err() {
-                        tracing::error!("a key refresh ended by a panic; its source is no longer fetched");
-                    }
-                }
+                // Of a source that nobody uses any more.
+                Some(_) = tasks.join_next() => {}
             }
         }
     }
@@ -128,7 +129,9 @@ async fn keep_fresh(slot: Weak<KeySlot>, shared: Arc<Shared>) {
     let mut backoff = FIRST_BACKOFF;
     while slot.strong_count() > 0 {
         attached.begin();
-        let fetched = shared.fetch(&source).await;
+        // A panic costs one attempt, never the source.
+        let fetched = AssertUnwindSafe(shared.fetch(&source)).catch_unwind().await;
+        let fetched = fetched.unwrap_or_else(|_| Err(FetchError::Source(DEFECT.to_owned())));
         let Some(in_use) = slot.upgrade() else { return };
         let result = fetched.map(|(set, text)| in_use.accept(set, text, (shared.clock)()));
         drop(in_use);
@@ -141,7 +144,7 @@ async fn keep_fresh(slot: Weak<KeySlot>, shared: Arc<Shared>) {
                 JWKS_CACHE_DURATION - jitter(JWKS_CACHE_DURATION / 20)
             }
             Err(error) => {
-                tracing::warn!(?source, class = error.class(), "keys not fetched: {error}");
+                tracing::warn!(source = %place(&source), class = error.class(), "keys not fetched: {error}");
                 let pause = backoff;
                 backoff = (backoff * 2).min(LONGEST_BACKOFF);
                 pause
@@ -202,6 +205,17 @@ impl fmt::Debug for Refresher {
             .debug_struct("Refresher")
             .field("store", &self.store)
             .finish_non_exhaustive()
+    }
+}
+
+/// Where keys come from, for logs: without a query or credentials, which a URL may hold.
+fn place(source: &KeySource) -> String {
+    match source {
+        KeySource::Url(url) => match Url::parse(url) {
+            Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
+            Err(_) => "not a URL".to_owned(),
+        },
+        KeySource::Kubernetes { issuer } => format!("kubernetes {issuer}"),
     }
 }
 

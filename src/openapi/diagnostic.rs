@@ -65,7 +65,7 @@ pub struct Diagnostic {
     /// What is wrong, in one line.
     pub message: String,
     /// What to write instead, in one line.
-    pub help: Option<String>,
+    pub help: Option<Box<str>>,
     /// Where.
     pub place: Place,
 }
@@ -116,7 +116,7 @@ impl Diagnostic {
     /// Adds what to write instead.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(help.into().into_boxed_str());
         self
     }
 

@@ -7,8 +7,8 @@ use super::description::JwtScheme;
 use super::diagnostic::{Diagnostic, Findings, code, quote};
 use super::source::{Cursor, Kind};
 
-/// The most audiences of a scheme.
-const MAX_AUDIENCES: usize = 64;
+/// The longest issuer, URL or list of audiences, in bytes.
+const MAX_TEXT: usize = 4096;
 
 /// What `securityDefinitions` hold of a scheme with `type: oauth2`.
 pub(super) enum Found {
@@ -235,14 +235,16 @@ pub(super) fn read_jwt_scheme(name: &str, at: &Cursor<'_>, findings: &mut Findin
     }))
 }
 
+/// Text, and where it stands.
+type Written<'t> = (&'t str, Cursor<'t>);
+
 /// Text under a new or an old name; an error when both are there and differ.
-#[allow(clippy::type_complexity)]
 fn text<'t>(
     at: &Cursor<'t>,
     names: &[&str; 2],
     findings: &mut Findings,
-) -> Result<Option<(&'t str, Cursor<'t>)>, ()> {
-    let mut found: Option<(&'t str, Cursor<'t>)> = None;
+) -> Result<Option<Written<'t>>, ()> {
+    let mut found: Option<Written<'t>> = None;
     for name in names {
         let Some(extension) = at.get(name) else {
             continue;
@@ -251,6 +253,10 @@ fn text<'t>(
             findings.push(extension.wrong_kind(name, "text"));
             return Err(());
         };
+        if value.len() > MAX_TEXT {
+            findings.push(too_long(&extension, name));
+            return Err(());
+        }
         match &found {
             Some((earlier, _)) if *earlier != value => {
                 findings.push(
@@ -270,6 +276,11 @@ fn text<'t>(
     Ok(found)
 }
 
+fn too_long(at: &Cursor<'_>, name: &str) -> Diagnostic {
+    let message = format!("`{name}` is longer than {MAX_TEXT} bytes");
+    Diagnostic::error(code::INVALID_OPENAPI, at.place(), message).help("shorten it")
+}
+
 /// `x-google-audiences`: comma-separated.
 fn audiences(at: &Cursor<'_>, findings: &mut Findings) -> Result<Vec<String>, ()> {
     let Some(extension) = at.get("x-google-audiences") else {
@@ -283,19 +294,15 @@ fn audiences(at: &Cursor<'_>, findings: &mut Findings) -> Result<Vec<String>, ()
         );
         return Err(());
     };
+    if list.len() > MAX_TEXT {
+        findings.push(too_long(&extension, "x-google-audiences"));
+        return Err(());
+    }
     let audiences: Vec<_> = list
         .split(',')
         .map(str::trim)
         .filter(|audience| !audience.is_empty())
         .map(str::to_owned)
         .collect();
-    if audiences.len() > MAX_AUDIENCES {
-        findings.push(Diagnostic::error(
-            code::INVALID_OPENAPI,
-            extension.place(),
-            format!("`x-google-audiences` has more than {MAX_AUDIENCES} audiences"),
-        ));
-        return Err(());
-    }
     Ok(audiences)
 }

@@ -120,15 +120,22 @@ fn parse_all(text: &str, most: usize) -> Result<Vec<Arc<Node>>, Diagnostic> {
         return yaml::parse(text);
     }
     // JSON, or YAML in flow style. JSON has escapes that YAML reads otherwise (surrogate pairs), so
-    // it goes first; what neither can read gets the message of the one that came further.
-    match json::parse(text) {
-        Ok(root) => Ok(vec![root]),
-        Err(from_json) => match yaml::parse(text) {
-            Ok(documents) => Ok(documents),
-            Err(from_yaml) if from_yaml.place.position > from_json.place.position => Err(from_yaml),
-            Err(_) => Err(from_json),
-        },
-    }
+    // it goes first; what neither can read gets the message for what it looks like.
+    json::parse(text)
+        .map(|root| vec![root])
+        .or_else(|from_json| {
+            yaml::parse(text).map_err(|from_yaml| match looks_like_json(text) {
+                true => from_json,
+                false => from_yaml,
+            })
+        })
+}
+
+/// Whether the first key, or the first item, stands in double quotes.
+fn looks_like_json(text: &str) -> bool {
+    text.trim_start()
+        .trim_start_matches(['{', '[', ' ', '\t', '\r', '\n'])
+        .starts_with('"')
 }
 
 /// Takes structure: the tree has no positions.

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::endpoints_service::RegisteredClaim;
 
+#[cfg(test)]
+mod tests;
+
 /// The newest format this build reads and writes.
 pub const FORMAT: u32 = 1;
 /// The most bytes a policy may take: what the largest document can come to.

@@ -112,7 +112,6 @@ fn pinned(source: KeySource, set: Arc<KeySet>) -> Arc<KeySlot> {
 }
 
 /// Failures are news; that keys came is not.
-#[allow(clippy::needless_pass_by_value)] // the callback's signature
 fn tell(event: KeyEvent) {
     let Err(error) = event.result else { return };
     let line = match event.source {

@@ -355,3 +355,27 @@ async fn a_refresher_that_ends_keeps_nobody_waiting() {
     assert!(!slot.refresh_on_demand().await);
     assert!(asking.elapsed() < Duration::from_millis(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_costs_one_attempt() {
+    let world = World::new();
+    let a = source("a");
+    // The stand-in panics for a source that it has no answer for.
+    let slot = world.store.slot(&a);
+    settle().await;
+    assert_eq!(world.last_event().result.unwrap_err().class(), "Source");
+    world.issuers.answers.clear_poison();
+    world.issuers.publish(&a, &["one"]);
+    sleep(Duration::from_secs(2)).await;
+    assert!(slot.usable(world.now()).is_some());
+}
+
+#[test]
+fn logs_name_the_place_without_what_a_url_may_hide() {
+    let url = "https://user:password@issuer.example:8443/jwks?key=secret#x";
+    assert_eq!(
+        place(&KeySource::Url(url.to_owned())),
+        "https://issuer.example:8443/jwks"
+    );
+    assert_eq!(place(&KeySource::Url("password".to_owned())), "not a URL");
+}

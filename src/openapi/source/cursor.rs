@@ -1,7 +1,10 @@
 //! A node together with the way to it.
 
-use super::super::diagnostic::{Diagnostic, Place, Position, code};
+use super::super::diagnostic::{Diagnostic, Place, Position, code, quote};
 use super::{Kind, Node};
+
+/// Where pointers are cut off, in bytes: a hostile key must not be copied into every place below it.
+const MAX_POINTER_BYTES: usize = 2048;
 
 /// A node of a tree, and where it stands.
 #[derive(Clone, Debug)]
@@ -36,10 +39,10 @@ impl<'t> Cursor<'t> {
         &self.pointer
     }
 
-    /// Where it stands: a scalar by its value, a list or mapping by its key.
+    /// Where it stands: a scalar by its value, a list, a mapping or nothing by its key.
     pub fn place(&self) -> Place {
         let position = match self.node.kind {
-            Kind::Sequence(_) | Kind::Mapping(_) => self.key.or(self.node.position),
+            Kind::Sequence(_) | Kind::Mapping(_) | Kind::Null => self.key.or(self.node.position),
             _ => self.node.position,
         };
         Place::document(self.pointer.clone(), position)
@@ -120,7 +123,11 @@ impl<'t> Cursor<'t> {
         Diagnostic::error(
             code::INVALID_OPENAPI,
             self.place(),
-            format!("`{name}` must be {expected}, but is {}", self.kind_name()),
+            format!(
+                "{} must be {expected}, but is {}",
+                quote(name),
+                self.kind_name()
+            ),
         )
     }
 
@@ -147,10 +154,15 @@ impl<'t> Cursor<'t> {
     }
 
     fn child(&self, token: &str, node: &'t Node, key: Option<Position>) -> Cursor<'t> {
-        let mut pointer = String::with_capacity(self.pointer.len() + token.len() + 2);
+        let mut pointer = String::with_capacity(self.pointer.len() + token.len().min(64) + 2);
         pointer.push_str(&self.pointer);
-        pointer.push('/');
+        if pointer.len() < MAX_POINTER_BYTES {
+            pointer.push('/');
+        }
         for character in token.chars() {
+            if pointer.len() >= MAX_POINTER_BYTES {
+                break;
+            }
             match character {
                 '~' => pointer.push_str("~0"),
                 '/' => pointer.push_str("~1"),

@@ -35,6 +35,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Arc<Node>>, Diagnostic> {
             Err(error) => error,
         };
         let at = position(*error.marker(), &repaired);
+        if *error.kind() == ErrorKind::RecursionLimitExceeded {
+            check_depth(super::MAX_DEPTH, Some(at))?;
+        }
         work += current.len();
         let can_repair = *error.kind() == ErrorKind::InvalidQuotedScalarIndent && work <= MAX_WORK;
         if !(can_repair && repaired.insert(at.line)) {

@@ -40,6 +40,8 @@ const OPERATION_FIELDS: [&str; 12] = [
 const MAX_PATH: usize = 8192;
 /// How many `$ref` a path item may be away.
 const MAX_HOPS: usize = 8;
+/// How many path items may be elsewhere: finding one takes time.
+const MAX_REFERENCES: usize = 1000;
 /// Bytes that all operations together may take: aliases and API-level security repeat.
 const MAX_OUTPUT_BYTES: usize = 16 * 1024 * 1024;
 
@@ -54,6 +56,7 @@ pub(super) struct Reader<'r, 't> {
     /// The API-level requirement, read when the first operation needs it.
     default_security: Option<Vec<String>>,
     output_bytes: usize,
+    references: usize,
 }
 
 impl<'r, 't> Reader<'r, 't> {
@@ -71,6 +74,7 @@ impl<'r, 't> Reader<'r, 't> {
             findings,
             default_security: None,
             output_bytes: 0,
+            references: 0,
         }
     }
 
@@ -124,8 +128,7 @@ impl<'r, 't> Reader<'r, 't> {
                 Kind::Mapping(_) => {}
                 Kind::Null => return true,
                 _ => {
-                    self.findings
-                        .push(at.wrong_kind(&format!("paths.{path}"), "a mapping"));
+                    self.findings.push(at.wrong_kind(path, "a mapping"));
                     return true;
                 }
             }
@@ -177,6 +180,15 @@ impl<'r, 't> Reader<'r, 't> {
             );
             return None;
         };
+        self.references += 1;
+        if self.references > MAX_REFERENCES {
+            self.error(
+                reference,
+                format!("more than {MAX_REFERENCES} path items stand elsewhere"),
+                "write them in their place",
+            );
+            return None;
+        }
         // A pointer in a fragment may hold percent-escapes (RFC 6901 section 6).
         let pointer = percent_encoding::percent_decode_str(pointer).decode_utf8_lossy();
         let found = self.root.follow(&pointer);
@@ -193,8 +205,7 @@ impl<'r, 't> Reader<'r, 't> {
     /// Reads an operation; false if there are too many.
     fn operation(&mut self, path: &str, item: &Cursor<'t>, method: &str, at: &Cursor<'t>) -> bool {
         if !matches!(at.kind(), Kind::Mapping(_)) {
-            self.findings
-                .push(at.wrong_kind(&format!("{method} {path}"), "a mapping"));
+            self.findings.push(at.wrong_kind(method, "a mapping"));
             return true;
         }
         check_fields(at, "an operation", &OPERATION_FIELDS, self.findings);
@@ -215,6 +226,7 @@ impl<'r, 't> Reader<'r, 't> {
             + self.base_path.len()
             + 2 * path.len()
             + 2 * place.pointer.len()
+            + operation_id.as_ref().map_or(0, String::len)
             + security.iter().map(|name| 24 + name.len()).sum::<usize>();
         if self.operations.len() >= MAX_OPERATIONS || self.output_bytes > MAX_OUTPUT_BYTES {
             self.error(at, format!("the document has too many operations: at most {MAX_OPERATIONS} are served, and 16 MiB of them"), "split the API into several services");

@@ -9,6 +9,8 @@ use super::super::source::{Cursor, Kind};
 
 /// The most alternatives in one requirement.
 const MAX_ALTERNATIVES: usize = 64;
+/// The most schemes in a document.
+const MAX_SCHEMES: usize = 256;
 /// The longest name of a scheme, in bytes.
 const MAX_NAME: usize = 256;
 
@@ -39,6 +41,14 @@ impl Schemes {
         if !matches!(definitions.kind(), Kind::Mapping(_) | Kind::Null) {
             findings.push(definitions.wrong_kind("securityDefinitions", "a mapping"));
         }
+        if definitions.entries().count() > MAX_SCHEMES {
+            findings.push(Diagnostic::error(
+                code::INVALID_OPENAPI,
+                definitions.key_place(),
+                format!("there are more than {MAX_SCHEMES} security schemes"),
+            ));
+            return schemes;
+        }
         for (name, definition) in definitions.entries() {
             if name.len() > MAX_NAME {
                 findings.push(Diagnostic::error(
@@ -60,7 +70,7 @@ impl Schemes {
 
     fn definition(&mut self, name: &str, at: &Cursor<'_>, findings: &mut Findings) -> Scheme {
         if !matches!(at.kind(), Kind::Mapping(_)) {
-            findings.push(at.wrong_kind(&format!("securityDefinitions.{name}"), "a mapping"));
+            findings.push(at.wrong_kind(name, "a mapping"));
             return Scheme::Broken;
         }
         let Some(scheme_type) = at.get("type") else {
@@ -183,7 +193,10 @@ impl Schemes {
                         "scopes are demanded of {}, which this version cannot check",
                         quote(name)
                     ),
-                    &format!("write `{name}: []`, and check the scopes in the backend"),
+                    &format!(
+                        "write {}, and check the scopes in the backend",
+                        quote(&format!("{name}: []"))
+                    ),
                 ));
                 return None;
             }
@@ -191,7 +204,7 @@ impl Schemes {
                 findings.push(
                     scopes
                         .wrong_kind(name, "a list")
-                        .help(format!("write `{name}: []`")),
+                        .help(format!("write {}", quote(&format!("{name}: []")))),
                 );
                 return None;
             }

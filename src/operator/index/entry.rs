@@ -104,8 +104,7 @@ impl Entry {
 
     /// Makes a policy the one in force. None: it is the same one, or cannot be sent.
     fn accept(&mut self, policy: &Policy) -> Option<Snapshot> {
-        let canonical =
-            serde_json::to_vec(policy).expect("a policy has string keys and finite numbers");
+        let canonical = policy.canonical_bytes();
         let snapshot = match Snapshot::new(self.uid.clone(), self.generation, &canonical) {
             Ok(snapshot) => snapshot,
             Err(error) => {

@@ -39,12 +39,33 @@ pub(super) fn compile(description: &Description, findings: &mut Findings) -> Vec
 }
 
 fn bad_template(operation: &description::Operation, why: &str) -> Diagnostic {
+    let path = quote(&operation.path);
+    let place = operation.path_place.clone();
+    // OpenAPI allows these, ESPv2 and this version do not.
+    let is_path = !operation.path.contains(['?', '#']);
+    if is_path && operation.path.split('/').any(has_partial_variable) {
+        return Diagnostic::error(
+            code::UNSUPPORTED_FEATURE,
+            place,
+            format!("{path} is not a path template that is supported: {why}"),
+        )
+        .help("make the whole segment a variable: `/files/{name}` instead of `/files/{stem}.{suffix}`");
+    }
     Diagnostic::error(
         code::INVALID_OPENAPI,
-        operation.path_place.clone(),
-        format!("{} is not a path template: {why}", quote(&operation.path)),
+        place,
+        format!("{path} is not a path template: {why}"),
     )
     .help("write segments between slashes, each literal or `{name}`: `/shelves/{shelf}`")
+}
+
+/// Whether text stands around `{name}` in a segment; a verb behind it (`:archive`) is fine.
+fn has_partial_variable(segment: &str) -> bool {
+    let (Some(open), Some(close)) = (segment.find('{'), segment.find('}')) else {
+        return false;
+    };
+    let rest = &segment[(close + 1).max(open)..];
+    open < close && (open > 0 || !(rest.is_empty() || rest.starts_with(':')) || rest.contains('{'))
 }
 
 fn conflict(first: &description::Operation, second: &description::Operation) -> Diagnostic {

@@ -1,0 +1,13 @@
+//! The control plane against a real API server: what a user sees by `kubectl`.
+
+#[path = "../support/api_server.rs"]
+mod api_server;
+mod captured;
+mod certificates;
+mod events;
+mod key_sets;
+mod objects;
+mod push_tokens;
+mod schema;
+mod sidecars;
+mod status;

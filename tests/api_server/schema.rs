@@ -1,0 +1,164 @@
+//! The CRD: what the API server itself refuses, with which words.
+
+use endpoints::api::EndpointsService;
+use serde_json::{Value, json};
+
+use crate::api_server::Test;
+use crate::objects::{document, service};
+
+#[tokio::test]
+async fn exactly_one_document_is_asked_for() {
+    let test = Test::without_operator().await;
+    let one = "exactly one of inline";
+    refused(&test, json!({ "openapi": {} }), one).await;
+    let both = json!({ "openapi": { "inline": "{}", "document": { "swagger": "2.0" } } });
+    refused(&test, both, one).await;
+    refused(&test, json!({}), "spec.openapi: Required value").await;
+    accepted(
+        &test,
+        "inline",
+        json!({ "openapi": { "inline": document(&[]) } }),
+    )
+    .await;
+    let structure: Value = serde_json::from_str(&document(&[])).unwrap();
+    let stored = accepted(
+        &test,
+        "structure",
+        json!({ "openapi": { "document": structure } }),
+    )
+    .await;
+    assert_eq!(
+        stored.spec.openapi.document,
+        Some(structure),
+        "unknown fields are preserved"
+    );
+}
+
+#[tokio::test]
+async fn any_origin_with_credentials_is_refused() {
+    let test = Test::without_operator().await;
+    let message = "credentials with any origin";
+    refused(&test, cors(json!({ "allowCredentials": true })), message).await;
+    let star = json!({ "allowCredentials": true, "allowOrigins": ["https://a.example", "*"] });
+    refused(&test, cors(star), message).await;
+    let meant = json!({ "allowCredentials": true, "allowAnyOriginWithCredentials": true });
+    accepted(&test, "meant", cors(meant)).await;
+    let listed = json!({ "allowCredentials": true, "allowOrigins": ["https://a.example"] });
+    accepted(&test, "listed", cors(listed)).await;
+}
+
+#[tokio::test]
+async fn cors_fields_that_contradict_each_other_are_refused() {
+    let test = Test::without_operator().await;
+    let both = json!({ "allowOrigins": ["*"], "allowOriginRegex": "https://.*" });
+    refused(
+        &test,
+        cors(both),
+        "allowOrigins or allowOriginRegex, not both",
+    )
+    .await;
+    let basic = json!({ "preset": "basic", "allowOriginRegex": "https://.*" });
+    refused(&test, cors(basic), "preset basic compares exact origins").await;
+    let regex = json!({ "preset": "cors_with_regex" });
+    refused(&test, cors(regex), "needs allowOriginRegex").await;
+}
+
+#[tokio::test]
+async fn bounds_hold() {
+    let test = Test::without_operator().await;
+    let many: Vec<_> = (0..65).map(|n| format!("https://{n}.example")).collect();
+    refused(
+        &test,
+        cors(json!({ "allowOrigins": many })),
+        "must have at most 64 items",
+    )
+    .await;
+    let long = json!({ "allowOriginRegex": "a".repeat(1025) });
+    refused(&test, cors(long), "Too long").await;
+    refused(
+        &test,
+        json!({ "openapi": { "inline": "a".repeat(1_048_577) } }),
+        "Too long",
+    )
+    .await;
+    refused(
+        &test,
+        cors(json!({ "preset": "strict" })),
+        "Unsupported value",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn one_source_of_keys_an_issuer() {
+    let test = Test::without_operator().await;
+    let jwt =
+        |issuer: Value| json!({ "openapi": { "inline": "{}" }, "jwt": { "issuers": [issuer] } });
+    let message = "exactly one of jwksUri and kubernetes";
+    refused(
+        &test,
+        jwt(json!({ "issuer": "https://a.example" })),
+        message,
+    )
+    .await;
+    let both =
+        json!({ "issuer": "https://a.example", "jwksUri": "https://a/k", "kubernetes": true });
+    refused(&test, jwt(both), message).await;
+    accepted(
+        &test,
+        "one",
+        jwt(json!({ "issuer": "https://a.example", "kubernetes": true })),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_defaulted_into_what_the_user_wrote() {
+    let test = Test::without_operator().await;
+    let stored = accepted(&test, "plain", cors(json!({}))).await;
+    assert_eq!(serde_json::to_value(stored.spec.cors).unwrap(), json!({}));
+}
+
+#[tokio::test]
+async fn kubectl_knows_the_short_name_and_the_columns() {
+    let test = Test::without_operator().await;
+    accepted(
+        &test,
+        "bookstore",
+        json!({ "openapi": { "inline": document(&[]) } }),
+    )
+    .await;
+    let output = test
+        .cluster
+        .kubectl(&["get", "eps", "-n", &test.namespace])
+        .await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    let columns: Vec<_> = text.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(
+        columns,
+        [
+            "NAME",
+            "SERVICE",
+            "OPERATIONS",
+            "SIDECARS",
+            "PROGRAMMED",
+            "AGE"
+        ]
+    );
+}
+
+fn cors(cors: Value) -> Value {
+    json!({ "openapi": { "inline": document(&[]) }, "cors": cors })
+}
+
+async fn accepted(test: &Test, name: &str, spec: Value) -> EndpointsService {
+    test.create(service(name, spec)).await.unwrap()
+}
+
+async fn refused(test: &Test, spec: Value, message: &str) {
+    let error = test
+        .create::<EndpointsService>(service("refused", spec))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains(message), "{error}");
+}

@@ -1,0 +1,138 @@
+//! Conditions of good, broken and mended specs.
+
+use endpoints::api::EndpointsService;
+use serde_json::json;
+
+use crate::api_server::Test;
+use crate::objects::{create_service, document, edit, wait_for};
+
+#[tokio::test]
+async fn good_spec_is_accepted_and_summed_up() {
+    let test = Test::start().await;
+    create_service(&test, "bookstore", &document(&["/shelves"])).await;
+    wait_for(&test, "bookstore", "Accepted", "True", "Valid").await;
+    wait_for(&test, "bookstore", "ResolvedRefs", "True", "Resolved").await;
+    wait_for(&test, "bookstore", "Enforced", "True", "Enforcing").await;
+    wait_for(&test, "bookstore", "Programmed", "Unknown", "NoSidecars").await;
+    wait_for(&test, "bookstore", "Captured", "Unknown", "NoSidecars").await;
+    wait_for(&test, "bookstore", "Ready", "Unknown", "NotReady").await;
+    let service = test
+        .api::<EndpointsService>()
+        .get("bookstore")
+        .await
+        .unwrap();
+    let policy = service.status.unwrap().policy.unwrap();
+    assert_eq!((&*policy.service, policy.operations), ("books.example", 2));
+    let output = test
+        .cluster
+        .kubectl(&["get", "eps", "-n", &test.namespace, "--no-headers"])
+        .await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    let columns: Vec<_> = text.split_whitespace().take(5).collect();
+    assert_eq!(
+        columns,
+        ["bookstore", "books.example", "2", "0/0", "Unknown"]
+    );
+}
+
+#[tokio::test]
+async fn broken_edit_keeps_the_last_good_policy_and_says_why() {
+    let test = Test::start().await;
+    create_service(&test, "bookstore", &document(&[])).await;
+    wait_for(&test, "bookstore", "Accepted", "True", "Valid").await;
+    let good = test
+        .api::<EndpointsService>()
+        .get("bookstore")
+        .await
+        .unwrap();
+    let good = good.status.unwrap().policy.unwrap();
+
+    let generation = edit(
+        &test,
+        "bookstore",
+        json!({ "openapi": { "inline": "swagger: '2.0\n" } }),
+    )
+    .await;
+    let accepted = wait_for(&test, "bookstore", "Accepted", "False", "InvalidOpenAPI").await;
+    assert!(
+        accepted.message.contains("line"),
+        "with its place: {}",
+        accepted.message
+    );
+    assert!(
+        accepted.message.contains("last good policy stays"),
+        "{}",
+        accepted.message
+    );
+    wait_for(&test, "bookstore", "Programmed", "False", "NotAccepted").await;
+    wait_for(&test, "bookstore", "Ready", "False", "NotReady").await;
+    let service = test
+        .api::<EndpointsService>()
+        .get("bookstore")
+        .await
+        .unwrap();
+    let status = service.status.unwrap();
+    assert_eq!(status.policy, Some(good));
+    assert_eq!(status.observed_generation, Some(generation));
+
+    edit(
+        &test,
+        "bookstore",
+        json!({ "openapi": { "inline": document(&["/shelves"]) } }),
+    )
+    .await;
+    wait_for(&test, "bookstore", "Accepted", "True", "Valid").await;
+}
+
+#[tokio::test]
+async fn broken_service_stops_no_other() {
+    let test = Test::start().await;
+    create_service(&test, "broken", "[]").await;
+    create_service(&test, "conflicting", &conflicting()).await;
+    create_service(&test, "good", &document(&[])).await;
+    wait_for(&test, "broken", "Accepted", "False", "InvalidOpenAPI").await;
+    wait_for(&test, "broken", "Enforced", "False", "NoPolicy").await;
+    wait_for(
+        &test,
+        "conflicting",
+        "Accepted",
+        "False",
+        "ConflictingRoutes",
+    )
+    .await;
+    wait_for(&test, "good", "Accepted", "True", "Valid").await;
+}
+
+#[tokio::test]
+async fn unchanged_status_is_not_written_again() {
+    let test = Test::start().await;
+    create_service(&test, "bookstore", &document(&[])).await;
+    wait_for(&test, "bookstore", "Accepted", "True", "Valid").await;
+    let before = test
+        .api::<EndpointsService>()
+        .get("bookstore")
+        .await
+        .unwrap();
+    // Another service's whole life, seen by the same operator, ...
+    create_service(&test, "other", &document(&[])).await;
+    wait_for(&test, "other", "Accepted", "True", "Valid").await;
+    // ... is enough time for a loop to show.
+    let after = test
+        .api::<EndpointsService>()
+        .get("bookstore")
+        .await
+        .unwrap();
+    assert_eq!(
+        before.metadata.resource_version,
+        after.metadata.resource_version
+    );
+}
+
+fn conflicting() -> String {
+    let get = json!({ "get": { "responses": {} } });
+    json!({
+        "swagger": "2.0", "info": { "title": "t", "version": "1" },
+        "paths": { "/books/{a}": get, "/books/{b}": get }
+    })
+    .to_string()
+}

@@ -1,0 +1,591 @@
+//! A real etcd and kube-apiserver for a test binary, and our real operator beside them.
+//!
+//! Both are started once a process, on free ports, and end with it, however it ends: a shell holds
+//! them, and kills them when the pipe from this process closes.
+#![allow(dead_code, missing_docs)]
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::runtime::conditions::is_crd_established;
+use kube::runtime::wait::await_condition;
+use kube::{Client, Config};
+use serde_json::json;
+
+/// How long a program may take to start. Generous: test machines are busy.
+const START: Duration = Duration::from_secs(90);
+/// How long something that is bound to happen may take.
+pub const SOON: Duration = Duration::from_secs(30);
+/// The issuer of the cluster's service account tokens.
+pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+/// Where the shared operator runs, as far as the API server knows.
+pub const SYSTEM: &str = "endpoints-system";
+
+/// An API server of our own.
+pub struct Cluster {
+    pub kubeconfig: PathBuf,
+    pub tools: PathBuf,
+    folder: PathBuf,
+    /// Closing it ends everything.
+    _guard: ChildStdin,
+}
+
+/// A client, and a namespace of its own for a test.
+pub struct Test {
+    pub client: Client,
+    pub namespace: String,
+    pub cluster: &'static Cluster,
+}
+
+impl Cluster {
+    /// The process's API server, with our CRD installed.
+    pub fn shared() -> &'static Self {
+        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+        CLUSTER.get_or_init(|| beside(|| Self::start()))
+    }
+
+    /// Another one, for tests that must not share.
+    pub fn start() -> Self {
+        let mut last = String::new();
+        // A port that was free a moment ago may be taken by now.
+        for _ in 0..3 {
+            match Self::try_start() {
+                Ok(cluster) => return cluster,
+                Err(error) => last = error,
+            }
+        }
+        panic!("no API server: {last}");
+    }
+
+    fn try_start() -> Result<Self, String> {
+        endpoints::tls::install_crypto_provider();
+        let tools = tools();
+        let folder = tempfile::Builder::new()
+            .prefix("endpoints-api-")
+            .tempdir()
+            .unwrap()
+            .keep();
+        let [client, peer, secure] = free_ports();
+        write_service_account_key(&folder);
+        std::fs::write(
+            folder.join("tokens.csv"),
+            "admin-token,admin,admin,system:masters\n",
+        )
+        .unwrap();
+        let script = r#"
+            cd "$1"
+            "$2/etcd" --data-dir etcd --unsafe-no-fsync --log-level error \
+              --listen-client-urls "http://127.0.0.1:$3" --advertise-client-urls "http://127.0.0.1:$3" \
+              --listen-peer-urls "http://127.0.0.1:$4" --initial-advertise-peer-urls "http://127.0.0.1:$4" \
+              --initial-cluster "default=http://127.0.0.1:$4" >etcd.log 2>&1 &
+            etcd=$!
+            "$2/kube-apiserver" --etcd-servers "http://127.0.0.1:$3" --secure-port "$5" \
+              --bind-address 127.0.0.1 --cert-dir certificates --authorization-mode Node,RBAC \
+              --enable-admission-plugins NodeRestriction --allow-privileged \
+              --service-account-issuer "$6" --service-account-signing-key-file sa.key \
+              --service-account-key-file sa.key --service-cluster-ip-range 10.96.0.0/16 \
+              --token-auth-file tokens.csv >apiserver.log 2>&1 &
+            api=$!
+            read -r _
+            kill -9 $api $etcd
+            wait
+            rm -rf "$1"
+        "#;
+        let mut guard = Command::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(&folder)
+            .arg(&tools)
+            .args([client, peer, secure].map(|port| port.to_string()))
+            .arg(ISSUER)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C is for the tests; the shell then cleans up by itself.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("sh: {error}"))?;
+        let kubeconfig = folder.join("kubeconfig");
+        std::fs::write(&kubeconfig, kubeconfig_text(&folder, secure)).unwrap();
+        let cluster = Self {
+            kubeconfig,
+            tools,
+            folder,
+            _guard: guard.stdin.take().unwrap(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(cluster.become_ready())?;
+        Ok(cluster)
+    }
+
+    async fn become_ready(&self) -> Result<(), String> {
+        let deadline = Instant::now() + START;
+        let client = loop {
+            if let Some(client) = self.reachable().await {
+                break client;
+            }
+            let log =
+                std::fs::read_to_string(self.folder.join("apiserver.log")).unwrap_or_default();
+            if log.contains("address already in use") || Instant::now() > deadline {
+                let tail: Vec<_> = log.lines().rev().take(5).collect();
+                return Err(format!("it did not become ready: {}", tail.join("\n")));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        let text = std::fs::read_to_string(manifest("crds/endpoints.dev_endpointsservices.yaml"));
+        let crd: CustomResourceDefinition = serde_yaml::from_str(&text.unwrap()).unwrap();
+        let name = crd.metadata.name.clone().unwrap();
+        let api = Api::<CustomResourceDefinition>::all(client.clone());
+        let apply = PatchParams::apply("tests");
+        api.patch(&name, &apply, &Patch::Apply(&crd))
+            .await
+            .map_err(|error| error.to_string())?;
+        let established = await_condition(api, &name, is_crd_established());
+        tokio::time::timeout(SOON, established)
+            .await
+            .map_err(|_| "the CRD is not established".to_owned())?
+            .map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    async fn reachable(&self) -> Option<Client> {
+        if !self.folder.join("certificates/apiserver.crt").exists() {
+            return None;
+        }
+        let client = self.client().await;
+        let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
+        client.request_text(request).await.ok().map(|_| client)
+    }
+
+    /// A client with every right.
+    pub async fn client(&self) -> Client {
+        let kubeconfig = kube::config::Kubeconfig::read_from(&self.kubeconfig).unwrap();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &Default::default())
+            .await
+            .unwrap();
+        Client::try_from(config).unwrap()
+    }
+
+    /// The process's operator, ready, with its webhook configured.
+    pub fn operator(&'static self) -> &'static Operator {
+        static OPERATOR: OnceLock<Operator> = OnceLock::new();
+        OPERATOR.get_or_init(|| beside(move || Operator::start(self)))
+    }
+
+    /// Runs kubectl; whatever else the test does goes on meanwhile.
+    pub async fn kubectl(&self, arguments: &[&str]) -> std::process::Output {
+        let own = self.tools.join("kubectl");
+        let program = if own.exists() {
+            own
+        } else {
+            PathBuf::from("kubectl")
+        };
+        tokio::process::Command::new(program)
+            .args(arguments)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .output()
+            .await
+            .expect("kubectl runs")
+    }
+}
+
+impl Test {
+    /// A namespace on the shared API server, without an operator.
+    pub async fn without_operator() -> Self {
+        let cluster = Cluster::shared();
+        let client = cluster.client().await;
+        let namespace = create_namespace(&client, &unique_name("test")).await;
+        Self {
+            client,
+            namespace,
+            cluster,
+        }
+    }
+
+    /// A namespace on the shared API server, looked after by the shared operator.
+    pub async fn start() -> Self {
+        Cluster::shared().operator();
+        Self::without_operator().await
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates an object from JSON.
+    pub async fn create<K>(&self, object: serde_json::Value) -> Result<K, kube::Error>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + serde::de::DeserializeOwned
+            + serde::Serialize
+            + Clone
+            + std::fmt::Debug,
+    {
+        let api: Api<kube::api::DynamicObject> = Api::namespaced_with(
+            self.client.clone(),
+            &self.namespace,
+            &kube::api::ApiResource::erase::<K>(&()),
+        );
+        let mut object = object;
+        object["apiVersion"] = json!(K::api_version(&()));
+        object["kind"] = json!(K::kind(&()));
+        let object = serde_json::from_value(object).unwrap();
+        let created = api.create(&PostParams::default(), &object).await?;
+        Ok(created.try_parse().unwrap())
+    }
+}
+
+/// Our real binary, as the chart runs it, but for its ports and the way to it.
+pub struct Operator {
+    pub webhook_port: u16,
+    pub push_port: u16,
+    pub admin_port: u16,
+    process: Guarded,
+}
+
+impl Operator {
+    fn start(cluster: &'static Cluster) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let client = cluster.client().await;
+            create_namespace(&client, SYSTEM).await;
+            let operator = Self::spawn(cluster, &[]);
+            install_webhook(&client, operator.webhook_port).await;
+            operator.wait_until_ready();
+            operator
+        })
+    }
+
+    /// Starts the binary and learns its ports from its log.
+    pub fn spawn(cluster: &Cluster, extra: &[&str]) -> Self {
+        let process = Guarded::spawn(
+            Path::new(env!("CARGO_BIN_EXE_endpoints")),
+            &[
+                &[
+                    "operator",
+                    "--namespace",
+                    SYSTEM,
+                    "--sidecar-image",
+                    "endpoints-operator:test",
+                ],
+                &[
+                    "--webhook-port",
+                    "0",
+                    "--push-port",
+                    "0",
+                    "--admin-port",
+                    "0",
+                ][..],
+                // No pod of these tests has an address; key sets come from loopback.
+                &["--check-peer-address", "false"],
+                &["--jwks-allow", "127.0.0.0/8", "--jwks-allow-http"],
+                extra,
+            ]
+            .concat(),
+            &cluster.kubeconfig,
+        );
+        let port = |what: &str| {
+            process.wait_for_line(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).ok()?;
+                (line["message"] == "listening" && line["what"] == what)
+                    .then(|| u16::try_from(line["port"].as_u64().unwrap()).unwrap())
+            })
+        };
+        let webhook_port = port("webhook");
+        let push_port = port("policy stream");
+        let admin_port = port("admin");
+        Self {
+            webhook_port,
+            push_port,
+            admin_port,
+            process,
+        }
+    }
+
+    /// Status and text of one of the admin port's pages.
+    pub fn admin(&self, path: &str) -> (u16, String) {
+        use std::io::Write;
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.admin_port)).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap();
+        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+
+    pub fn wait_until_ready(&self) {
+        let deadline = Instant::now() + START;
+        loop {
+            let (status, text) = self.admin("/readyz");
+            if status == 200 {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "not ready: {text}\n{}",
+                self.process.log()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// SIGTERM; its exit code and its log.
+    pub fn stop(self) -> (i32, String) {
+        self.process.stop()
+    }
+}
+
+/// A child that ends when this process does.
+pub struct Guarded {
+    child: Child,
+    lines: Mutex<mpsc::Receiver<String>>,
+    log: Arc<Mutex<String>>,
+}
+
+impl Guarded {
+    /// Runs a program; its stderr is kept.
+    pub fn spawn(program: &Path, arguments: &[&str], kubeconfig: &Path) -> Self {
+        let script = r#""$0" "$@" <&- & p=$!; read -r _; kill $p 2>/dev/null; wait $p"#;
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .arg(program)
+            .args(arguments)
+            .env("KUBECONFIG", kubeconfig)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .expect("sh runs");
+        let stderr = child.stderr.take().unwrap();
+        let (sender, lines) = mpsc::channel();
+        let log = Arc::new(Mutex::new(String::new()));
+        let kept = log.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                writeln!(kept.lock().unwrap(), "{line}").unwrap();
+                // Nobody listens any more; the log is still kept.
+                let _ = sender.send(line);
+            }
+        });
+        Self {
+            child,
+            lines: Mutex::new(lines),
+            log,
+        }
+    }
+
+    /// Waits for a line that `find` accepts.
+    pub fn wait_for_line<T>(&self, find: impl Fn(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + START;
+        let lines = self.lines.lock().unwrap();
+        while let Ok(line) = lines.recv_timeout(deadline - Instant::now()) {
+            if let Some(found) = find(&line) {
+                return found;
+            }
+        }
+        panic!("the line did not come:\n{}", self.log());
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// SIGTERM (by way of the shell); the exit code and the log.
+    pub fn stop(mut self) -> (i32, String) {
+        drop(self.child.stdin.take());
+        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        // The reader ends with the pipe.
+        let lines = self.lines.lock().unwrap();
+        while lines.recv_timeout(SOON).is_ok() {}
+        drop(lines);
+        (code, self.log())
+    }
+}
+
+/// The webhook configuration of the chart, but for the way to it. The Service is an ExternalName:
+/// the API server dials localhost, and verifies the name of the Service, as in a real cluster.
+async fn install_webhook(client: &Client, port: u16) {
+    let apply = PatchParams::apply("tests").force();
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": { "name": "endpoints-operator" },
+        "spec": { "type": "ExternalName", "externalName": "localhost" }
+    });
+    Api::<k8s_openapi::api::core::v1::Service>::namespaced(client.clone(), SYSTEM)
+        .patch("endpoints-operator", &apply, &Patch::Apply(service))
+        .await
+        .unwrap();
+    let configuration = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": { "name": "endpoints-operator" },
+        "webhooks": [{
+            "name": "inject.endpoints.dev",
+            "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail",
+            "reinvocationPolicy": "IfNeeded", "timeoutSeconds": 5,
+            "rules": [{
+                "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"],
+                "resources": ["pods"]
+            }],
+            "matchConditions": [{
+                "name": "annotated",
+                "expression": "has(object.metadata.annotations) && \
+                    object.metadata.annotations.exists(k, k.startsWith('endpoints.dev/'))"
+            }],
+            "clientConfig": { "service": {
+                "namespace": SYSTEM, "name": "endpoints-operator", "path": "/inject", "port": port
+            } }
+        }]
+    });
+    Api::<k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration>::all(
+        client.clone(),
+    )
+    .patch("endpoints-operator", &apply, &Patch::Apply(configuration))
+    .await
+    .unwrap();
+}
+
+/// A namespace with the service account that the controller manager would make.
+pub async fn create_namespace(client: &Client, name: &str) -> String {
+    let metadata = || ObjectMeta {
+        name: Some(name.to_owned()),
+        ..ObjectMeta::default()
+    };
+    let namespace = Namespace {
+        metadata: metadata(),
+        ..Namespace::default()
+    };
+    Api::all(client.clone())
+        .create(&PostParams::default(), &namespace)
+        .await
+        .unwrap();
+    let account = ServiceAccount {
+        metadata: ObjectMeta {
+            name: Some("default".to_owned()),
+            ..ObjectMeta::default()
+        },
+        ..ServiceAccount::default()
+    };
+    let accounts = Api::<ServiceAccount>::namespaced(client.clone(), name);
+    accounts
+        .create(&PostParams::default(), &account)
+        .await
+        .unwrap();
+    name.to_owned()
+}
+
+pub fn unique_name(prefix: &str) -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    format!("{prefix}-{}", LAST.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Repeats `check` until it gives something.
+pub async fn eventually<T, F: Future<Output = Result<T, String>>>(
+    mut check: impl FnMut() -> F,
+) -> T {
+    let deadline = Instant::now() + SOON;
+    loop {
+        match check().await {
+            Ok(found) => return found,
+            Err(state) => assert!(Instant::now() < deadline, "never came: {state}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Runs a starter on a thread of its own: tests call from inside a runtime.
+fn beside<T: Send>(start: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(start).join().unwrap())
+}
+
+/// The folder with etcd and kube-apiserver. Without them there is no such tier: a failure, never a
+/// silent pass.
+fn tools() -> PathBuf {
+    let named = ["ENDPOINTS_API_TOOLS", "KUBEBUILDER_ASSETS"]
+        .into_iter()
+        .find_map(std::env::var_os);
+    if let Some(folder) = named {
+        return PathBuf::from(folder);
+    }
+    let output = Command::new(manifest("tests/cluster/tools"))
+        .arg("api")
+        .output();
+    let output = output.expect("tests/cluster/tools runs");
+    assert!(
+        output.status.success(),
+        "the API server tier needs etcd and kube-apiserver (KUBEBUILDER_ASSETS, or Go):\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+}
+
+fn manifest(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+fn kubeconfig_text(folder: &Path, port: u16) -> String {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{ "name": "test", "cluster": {
+            "server": format!("https://127.0.0.1:{port}"),
+            "certificate-authority": folder.join("certificates/apiserver.crt")
+        } }],
+        "users": [{ "name": "admin", "user": { "token": "admin-token" } }],
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "admin" } }]
+    })
+    .to_string()
+}
+
+/// One key to sign service account tokens with; the API server derives the public half.
+fn write_service_account_key(folder: &Path) {
+    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use base64::Engine;
+    let key = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der<'_> = key.as_der().unwrap();
+    let text = base64::engine::general_purpose::STANDARD.encode(der.as_ref());
+    let mut pem = String::from("-----BEGIN PRIVATE KEY-----\n");
+    for line in text.as_bytes().chunks(64) {
+        writeln!(pem, "{}", std::str::from_utf8(line).unwrap()).unwrap();
+    }
+    pem.push_str("-----END PRIVATE KEY-----\n");
+    std::fs::write(folder.join("sa.key"), pem).unwrap();
+}

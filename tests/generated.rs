@@ -1,21 +1,100 @@
-//! Files that are generated and committed: each must be what its generator makes today.
+//! Files that are generated and committed: each must be what its generator makes today. They are
+//! written anew by `UPDATE_GENERATED=1 cargo test --test generated`.
 
 #![allow(clippy::panic, reason = "helpers of tests fail by panicking, too")]
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use endpoints::api::EndpointsService;
 use kube::CustomResourceExt;
 use serde_json::Value;
 
+const DEFINITION: &str = "crds/endpoints.dev_endpointsservices.yaml";
+const CHART: &str = "charts/endpoints-operator";
+const MANIFEST: &str = "deploy/endpoints-operator.yaml";
+
 #[test]
 fn the_custom_resource_definition_is_current() {
-    let printed = endpoints(&["crd"]);
+    assert_current(DEFINITION, &endpoints(&["crd"]));
+}
+
+#[test]
+fn the_charts_copy_of_the_definition_is_current() {
+    let copy = format!("{CHART}/files/endpoints.dev_endpointsservices.yaml");
+    assert_current(&copy, &endpoints(&["crd"]));
+}
+
+#[test]
+fn the_plain_manifest_is_the_charts_rendering() {
+    assert_current(MANIFEST, &format!("{NAMESPACE}{}", render(&[])));
+}
+
+/// For `kubectl apply`; Helm makes the namespace itself.
+const NAMESPACE: &str = "\
+# Generated from charts/endpoints-operator by: UPDATE_GENERATED=1 cargo test --test generated
+---
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: endpoints-system
+";
+
+#[test]
+fn the_chart_has_the_crates_version() {
+    let chart: Value = serde_yaml::from_str(&read(&format!("{CHART}/Chart.yaml"))).unwrap();
+    assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+}
+
+/// Rendered, it would be the chart's: the next upgrade would fight over it with the operator.
+#[test]
+fn the_chart_never_renders_a_ca_bundle() {
+    for settings in [
+        &[][..],
+        &["--set", "jwks.allowHttp=true,crds.install=false"],
+    ] {
+        assert!(!render(settings).contains("caBundle:"));
+    }
+}
+
+#[test]
+fn the_definition_is_kept_at_uninstall_and_can_be_left_out() {
+    let definition = "kind: CustomResourceDefinition";
+    let whole = render(&[]);
+    assert!(whole.contains(definition) && whole.contains("helm.sh/resource-policy: keep"));
+    assert!(!render(&["--set", "crds.install=false"]).contains(definition));
+}
+
+/// An argument that the binary does not know would keep the operator from starting.
+#[test]
+fn the_operator_knows_every_argument_that_the_chart_gives_it() {
+    let known = endpoints(&["operator", "--help"]);
+    let manifest = render(&["--set", "jwks.allow={10.0.0.0/8},jwks.allowHttp=true"]);
+    let arguments: Vec<_> = manifest
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- --")?.split('=').next())
+        .collect();
     assert!(
-        printed == read("crds/endpoints.dev_endpointsservices.yaml"),
-        "crds/ is stale; run: cargo run -q -- crd > crds/endpoints.dev_endpointsservices.yaml"
+        arguments.len() > 8,
+        "only {arguments:?} found: the search is broken"
     );
+    for argument in arguments {
+        let listed = known
+            .split_whitespace()
+            .any(|word| word.strip_prefix("--") == Some(argument));
+        assert!(listed, "endpoints operator has no --{argument}");
+    }
+}
+
+#[test]
+fn a_mistyped_value_is_refused() {
+    let mut command = helm();
+    command.args(["template", "x", CHART, "--set", "jwks.alow={10.0.0.0/8}"]);
+    let output = command.output().expect("helm runs");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("alow"));
 }
 
 #[test]
@@ -113,8 +192,44 @@ fn each_schema(schema: &Value, place: &str, visit: &mut impl FnMut(&str, &Value)
     }
 }
 
+fn assert_current(path: &str, made: &str) {
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        let path = root().join(path);
+        std::fs::create_dir_all(path.parent().expect("a file in the tree")).expect("a folder");
+        std::fs::write(&path, made).expect("a writable tree");
+    }
+    assert!(
+        read(path) == made,
+        "{path} is stale; run: UPDATE_GENERATED=1 cargo test --test generated"
+    );
+}
+
 fn endpoints(arguments: &[&str]) -> String {
     run(Command::new(env!("CARGO_BIN_EXE_endpoints")).args(arguments))
+}
+
+fn render(settings: &[&str]) -> String {
+    let place = [
+        "template",
+        "endpoints-operator",
+        CHART,
+        "--namespace",
+        "endpoints-system",
+    ];
+    run(helm().args(place).args(settings))
+}
+
+/// The Helm of the test cluster's tools: built on first use.
+fn helm() -> Command {
+    static FOLDER: LazyLock<String> =
+        LazyLock::new(|| run(Command::new(root().join("tests/cluster/tools")).arg("api")));
+    let mut command = Command::new(PathBuf::from(FOLDER.trim()).join("helm"));
+    command.current_dir(root());
+    command
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn run(command: &mut Command) -> String {
@@ -127,6 +242,6 @@ fn run(command: &mut Command) -> String {
 }
 
 fn read(path: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
+    let path = root().join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

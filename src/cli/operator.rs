@@ -31,7 +31,7 @@ use crate::operator::metrics::Metrics;
 use crate::operator::pod::PodCache;
 use crate::push::server::{Hub, serve as serve_policies};
 use crate::readiness::Readiness;
-use crate::shutdown::{self, Shutdown};
+use crate::shutdown;
 use crate::{telemetry, tls};
 
 /// The first minor version of Kubernetes 1 whose Services certainly find ports of native sidecars:
@@ -183,7 +183,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
             serve_policies(push_listener, tls, hub, authenticator, stop).await;
         }
     });
-    let result = parts.run(trigger, shutdown).await;
+    let result = parts.run(trigger).await;
     admin.abort();
     result
 }
@@ -202,22 +202,17 @@ impl Parts {
 
     /// Runs until a signal, then lets the servers finish. A part that ends before that ends the
     /// process: whoever supervises it starts it anew.
-    async fn run(
-        mut self,
-        trigger: shutdown::Trigger,
-        mut shutdown: Shutdown,
-    ) -> anyhow::Result<()> {
-        let signals = tokio::spawn(trigger.on_signal());
+    async fn run(mut self, trigger: shutdown::Trigger) -> anyhow::Result<()> {
         tokio::select! {
-            () = shutdown.wait() => {}
+            // Starts the shutdown of every part.
+            signal = trigger.on_signal() => signal.context("cannot wait for signals")?,
             ended = self.0.join_next() => match ended {
-                Some(Ok(name)) if !shutdown.started() => bail!("the {name} ended unexpectedly"),
                 Some(Err(error)) => return Err(anyhow!(error).context("a part of the operator failed")),
-                _ => {}
+                Some(Ok(name)) => bail!("the {name} ended unexpectedly"),
+                None => bail!("the operator has no parts"),
             },
         }
         tracing::info!("shutting down");
-        signals.abort();
         // Servers bound their own ends (5 s); those that only watch are cut.
         let servers = async {
             let mut waiting = vec!["webhook", "policy stream", "controller"];

@@ -5,6 +5,7 @@
 mod cors;
 mod duration;
 mod jwt;
+mod origin;
 mod routes;
 mod service;
 

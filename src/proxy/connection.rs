@@ -37,7 +37,12 @@ pub(super) async fn serve(
     let member = worker.drain.join();
     let served = service_fn({
         let worker = worker.clone();
-        move |request| service::serve(worker.clone(), client.clone(), backend.clone(), request)
+        move |request| {
+            // Now, not when the answer is first waited for: until then hyper may read on.
+            let head = client.begin();
+            let (worker, client) = (worker.clone(), client.clone());
+            service::serve(worker, client, backend.clone(), head, request)
+        }
     });
     let connection = http1::Builder::new()
         // The guard has better ones.

@@ -110,10 +110,10 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.drain.connections.borrow_mut().remove(&self.number);
-        if self.drain.started.get() {
-            if let Some(waiting) = self.drain.waiting.take() {
-                waiting.wake();
-            }
+        if self.drain.started.get()
+            && let Some(waiting) = self.drain.waiting.take()
+        {
+            waiting.wake();
         }
     }
 }

@@ -64,6 +64,8 @@ enum Phase {
     Chunked(Chunked),
     /// A head was refused; nothing more is read.
     Refused,
+    /// A body is not framed as it should be; the next read says so.
+    Broken,
 }
 
 enum Verdict {
@@ -119,13 +121,18 @@ impl<S> Guard<S> {
                     self.phase = Phase::Head;
                 }
             }
-            Phase::Chunked(body) => {
-                let follow = body.advance(rest);
-                pass += follow.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, BadBody))?;
-                if body.is_done() {
-                    self.phase = Phase::Head;
+            Phase::Chunked(body) => match body.advance(rest) {
+                Ok(count) => {
+                    pass += count;
+                    if body.is_done() {
+                        self.phase = Phase::Head;
+                    }
                 }
-            }
+                // The head before it is right: there will be an answer.
+                Err(_) if pass > 0 => self.phase = Phase::Broken,
+                Err(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, BadBody)),
+            },
+            Phase::Broken => return Err(io::Error::new(io::ErrorKind::InvalidData, BadBody)),
             Phase::Head | Phase::Refused => {}
         }
         Ok(Verdict::Pass(pass))
@@ -183,7 +190,7 @@ impl<S> Guard<S> {
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let limits = &self.client.limits;
         let deadline = match self.phase {
-            Phase::Refused => return Poll::Pending,
+            Phase::Refused | Phase::Broken => return Poll::Pending,
             Phase::Head if self.held.is_empty() => match self.client.idle_since() {
                 Some(since) => since + limits.idle_timeout,
                 // A request is being served: it has its own deadline. The timer is kept running
@@ -212,7 +219,7 @@ impl<S> Guard<S> {
                 Poll::Ready(Ok(()))
             }
             // An end of input: hyper closes without a word.
-            Phase::Head | Phase::Refused => Poll::Ready(Ok(())),
+            Phase::Head | Phase::Refused | Phase::Broken => Poll::Ready(Ok(())),
         }
     }
 }

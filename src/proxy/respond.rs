@@ -20,10 +20,10 @@ pub(super) fn refuse(refusal: &Refusal, realm: impl FnOnce() -> String) -> Respo
     if let Some(allow) = &refusal.allow {
         response.headers_mut().insert(ALLOW, allow.clone());
     }
-    if refusal.challenge.is_some() {
-        if let Some(challenge) = refusal.www_authenticate(&realm()) {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        }
+    if refusal.challenge.is_some()
+        && let Some(challenge) = refusal.www_authenticate(&realm())
+    {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response
 }

@@ -34,14 +34,14 @@ enum Answer {
     Refused(Refusal),
 }
 
-/// Serves one request.
+/// Serves one request. `head`: what the guard noted of it.
 pub(super) async fn serve(
     worker: Rc<Worker>,
     client: Rc<Client>,
     backend: Rc<Backend>,
+    head: Option<Result<Head, Refusal>>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let head = client.begin();
     let (mut parts, body) = request.into_parts();
     let mut exchange = Exchange::begin(worker, client, parts.method.clone());
     let policy = exchange.worker().policy();
@@ -115,14 +115,14 @@ fn admit<'p>(
         ));
     };
     check_host(head.hosts, parts)?;
-    if let Some(expectation) = parts.headers.get(EXPECT) {
-        if !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue") {
-            return Err(refusal(
-                StatusCode::EXPECTATION_FAILED,
-                Reason::BadExpect,
-                "The only expectation that can be met is 100-continue.",
-            ));
-        }
+    if let Some(expectation) = parts.headers.get(EXPECT)
+        && !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
+    {
+        return Err(refusal(
+            StatusCode::EXPECTATION_FAILED,
+            Reason::BadExpect,
+            "The only expectation that can be met is 100-continue.",
+        ));
     }
     Ok(policy)
 }

@@ -179,10 +179,10 @@ impl Backend {
     }
 
     async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        if let Some((when, addresses)) = &*self.resolved.borrow() {
-            if when.elapsed() < RESOLVED_FOR {
-                return Ok(addresses.clone());
-            }
+        if let Some((when, addresses)) = &*self.resolved.borrow()
+            && when.elapsed() < RESOLVED_FOR
+        {
+            return Ok(addresses.clone());
         }
         let found = lookup_host((self.address.host(), self.address.port())).await?;
         let addresses: Vec<_> = found.collect();

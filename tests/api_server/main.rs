@@ -7,6 +7,7 @@ mod certificates;
 mod events;
 mod key_sets;
 mod objects;
+mod process;
 mod push_tokens;
 mod schema;
 mod sidecars;

@@ -9,4 +9,12 @@ mod proxy;
 #[path = "../support/tokens.rs"]
 mod tokens;
 
+mod admin;
+mod authentication;
+mod backend_connections;
+mod cors;
 mod forwarding;
+mod limits;
+mod malformed;
+mod start;
+mod swap;

@@ -49,14 +49,18 @@ pub struct Test {
 }
 
 impl Cluster {
+    /// An API server for one test; it ends with the process.
+    pub fn own() -> &'static Self {
+        Box::leak(Box::new(beside(Self::start)))
+    }
+
     /// The process's API server, with our CRD installed.
     pub fn shared() -> &'static Self {
         static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-        CLUSTER.get_or_init(|| beside(|| Self::start()))
+        CLUSTER.get_or_init(|| beside(Self::start))
     }
 
-    /// Another one, for tests that must not share.
-    pub fn start() -> Self {
+    fn start() -> Self {
         let mut last = String::new();
         // A port that was free a moment ago may be taken by now.
         for _ in 0..3 {
@@ -205,7 +209,11 @@ impl Cluster {
 impl Test {
     /// A namespace on the shared API server, without an operator.
     pub async fn without_operator() -> Self {
-        let cluster = Cluster::shared();
+        Self::on(Cluster::shared()).await
+    }
+
+    /// A namespace on this API server.
+    pub async fn on(cluster: &'static Cluster) -> Self {
         let client = cluster.client().await;
         let namespace = create_namespace(&client, &unique_name("test")).await;
         Self {
@@ -266,17 +274,21 @@ impl Operator {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let client = cluster.client().await;
-            create_namespace(&client, SYSTEM).await;
-            let operator = Self::spawn(cluster, &[]);
-            install_webhook(&client, operator.webhook_port).await;
-            operator.wait_until_ready();
-            operator
+            create_namespace(&cluster.client().await, SYSTEM).await;
+            Self::install(cluster).await
         })
     }
 
+    /// Starts one, and leads the webhook configuration to it; returns when it is ready.
+    pub async fn install(cluster: &Cluster) -> Self {
+        let operator = Self::spawn(cluster);
+        install_webhook(&cluster.client().await, operator.webhook_port).await;
+        operator.wait_until_ready();
+        operator
+    }
+
     /// Starts the binary and learns its ports from its log.
-    pub fn spawn(cluster: &Cluster, extra: &[&str]) -> Self {
+    fn spawn(cluster: &Cluster) -> Self {
         let process = Guarded::spawn(
             Path::new(env!("CARGO_BIN_EXE_endpoints")),
             &[
@@ -298,7 +310,6 @@ impl Operator {
                 // No pod of these tests has an address; key sets come from loopback.
                 &["--check-peer-address", "false"],
                 &["--jwks-allow", "127.0.0.0/8", "--jwks-allow-http"],
-                extra,
             ]
             .concat(),
             &cluster.kubeconfig,

@@ -111,6 +111,11 @@ impl Client {
         std::mem::take(&mut self.buffer)
     }
 
+    /// Whether an answer begins, instead of the connection being closed.
+    pub async fn rest_or_answer(&mut self) -> bool {
+        !self.some().await.is_empty()
+    }
+
     /// One more chunk of bytes, as it came from the socket.
     pub async fn some(&mut self) -> Vec<u8> {
         if self.buffer.is_empty() {

@@ -11,8 +11,11 @@ use thiserror::Error;
 
 use super::sidecar::{is_own_container, is_own_volume};
 
+/// Whether an element of this name is the sidecar's.
+type IsOwn = fn(&str) -> bool;
+
 /// The lists that the injection inserts into, and what is ours in them.
-const LISTS: [(&str, fn(&str) -> bool); 3] = [
+const LISTS: [(&str, IsOwn); 3] = [
     ("initContainers", is_own_container),
     ("containers", is_own_container),
     ("volumes", is_own_volume),
@@ -62,7 +65,7 @@ fn take_list(pod: &mut Value, list: &str) -> Vec<Value> {
 fn list_operations(
     path: &str,
     (before, after): (Vec<Value>, Vec<Value>),
-    is_own: fn(&str) -> bool,
+    is_own: IsOwn,
 ) -> Option<Vec<PatchOperation>> {
     let is_own = |element: &Value| element["name"].as_str().is_some_and(is_own);
     if before.is_empty() && !after.is_empty() {

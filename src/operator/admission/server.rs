@@ -143,7 +143,13 @@ async fn connection(
     peer: SocketAddr,
     _permit: Permit,
 ) {
-    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+    let mut shutdown = server.shutdown.clone();
+    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+    let handshake = tokio::select! {
+        handshake = handshake => handshake,
+        () = shutdown.wait() => return,
+    };
+    let stream = match handshake {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "a TLS handshake with the webhook failed");
@@ -154,7 +160,6 @@ async fn connection(
             return;
         }
     };
-    let mut shutdown = server.shutdown.clone();
     let service = service_fn(move |request| {
         let server = server.clone();
         async move { Ok::<_, Infallible>(server.answer(request).await) }

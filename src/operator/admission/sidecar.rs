@@ -108,7 +108,7 @@ pub(super) fn container(
         }),
         // It has a policy. No liveness probe: a restart cures nothing here and loses the policy.
         readiness_probe: Some(Probe {
-            period_seconds: Some(5),
+            period_seconds: Some(2),
             failure_threshold: Some(2),
             ..probe("/readyz")
         }),

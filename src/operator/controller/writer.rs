@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams};
+use kube::api::{PartialObjectMeta, Patch, PatchParams};
 use kube::{Api, Client, Resource};
 use serde_json::json;
 use tokio::time::Instant;
@@ -130,7 +130,8 @@ impl Writer {
 /// Writes a status by server-side apply: what is not in it any more is removed. The uid makes sure
 /// that a re-created object does not get its predecessor's.
 pub(super) async fn store(client: Client, key: ServiceKey, update: StatusUpdate) -> Stored {
-    let api = Api::<EndpointsService>::namespaced(client, &key.namespace);
+    // The answer is not looked at: an object that does not parse has a status, too.
+    let api = Api::<PartialObjectMeta<EndpointsService>>::namespaced(client, &key.namespace);
     let patch = Patch::Apply(json!({
         "apiVersion": EndpointsService::api_version(&()),
         "kind": EndpointsService::kind(&()),
@@ -138,13 +139,10 @@ pub(super) async fn store(client: Client, key: ServiceKey, update: StatusUpdate)
         "status": update.status,
     }));
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    // The answer is not looked at: an object that does not parse has a status, too.
-    let api: Api<kube::api::PartialObjectMeta<EndpointsService>> =
-        Api::namespaced(api.into_client(), &key.namespace);
     let result = api.patch_status(&key.name, &params, &patch).await.map(drop);
     let result = match result {
-        // Gone, or re-created: the watch tells.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        // Gone: the watch tells. (Re-created is a conflict, tried again with the new uid.)
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => other,
     };
     Stored {

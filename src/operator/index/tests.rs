@@ -365,7 +365,7 @@ fn key_sets_are_fetched_while_used_and_reported() {
     let changes = index.take_changes();
     assert_eq!(
         changes.sources.added,
-        [source.clone()],
+        std::slice::from_ref(&source),
         "once, however many use it"
     );
     assert_eq!(

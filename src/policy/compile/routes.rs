@@ -33,8 +33,8 @@ pub(super) fn compile(description: &Description, findings: &mut Findings) -> Vec
             security: operation.security.clone(),
         });
     }
-    name_all(description, &mut operations);
     operations.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
+    name_all(description, &mut operations);
     operations
 }
 
@@ -83,7 +83,7 @@ fn conflict(first: &description::Operation, second: &description::Operation) -> 
     .help("names of parameters and a trailing slash do not tell routes apart: keep one of them")
 }
 
-/// Gives each operation a name of its own, whatever the order of the document.
+/// Gives each operation a name of its own. They are sorted: the document's order does not matter.
 fn name_all(description: &Description, operations: &mut [Operation]) {
     let ids: HashMap<(&str, &str), &str> = description
         .operations
@@ -94,7 +94,6 @@ fn name_all(description: &Description, operations: &mut [Operation]) {
         })
         .collect();
     let mut taken = BTreeSet::new();
-    operations.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
     for operation in operations {
         let own = ids
             .get(&(operation.method.as_str(), operation.path.as_str()))

@@ -115,7 +115,7 @@ fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
     let first = loop {
         let line = lines.next()?.ok_or_else(partial(true));
         match line {
-            Ok(line) if line.is_empty() => {}
+            Ok([]) => {}
             Ok(line) => break line,
             Err(stop) => {
                 // What cannot become a method is no HTTP: say so at once.
@@ -150,7 +150,8 @@ fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => head.hosts = head.hosts.saturating_add(1),
             14 if name.eq_ignore_ascii_case(b"content-length") => {
-                if length.replace(number(value)?).is_some() {
+                let earlier = length.replace(number(value)?);
+                if earlier.is_some() {
                     return Err(Malformed::ContentLength.into());
                 }
             }

@@ -218,7 +218,7 @@ fn bounds() -> impl Iterator<Item = f64> {
     BUCKETS
         .iter()
         .map(|bound| seconds(*bound))
-        .chain(std::iter::once(f64::MAX))
+        .chain(std::iter::once(f64::INFINITY))
 }
 
 fn seconds(microseconds: u64) -> f64 {

@@ -77,10 +77,10 @@ impl Connection {
         let mut answer = pin!(self.sender.try_send_request(request));
         let driver = &mut self.driver;
         let response = poll_fn(|context| {
-            if let Some(running) = driver {
-                if Pin::new(running).poll(context).is_ready() {
-                    *driver = None;
-                }
+            if let Some(running) = driver
+                && Pin::new(running).poll(context).is_ready()
+            {
+                *driver = None;
             }
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer.map_err(|mut failure| Failure {

@@ -1,0 +1,87 @@
+//! The service, its backend and its health path.
+
+use super::*;
+
+#[test]
+fn the_service_is_the_field_else_the_host_else_the_resource() {
+    assert_eq!(compiled(json!({})).policy.service, "bookstore.example.com");
+    let named = compiled(json!({"serviceName": "books"}));
+    assert_eq!(named.policy.service, "books");
+    assert_eq!(named.warnings.len(), 1);
+    assert_eq!(named.warnings[0].code, "ServiceNameDiffers");
+    assert!(named.warnings[0].message.contains("`https://books`"));
+    assert_eq!(
+        compiled(json!({"serviceName": "bookstore.example.com"})).warnings,
+        []
+    );
+    let without_host = BOOKSTORE.replace("host:", "x-host:");
+    let compiled = compile(&inline(&without_host), &identity()).unwrap();
+    assert_eq!(compiled.policy.service, "bookstore.shop.svc");
+    let name = "/spec/serviceName";
+    assert_refused(
+        json!({"serviceName": "https://books/"}),
+        name,
+        "is not a name",
+        "write `books`",
+    );
+    assert_refused(
+        json!({"serviceName": "a b"}),
+        name,
+        "is not a name",
+        "write a name",
+    );
+    assert_refused(
+        json!({"serviceName": ""}),
+        name,
+        "is not a name",
+        "write a name",
+    );
+}
+
+#[test]
+fn a_backend_is_an_address_and_nothing_more() {
+    for (written, address) in [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://App.shop", "http://app.shop"),
+        ("http://[::1]:80/", "http://[::1]:80"),
+    ] {
+        let policy = compiled(json!({"backend": {"address": written}})).policy;
+        assert_eq!(policy.backend.as_deref(), Some(address));
+    }
+    for (written, words, help) in [
+        ("https://app", "speaks only `http://`", "write it like"),
+        ("http://app/v1", "a path or a query", "write `http://app`"),
+        ("http://app?x", "a path or a query", "write `http://app`"),
+        ("http://app#x", "", ""),
+        ("http://me:secret@app", "credentials", "write `http://app`"),
+        ("http://app:99999", "", "write it like"),
+        ("http://app:0", "its port", "write it like"),
+        ("http://app:", "its port", "write it like"),
+        ("app:8080", "", "write it like"),
+        ("ftp://app", "does not begin", "write it like"),
+        ("http://", "", "write it like"),
+    ] {
+        assert_refused(
+            json!({"backend": {"address": written}}),
+            "/spec/backend/address",
+            words,
+            help,
+        );
+    }
+}
+
+#[test]
+fn a_health_path_is_a_path() {
+    for (written, path) in [("/healthz", "/healthz"), ("live//./x", "/live/x")] {
+        let policy = compiled(json!({"routing": {"healthz": written}})).policy;
+        assert_eq!(policy.healthz.as_deref(), Some(path));
+    }
+    for written in ["/x?y", "", "/a#b", "/%zz", "/../x"] {
+        assert_refused(
+            json!({"routing": {"healthz": written}}),
+            "/spec/routing/healthz",
+            "is not a path",
+            "/healthz",
+        );
+    }
+}

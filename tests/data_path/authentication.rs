@@ -1,0 +1,208 @@
+//! Tokens: who is let in, what the backend learns, what the others are told.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::backend::Backend;
+use crate::client::{Client, ask};
+use crate::proxy::{TestProxy, now, snapshot};
+use crate::tokens::{Signer, key_set};
+
+const KEYS: &str = "https://issuer.example/keys";
+
+fn document(audiences: &str) -> String {
+    format!(
+        r#"
+openapi:
+  inline: |
+    swagger: "2.0"
+    info: {{title: Books, version: "1"}}
+    host: books.example.com
+    securityDefinitions:
+      issuer: {{type: oauth2, flow: implicit, authorizationUrl: "", x-google-issuer: "https://issuer.example", x-google-jwks_uri: "{KEYS}", x-google-audiences: "{audiences}"}}
+    security: [{{issuer: []}}]
+    paths:
+      /shelves:
+        get: {{responses: {{200: {{description: ok}}}}}}
+        post: {{responses: {{200: {{description: ok}}}}}}
+jwt: {{audiences: Exclusive}}
+"#
+    )
+}
+
+fn claims(audience: &str) -> Value {
+    json!({"iss": "https://issuer.example", "sub": "me", "aud": audience, "iat": now() - 10, "exp": now() + 3600})
+}
+
+fn request(token: &str) -> String {
+    format!(
+        "GET /shelves?key=secret HTTP/1.1\r\nHost: books.example.com\r\nAuthorization: Bearer {token}\r\n\r\n"
+    )
+}
+
+fn keys(signers: &[&Signer]) -> BTreeMap<String, String> {
+    BTreeMap::from([(KEYS.to_owned(), key_set(signers))])
+}
+
+async fn start(signer: &Signer) -> (Backend, TestProxy) {
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address);
+    proxy
+        .policies
+        .store(snapshot(&document("mine"), &keys(&[signer])));
+    (backend, proxy)
+}
+
+#[tokio::test]
+async fn a_good_token_is_let_in_and_the_backend_learns_its_claims() {
+    let signer = Signer::new("ES256", "1");
+    let (backend, proxy) = start(&signer).await;
+    let claims = claims("mine");
+    let token = signer.token(&claims);
+    let mut client = Client::connect(proxy.address).await;
+    for round in 0..3 {
+        let answer = client.ask(&request(&token)).await;
+        assert_eq!((answer.status, &*answer.body), (200, "ok"));
+        let seen = backend.requests()[round].clone();
+        let [user_info] = seen.values("x-endpoint-api-userinfo")[..] else {
+            panic!("{seen:?}")
+        };
+        let user_info = URL_SAFE_NO_PAD.decode(user_info).expect("base64url");
+        let user_info: Value = serde_json::from_slice(&user_info).expect("JSON");
+        assert_eq!(user_info, claims);
+        assert_eq!(seen.values("authorization"), [format!("Bearer {token}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_forged_user_info_is_replaced() {
+    let signer = Signer::new("ES256", "1");
+    let (backend, proxy) = start(&signer).await;
+    let token = signer.token(&claims("mine"));
+    let forged = request(&token).replace("\r\n\r\n", "\r\nX-Endpoint-API-UserInfo: forged\r\n\r\n");
+    assert_eq!(ask(proxy.address, &forged).await.status, 200);
+    let seen = backend.only();
+    assert_eq!(seen.values("x-endpoint-api-userinfo").len(), 1);
+    assert!(!seen.head.contains("forged"));
+}
+
+#[tokio::test]
+async fn others_are_told_why_not() {
+    let signer = Signer::new("ES256", "1");
+    let (backend, proxy) = start(&signer).await;
+    let mut expired = claims("mine");
+    expired["exp"] = json!(now() - 3600);
+    let stranger = Signer::new("ES256", "unknown");
+    let realm = "Bearer realm=\"http://books.example.com/shelves\"";
+    for (name, token, status, reason) in [
+        ("expired", signer.token(&expired), 401, "TokenExpired"),
+        (
+            "audience",
+            signer.token(&claims("yours")),
+            403,
+            "TokenAudience",
+        ),
+        (
+            "unknown key",
+            stranger.token(&claims("mine")),
+            401,
+            "TokenKeyUnknown",
+        ),
+        ("garbage", "garbage".to_owned(), 401, "TokenMalformed"),
+    ] {
+        let answer = ask(proxy.address, &request(&token)).await;
+        assert_eq!(
+            (answer.status, &*answer.reason()),
+            (status, reason),
+            "{name}"
+        );
+        let challenge = answer.value("www-authenticate").expect("a challenge");
+        assert!(
+            challenge.starts_with(&format!("{realm}, error=\"invalid_token\"")),
+            "{challenge}"
+        );
+        assert!(
+            !answer.head.contains("secret") && !answer.body.contains("secret"),
+            "{answer:?}"
+        );
+    }
+    let none = ask(
+        proxy.address,
+        "GET /shelves?key=secret HTTP/1.1\r\nHost: books.example.com\r\n\r\n",
+    )
+    .await;
+    assert_eq!(
+        none.body,
+        r#"{"code":401,"message":"Jwt is missing","reason":"TokenMissing"}"#
+    );
+    assert_eq!(none.value("www-authenticate"), Some(realm));
+    assert!(backend.requests().is_empty());
+}
+
+#[tokio::test]
+async fn without_keys_the_answer_is_503() {
+    let signer = Signer::new("ES256", "1");
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address).under(&document("mine"));
+    let answer = ask(proxy.address, &request(&signer.token(&claims("mine")))).await;
+    assert_eq!((answer.status, &*answer.reason()), (503, "KeysUnavailable"));
+}
+
+#[tokio::test]
+async fn removing_the_audience_or_the_key_refuses_the_next_request() {
+    let (first, second) = (Signer::new("ES256", "1"), Signer::new("ES256", "2"));
+    let (_backend, proxy) = start(&first).await;
+    let token = first.token(&claims("mine"));
+    let mut client = Client::connect(proxy.address).await;
+    // Twice, so that the token is in the cache.
+    for _ in 0..2 {
+        assert_eq!(client.ask(&request(&token)).await.status, 200);
+    }
+    proxy
+        .policies
+        .store(snapshot(&document("yours"), &keys(&[&first])));
+    let answer = client.ask(&request(&token)).await;
+    assert_eq!((answer.status, &*answer.reason()), (403, "TokenAudience"));
+
+    proxy
+        .policies
+        .store(snapshot(&document("mine"), &keys(&[&first])));
+    assert_eq!(client.ask(&request(&token)).await.status, 200);
+    proxy
+        .policies
+        .store(snapshot(&document("mine"), &keys(&[&second])));
+    let answer = client.ask(&request(&token)).await;
+    assert_eq!((answer.status, &*answer.reason()), (401, "TokenKeyUnknown"));
+}
+
+#[tokio::test]
+async fn no_100_continue_is_sent_before_the_token_has_passed() {
+    let signer = Signer::new("ES256", "1");
+    let (backend, proxy) = start(&signer).await;
+    let mut client = Client::connect(proxy.address).await;
+    let request =
+        "POST /shelves HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+    let answer = client.ask(request).await;
+    assert_eq!((answer.status, &*answer.reason()), (401, "TokenMissing"));
+    assert!(backend.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_upload_can_read_its_answer() {
+    let signer = Signer::new("ES256", "1");
+    let (_backend, proxy) = start(&signer).await;
+    let mut client = Client::connect(proxy.address).await;
+    client
+        .send("POST /shelves HTTP/1.1\r\nHost: a\r\nContent-Length: 400000\r\n\r\n")
+        .await;
+    // The proxy answers at once, while this is still being sent: it must not be reset meanwhile.
+    for _ in 0..40 {
+        client.send(vec![b'x'; 10_000]).await;
+        tokio::task::yield_now().await;
+    }
+    let answer = client.answer().await;
+    assert_eq!((answer.status, &*answer.reason()), (401, "TokenMissing"));
+}

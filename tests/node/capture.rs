@@ -24,7 +24,7 @@ spec:
     let message = captured["message"].as_str().expect("a text");
     assert!(message.contains("side-door"), "{message}");
     assert!(
-        message.contains("targetPort: http"),
+        message.contains("set its targetPort to http"),
         "the fix is named: {message}"
     );
     shop.wait_condition("Ready", "False");

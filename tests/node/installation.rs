@@ -123,6 +123,9 @@ fn install() {
             &format!("image.repository={repository}"),
             "--set",
             &format!("image.tag={tag}"),
+            // The key sets of these tests are served by pods.
+            "--set",
+            "jwks.allowHttp=true",
             "--wait",
             "--timeout",
             "90s",

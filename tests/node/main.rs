@@ -11,6 +11,8 @@ mod installation;
 mod namespace;
 mod process;
 mod shop;
+#[path = "../support/tokens.rs"]
+mod tokens;
 
 mod capture;
 mod edits;

@@ -53,3 +53,6 @@ fn fault(outcome: &Outcome<'_>) -> &'static str {
         None => "proxy",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,3 +95,6 @@ impl Drop for Counted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,20 @@
 //! Tokens: who is let in, what the backend learns, what the others are told.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use endpoints::jwks::{AddressRule, HttpFetcher, KeyStore, Keys, Refresher};
+use endpoints::policy::format::KeySource;
+use endpoints::policy::key_set::KeySet;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Semaphore;
 
-use crate::backend::Backend;
-use crate::client::{Client, ask};
-use crate::proxy::{TestProxy, now, snapshot};
+use crate::backend::{Backend, ok, raw, read_request};
+use crate::client::{Client, ask, patient};
+use crate::proxy::{TestProxy, now, snapshot, snapshot_with};
 use crate::tokens::{Signer, key_set};
 
 const KEYS: &str = "https://issuer.example/keys";
@@ -205,4 +211,56 @@ async fn a_refused_upload_can_read_its_answer() {
     }
     let answer = client.answer().await;
     assert_eq!((answer.status, &*answer.reason()), (401, "TokenMissing"));
+}
+
+/// The issuer signs with a key that the proxy has not seen: the request waits for the fetch that is
+/// in flight, and is let in by what it brings.
+#[tokio::test]
+async fn a_token_of_a_new_key_waits_for_the_fetch_in_flight() {
+    let (old, new) = (Signer::new("ES256", "1"), Signer::new("ES256", "2"));
+    let fetched = key_set(&[&old, &new]);
+    let (asked, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (tell, wait) = (asked.clone(), gate.clone());
+    let issuer = raw(move |mut stream, _| {
+        let (asked, gate, fetched) = (tell.clone(), wait.clone(), fetched.clone());
+        async move {
+            let _ = read_request(&mut stream, &mut Vec::new()).await;
+            asked.add_permits(1);
+            if gate.acquire().await.is_ok() {
+                let _ = stream.write_all(&ok(&fetched)).await;
+            }
+        }
+    })
+    .await;
+    let url = format!("http://{issuer}/keys");
+    let yaml = document("mine").replace(KEYS, &url);
+
+    let store = KeyStore::default();
+    let slot = store.slot(&KeySource::Url(url));
+    let set = KeySet::parse(key_set(&[&old]).as_bytes()).expect("keys");
+    slot.replace(Keys {
+        set: Arc::new(set),
+        fetched_at: now(),
+    });
+    let fetcher = HttpFetcher::new(AddressRule::development(), endpoints::tls::built_in_roots());
+    let refresher = Refresher::new(store, Arc::new(fetcher.expect("TLS")), |_| {});
+    let refresher = tokio::spawn(refresher.run());
+    patient(asked.acquire()).await.expect("open").forget();
+
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address);
+    proxy.policies.store(snapshot_with(&yaml, |_| slot.clone()));
+    let mut client = Client::connect(proxy.address).await;
+    client.send(request(&new.token(&claims("mine")))).await;
+    // Others are served meanwhile, and the one that waits waits.
+    assert_eq!(
+        ask(proxy.address, &request(&old.token(&claims("mine"))))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(backend.requests().len(), 1);
+    gate.add_permits(1);
+    assert_eq!(client.answer().await.status, 200);
+    refresher.abort();
 }

@@ -31,25 +31,30 @@ pub fn spec(yaml: &str) -> EndpointsServiceSpec {
 
 /// Compiles; `keys`: key sets by URL.
 pub fn snapshot(yaml: &str, keys: &BTreeMap<String, String>) -> Snapshot {
+    snapshot_with(yaml, |source| {
+        let slot = KeySlot::new(source.clone());
+        if let KeySource::Url(url) = source
+            && let Some(text) = keys.get(url)
+        {
+            let set = KeySet::parse(text.as_bytes()).expect("the test's keys");
+            slot.replace(Keys {
+                set: Arc::new(set),
+                fetched_at: now(),
+            });
+        }
+        Arc::new(slot)
+    })
+}
+
+/// Compiles; `slot`: where the keys of a source are.
+pub fn snapshot_with(yaml: &str, slot: impl Fn(&KeySource) -> Arc<KeySlot>) -> Snapshot {
     let identity = ServiceIdentity {
         name: "books".to_owned(),
         namespace: "shop".to_owned(),
     };
     let compiled = compile(&spec(yaml), &identity).expect("the test's document");
-    let slots = compiled.policy.providers.values().map(|provider| {
-        let slot = KeySlot::new(provider.keys.clone());
-        if let KeySource::Url(url) = &provider.keys {
-            if let Some(text) = keys.get(url) {
-                let set = Arc::new(KeySet::parse(text.as_bytes()).expect("the test's keys"));
-                slot.replace(Keys {
-                    set,
-                    fetched_at: now(),
-                });
-            }
-        }
-        Arc::new(slot)
-    });
-    let slots = slots.collect();
+    let providers = compiled.policy.providers.values();
+    let slots = providers.map(|provider| slot(&provider.keys)).collect();
     let prepared = Prepared::new(compiled.policy).expect("compiled here");
     Snapshot::new(prepared, slots).expect("compiled here")
 }

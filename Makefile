@@ -41,7 +41,7 @@ $(CARGO_DENY):
 
 .PHONY: generate
 generate: ## Write what is generated: crds/, the chart's copy of it, deploy/
-	cargo run --quiet --locked -- crd > crds/endpoints.dev_endpointsservices.yaml
+	UPDATE_GENERATED=1 cargo test --locked --test generated
 
 .PHONY: binary
 binary: ## A static binary: target/x86_64-unknown-linux-gnu/$(PROFILE)/endpoints

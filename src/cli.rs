@@ -3,6 +3,7 @@
 mod crd;
 mod dev;
 mod echo;
+mod egress;
 mod operator;
 mod proxy;
 pub mod report;

@@ -14,6 +14,6 @@ pub mod refresh;
 pub mod slot;
 
 pub use self::address::AddressRule;
-pub use self::fetch::{FetchError, FetchKeys, HttpFetcher};
+pub use self::fetch::{FetchError, FetchKeys, HttpFetcher, ProxyError, ProxySettings};
 pub use self::refresh::{Fetched, KeyEvent, Refresher};
 pub use self::slot::{KeySlot, KeyStore, Keys};

@@ -23,7 +23,7 @@ use clap::ValueEnum;
 use tokio::net::TcpListener;
 
 use self::keys::KeyRing;
-use crate::cli::{echo, report};
+use crate::cli::{echo, egress, report};
 use crate::policy::{Compiled, Policy, Prepared};
 use crate::proxy::{BackendAddress, Config, Limits, Listener, PolicyCell, Proxy, Snapshot};
 use crate::readiness::Readiness;
@@ -31,6 +31,7 @@ use crate::shutdown;
 
 /// Arguments of `endpoints dev`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = egress::HELP)]
 pub(super) struct Args {
     /// An EndpointsService manifest, or a bare OpenAPI document
     file: PathBuf,

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::cli::egress;
 use crate::jwks::{AddressRule, HttpFetcher};
 use crate::operator::admin;
 use crate::operator::admission::{self, InjectorConfig};
@@ -32,7 +33,7 @@ use crate::operator::pod::PodCache;
 use crate::push::server::{Hub, serve as serve_policies};
 use crate::readiness::Readiness;
 use crate::shutdown;
-use crate::{telemetry, tls};
+use crate::telemetry;
 
 /// The first minor version of Kubernetes 1 whose Services certainly find ports of native sidecars:
 /// fixed in 1.33, in the controller manager, which may be one minor behind the API server.
@@ -44,6 +45,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Arguments of `endpoints operator`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = egress::HELP)]
 pub(super) struct Args {
     /// Namespace the operator runs in
     #[arg(long, env = "POD_NAMESPACE", default_value = "endpoints-system")]
@@ -233,9 +235,7 @@ fn key_fetcher(args: &Args) -> anyhow::Result<HttpFetcher> {
         allow_http: args.jwks_allow_http,
         ..AddressRule::strict(args.jwks_allow.clone())
     };
-    let file = std::env::var_os("SSL_CERT_FILE");
-    let roots = tls::roots(file.as_deref().map(std::path::Path::new)).context("SSL_CERT_FILE")?;
-    HttpFetcher::new(rule, roots).context("cannot set up TLS")
+    egress::key_fetcher(rule)
 }
 
 /// Both address families where the kernel has both.
@@ -262,6 +262,10 @@ async fn client() -> anyhow::Result<Client> {
         .await
         .context("no way to the API server (neither in a pod nor a kubeconfig)")?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
+    // Beside a kubeconfig, kube takes HTTPS_PROXY for the API server, too; that is for key sets.
+    if config.proxy_url == egress::environment_proxy() {
+        config.proxy_url = None;
+    }
     Client::try_from(config).context("cannot set up the API client")
 }
 

@@ -1,8 +1,12 @@
 //! Fetching a key set: one GET, under an address rule, with every size and wait bounded.
 
+mod connect;
 mod http;
+mod no_proxy;
+mod proxy;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +16,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 use url::Url;
 
+pub use self::proxy::{ProxyError, ProxySettings};
 use super::address::AddressRule;
 use crate::policy::format::KeySource;
 use crate::policy::key_set::KeySetError;
@@ -39,7 +44,7 @@ pub enum FetchError {
     /// The name has no address.
     #[error("the name of the key set's host does not resolve")]
     Unresolvable,
-    /// The rule refuses every address of the name.
+    /// The rule refuses every address of the name; with a proxy, any.
     #[error(
         "the key set's host has a loopback, link-local or metadata address, which is not fetched \
          from (--jwks-allow makes exceptions)"
@@ -48,6 +53,15 @@ pub enum FetchError {
     /// No connection.
     #[error("the key set's host cannot be connected to, or closed the connection")]
     Unreachable,
+    /// No connection to the proxy, or it does not speak HTTP.
+    #[error(
+        "the proxy cannot be connected to, or did not answer as one (see HTTPS_PROXY; NO_PROXY \
+         makes exceptions)"
+    )]
+    ProxyUnreachable,
+    /// The proxy's own answer: it wants other credentials (407), or does not go there.
+    #[error("the proxy refused with status {0} (see HTTPS_PROXY; NO_PROXY makes exceptions)")]
+    ProxyRefused(u16),
     /// No trust.
     #[error(
         "the key set's host failed the TLS handshake or is not trusted (SSL_CERT_FILE names other roots)"
@@ -83,11 +97,12 @@ pub enum FetchError {
 #[derive(Clone, Debug)]
 pub struct HttpFetcher {
     rule: AddressRule,
+    proxies: ProxySettings,
     tls: Arc<ClientConfig>,
 }
 
 impl HttpFetcher {
-    /// A fetcher that trusts these roots ([`tls::roots`]).
+    /// A fetcher that trusts these roots ([`tls::roots`]) and uses no proxy.
     ///
     /// # Errors
     /// The crypto provider does not support the protocol versions: a defect of the build.
@@ -99,8 +114,15 @@ impl HttpFetcher {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             rule,
+            proxies: ProxySettings::default(),
             tls: Arc::new(tls),
         })
+    }
+
+    /// Fetches through these proxies.
+    #[must_use]
+    pub fn with_proxies(self, proxies: ProxySettings) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Fetches a URL.
@@ -109,7 +131,8 @@ impl HttpFetcher {
     /// See [`FetchError`].
     pub async fn get(&self, url: &str) -> Result<Vec<u8>, FetchError> {
         let url = self.check(url)?;
-        timeout(FETCH_TIMEOUT, http::get(&url, &self.rule, &self.tls))
+        let fetch = http::get(&url, &self.rule, &self.proxies, &self.tls);
+        timeout(FETCH_TIMEOUT, fetch)
             .await
             .map_err(|_| FetchError::Timeout)?
     }
@@ -151,6 +174,8 @@ impl FetchError {
             Self::Unresolvable => "Unresolvable",
             Self::AddressRefused => "AddressRefused",
             Self::Unreachable => "Unreachable",
+            Self::ProxyUnreachable => "ProxyUnreachable",
+            Self::ProxyRefused(_) => "ProxyRefused",
             Self::Tls => "Tls",
             Self::Timeout => "Timeout",
             Self::Redirect => "Redirect",

@@ -68,7 +68,14 @@ pub fn sanitise_trailers(trailers: &mut HeaderMap) {
                 || is_kept_from_connection(name)
                 || matches!(
                     name,
-                    "authorization" | "content-encoding" | "content-type" | "cookie" | "trailer"
+                    "authorization"
+                        | "content-encoding"
+                        | "content-type"
+                        | "cookie"
+                        | "expect"
+                        | "trailer"
+                        | "x-goog-iap-jwt-assertion"
+                        | "x-http-method-override"
                 )
                 || name.contains('_')
         })

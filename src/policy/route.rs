@@ -41,8 +41,8 @@ pub enum RouteMatch<'r> {
         /// An operation of the path (any method): whose CORS policy applies.
         sibling: usize,
     },
-    /// Read with its escapes decoded (`%2F` as a slash), the path would select a different
-    /// operation: 400.
+    /// Read with its escapes decoded (`%2F` as a slash), or without its matrix parameters, the path
+    /// would select a different operation: 400.
     Ambiguous,
     /// No template matches.
     NotFound,
@@ -118,10 +118,14 @@ impl Router {
 
     /// Finds the operation. `path` is normalised ([`super::path::normalise`]).
     pub fn find(&self, method: &str, path: &str) -> RouteMatch<'_> {
-        let found = self.find_exact(method, path);
-        match decode_reserved(path) {
+        let mut found = self.find_exact(method, path);
+        let decoded = decode_reserved(path);
+        if let Some(decoded) = &decoded {
+            found = self.unless_ambiguous(found, method, decoded);
+        }
+        match without_parameters(decoded.as_deref().unwrap_or(path)) {
             None => found,
-            Some(decoded) => self.unless_ambiguous(found, method, &decoded),
+            Some(bare) => self.unless_ambiguous(found, method, &bare),
         }
     }
 
@@ -131,7 +135,8 @@ impl Router {
     }
 
     /// An escaped slash is data to us, but perhaps a separator to the backend, and `%40me` perhaps
-    /// `@me`. What we found holds only if the backend's reading could not run another operation.
+    /// `@me`; `me;x` is one name to us, but perhaps `me` to the backend. What we found holds only if
+    /// the backend's reading could not run another operation.
     fn unless_ambiguous<'r>(
         &'r self,
         found: RouteMatch<'r>,
@@ -213,6 +218,20 @@ pub(super) fn decode_reserved(path: &str) -> Option<String> {
         }
     }
     (decoded != path).then_some(decoded)
+}
+
+/// The path as servers read it that take what follows a `;` for parameters of the segment (RFC 3986
+/// section 3.3), and drop them before they resolve dots and route: servlet containers do. `None` when
+/// that is no different.
+fn without_parameters(path: &str) -> Option<String> {
+    if !path.contains(';') {
+        return None;
+    }
+    let bare: Vec<_> = path
+        .split('/')
+        .map(|segment| segment.split_once(';').map_or(segment, |(name, _)| name))
+        .collect();
+    Some(bare.join("/"))
 }
 
 const RESERVED: [(&str, &str); 16] = [

@@ -359,7 +359,28 @@ fn from_backend(response: Response<BackendBody>) -> Response<ResponseBody> {
         // Framed by chunks; a length beside them would be a second reading.
         parts.headers.remove(CONTENT_LENGTH);
     }
+    one_length(&mut parts.headers);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     Response::from_parts(parts, ResponseBody::backend(body))
+}
+
+/// Equal lengths, listed or repeated, become one (RFC 9110 section 8.6): hyper takes them, whoever
+/// is behind us may not. Lengths that differ say nothing (only an answer without a body has them).
+fn one_length(headers: &mut HeaderMap) {
+    let mut lengths = headers
+        .get_all(CONTENT_LENGTH)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii);
+    let Some(length) = lengths.next() else { return };
+    let mut rest = lengths.peekable();
+    if rest.peek().is_none() {
+        return;
+    }
+    let same = rest.all(|other| other == length);
+    match HeaderValue::from_bytes(length) {
+        Ok(length) if same => headers.insert(CONTENT_LENGTH, length),
+        _ => headers.remove(CONTENT_LENGTH),
+    };
 }

@@ -1,4 +1,6 @@
 //! The control plane against a real API server: what a user sees by `kubectl`.
+// A failed unwrap is a failed test, in helpers too.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "../support/api_server.rs"]
 mod api_server;

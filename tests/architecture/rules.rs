@@ -101,6 +101,7 @@ const ROWS: &[Row] = &[
             "hyper",
             "hyper_util",
             "ipnet",
+            "percent_encoding",
             "rcgen",
             "rustls",
             "rustls_pki_types",

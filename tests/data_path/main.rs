@@ -1,4 +1,6 @@
 //! The real proxy over loopback sockets, against a backend that records what reaches it.
+// A failed unwrap is a failed test, in helpers too.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "../support/backend.rs"]
 mod backend;
@@ -14,6 +16,7 @@ mod authentication;
 mod backend_connections;
 mod cors;
 mod forwarding;
+mod hostile;
 mod limits;
 mod malformed;
 mod start;

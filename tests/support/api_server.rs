@@ -2,7 +2,7 @@
 //!
 //! Both are started once a process, on free ports, and end with it, however it ends: a shell holds
 //! them, and kills them when the pipe from this process closes.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -22,6 +22,7 @@ use kube::runtime::conditions::is_crd_established;
 use kube::runtime::wait::await_condition;
 use kube::{Client, Config};
 use serde_json::json;
+use tokio::time::Instant;
 
 /// How long a program may take to start. Generous: test machines are busy.
 const START: Duration = Duration::from_secs(90);
@@ -281,14 +282,15 @@ impl Operator {
 
     /// Starts one, and leads the webhook configuration to it; returns when it is ready.
     pub async fn install(cluster: &Cluster) -> Self {
-        let operator = Self::spawn(cluster);
+        let kubeconfig = install_rights(cluster).await;
+        let operator = Self::spawn(&kubeconfig);
         install_webhook(&cluster.client().await, operator.webhook_port).await;
         operator.wait_until_ready();
         operator
     }
 
     /// Starts the binary and learns its ports from its log.
-    fn spawn(cluster: &Cluster) -> Self {
+    fn spawn(kubeconfig: &Path) -> Self {
         let process = Guarded::spawn(
             Path::new(env!("CARGO_BIN_EXE_endpoints")),
             &[
@@ -312,7 +314,7 @@ impl Operator {
                 &["--jwks-allow", "127.0.0.0/8", "--jwks-allow-http"],
             ]
             .concat(),
-            &cluster.kubeconfig,
+            kubeconfig,
         );
         let port = |what: &str| {
             process.wait_for_line(|line| {
@@ -445,6 +447,68 @@ impl Guarded {
         drop(lines);
         (code, self.log())
     }
+}
+
+/// The operator's rights as the chart grants them, and a kubeconfig that has these and no others.
+async fn install_rights(cluster: &Cluster) -> PathBuf {
+    use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+    use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+    use kube::api::{ApiResource, DynamicObject};
+
+    let client = cluster.client().await;
+    let kinds = [
+        ApiResource::erase::<ServiceAccount>(&()),
+        ApiResource::erase::<ClusterRole>(&()),
+        ApiResource::erase::<ClusterRoleBinding>(&()),
+        ApiResource::erase::<Role>(&()),
+        ApiResource::erase::<RoleBinding>(&()),
+    ];
+    let text = std::fs::read_to_string(manifest("deploy/endpoints-operator.yaml")).unwrap();
+    let mut granted = 0;
+    for document in serde_yaml::Deserializer::from_str(&text) {
+        let Ok(object) = <DynamicObject as serde::Deserialize>::deserialize(document) else {
+            continue;
+        };
+        let kind = object.types.as_ref().map(|types| types.kind.clone());
+        let Some(kind) = kinds
+            .iter()
+            .find(|known| Some(&known.kind) == kind.as_ref())
+        else {
+            continue;
+        };
+        let api: Api<DynamicObject> = match &object.metadata.namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, kind),
+            None => Api::all_with(client.clone(), kind),
+        };
+        let name = object.metadata.name.clone().unwrap();
+        let apply = PatchParams::apply("tests").force();
+        api.patch(&name, &apply, &Patch::Apply(&object))
+            .await
+            .unwrap();
+        granted += 1;
+    }
+    assert_eq!(granted, kinds.len(), "deploy/ grants the operator's rights");
+
+    let request = TokenRequest {
+        spec: TokenRequestSpec {
+            expiration_seconds: Some(3600),
+            ..TokenRequestSpec::default()
+        },
+        ..TokenRequest::default()
+    };
+    let accounts = Api::<ServiceAccount>::namespaced(client, SYSTEM);
+    let token = accounts
+        .create_token_request("endpoints-operator", &PostParams::default(), &request)
+        .await
+        .unwrap();
+    let admin = std::fs::read_to_string(&cluster.kubeconfig).unwrap();
+    let path = cluster.folder.join("kubeconfig-operator");
+    std::fs::write(
+        &path,
+        admin.replace("admin-token", &token.status.unwrap().token),
+    )
+    .unwrap();
+    path
 }
 
 /// The webhook configuration of the chart, but for the way to it. The Service is an ExternalName:

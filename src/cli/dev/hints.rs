@@ -208,3 +208,6 @@ fn sample(template: &str) -> String {
     }
     path
 }
+
+#[cfg(test)]
+mod tests;

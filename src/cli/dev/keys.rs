@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use tokio::runtime::Handle;
 
 use super::hints::{self, Tokens};
 use super::issuer::{self, Issuer};
 use super::say;
-use crate::jwks::{AddressRule, HttpFetcher, KeyEvent, KeySlot, KeyStore, Keys, Refresher};
+use crate::cli::egress;
+use crate::jwks::{AddressRule, KeyEvent, KeySlot, KeyStore, Keys, Refresher};
 use crate::policy::Policy;
 use crate::policy::format::KeySource;
 use crate::policy::key_set::{KeySet, KeySetError};
@@ -35,8 +35,7 @@ impl KeyRing {
     /// Keys fetched on `runtime`; loopback addresses and plain http are allowed: it is a laptop.
     pub(super) fn real(runtime: &Handle) -> anyhow::Result<Self> {
         let store = KeyStore::default();
-        let roots: RootCertStore = crate::tls::built_in_roots();
-        let fetcher = Arc::new(HttpFetcher::new(AddressRule::development(), roots)?);
+        let fetcher = Arc::new(egress::key_fetcher(AddressRule::development())?);
         runtime.spawn(Refresher::new(store.clone(), fetcher, tell).run());
         Ok(Self::Real(store))
     }

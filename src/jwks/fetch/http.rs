@@ -1,9 +1,8 @@
-//! One GET: look up, check, connect to what was checked, ask, read within bounds.
+//! One GET: connect to what was checked, ask, read within bounds.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -14,19 +13,17 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use url::{Host, Url};
+use tokio_rustls::client::TlsStream;
+use url::{Host, Position, Url};
 
-use super::FetchError;
+use super::proxy::{Proxy, ProxySettings};
+use super::{FetchError, connect, tunnel};
 use crate::jwks::address::AddressRule;
 use crate::policy::key_set::MAX_KEY_SET_BYTES;
 
-/// For each address of a name: one that is black-holed must leave time for another.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
-/// The most addresses of one name that are tried.
-const MAX_ADDRESSES: usize = 4;
+/// What a proxy answers for itself (RFC 9110 section 15.5.8).
+const PROXY_AUTHENTICATION: u16 = 407;
 /// The most that a response's head may take, in bytes.
 const HEAD_BYTES: usize = 64 * 1024;
 
@@ -34,68 +31,56 @@ const HEAD_BYTES: usize = 64 * 1024;
 pub(super) async fn get(
     url: &Url,
     rule: &AddressRule,
+    proxies: &ProxySettings,
     tls: &Arc<ClientConfig>,
 ) -> Result<Vec<u8>, FetchError> {
     let host = url.host().ok_or(FetchError::BadUrl)?;
     let port = url.port_or_known_default().ok_or(FetchError::BadUrl)?;
-    let stream = connect(&addresses(&host, port, rule).await?).await?;
-    if url.scheme() != "https" {
-        return exchange(stream, url).await;
+    let encrypted = url.scheme() == "https";
+    let Some(proxy) = proxies.proxy(url.scheme(), &host, port) else {
+        let stream = connect::direct(&host, port, rule).await?;
+        return match encrypted {
+            true => exchange(secure(stream, &host, tls).await?, request(url)?).await,
+            false => exchange(stream, request(url)?).await,
+        };
+    };
+    connect::check_before_proxy(&host, port, rule).await?;
+    let stream = connect::to_proxy(proxy).await?;
+    if encrypted {
+        let stream = tunnel::open(stream, proxy, &host, port).await?;
+        return exchange(secure(stream, &host, tls).await?, request(url)?).await;
     }
-    let name = match &host {
+    let answer = exchange(stream, request_by_proxy(url, proxy)?).await;
+    answer.map_err(|error| match error {
+        FetchError::Status(status) if status == PROXY_AUTHENTICATION => {
+            FetchError::ProxyRefused(status)
+        }
+        other => other,
+    })
+}
+
+async fn secure<S>(
+    stream: S,
+    host: &Host<&str>,
+    tls: &Arc<ClientConfig>,
+) -> Result<TlsStream<S>, FetchError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let name = match host {
         Host::Domain(name) => {
             ServerName::try_from((*name).to_owned()).map_err(|_| FetchError::BadUrl)?
         }
         Host::Ipv4(address) => ServerName::from(IpAddr::from(*address)),
         Host::Ipv6(address) => ServerName::from(IpAddr::from(*address)),
     };
-    let stream = TlsConnector::from(Arc::clone(tls))
+    TlsConnector::from(Arc::clone(tls))
         .connect(name, stream)
         .await
-        .map_err(|_| FetchError::Tls)?;
-    exchange(stream, url).await
+        .map_err(|_| FetchError::Tls)
 }
 
-/// The addresses of a host that may be connected to.
-async fn addresses(
-    host: &Host<&str>,
-    port: u16,
-    rule: &AddressRule,
-) -> Result<Vec<SocketAddr>, FetchError> {
-    let found: Vec<SocketAddr> = match host {
-        Host::Ipv4(address) => vec![(*address, port).into()],
-        Host::Ipv6(address) => vec![(*address, port).into()],
-        Host::Domain(name) => lookup_host((*name, port))
-            .await
-            .map_err(|_| FetchError::Unresolvable)?
-            .collect(),
-    };
-    if found.is_empty() {
-        return Err(FetchError::Unresolvable);
-    }
-    let permitted: Vec<_> = found
-        .into_iter()
-        .filter(|a| rule.permits(a.ip()))
-        .take(MAX_ADDRESSES)
-        .collect();
-    if permitted.is_empty() {
-        return Err(FetchError::AddressRefused);
-    }
-    Ok(permitted)
-}
-
-/// Connects to the first that answers. The name is not looked up again: a second answer could be
-/// another one.
-async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, FetchError> {
-    for address in addresses {
-        if let Ok(Ok(stream)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-            return Ok(stream);
-        }
-    }
-    Err(FetchError::Unreachable)
-}
-
-async fn exchange<S>(stream: S, url: &Url) -> Result<Vec<u8>, FetchError>
+async fn exchange<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<Vec<u8>, FetchError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -104,7 +89,6 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|_| FetchError::Unreachable)?;
-    let request = request(url)?;
     let mut answer = pin!(async move {
         let response = sender
             .send_request(request)
@@ -142,6 +126,18 @@ fn request(url: &Url) -> Result<Request<Empty<Bytes>>, FetchError> {
         .header(header::CONNECTION, HeaderValue::from_static("close"))
         .body(Empty::new())
         .map_err(|_| FetchError::BadUrl)
+}
+
+/// The proxy is asked for the whole URL (RFC 9112 section 3.2.2).
+fn request_by_proxy(url: &Url, proxy: &Proxy) -> Result<Request<Empty<Bytes>>, FetchError> {
+    let mut request = request(url)?;
+    let whole = &url[..Position::AfterQuery];
+    *request.uri_mut() = whole.parse().map_err(|_| FetchError::BadUrl)?;
+    if let Some(value) = &proxy.authorization {
+        let headers = request.headers_mut();
+        headers.insert(header::PROXY_AUTHORIZATION, value.clone());
+    }
+    Ok(request)
 }
 
 async fn read(response: Response<Incoming>) -> Result<Vec<u8>, FetchError> {

@@ -1,3 +1,5 @@
+mod through_proxy;
+
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
@@ -50,6 +52,41 @@ fn answer(body: &str) -> Vec<u8> {
         body.len()
     )
     .into_bytes()
+}
+
+/// A server with a certificate for these names or addresses, that answers `{}` to everything. Gives
+/// its port and the roots that trust it.
+async fn tls_server(names: &[&str]) -> (u16, RootCertStore) {
+    let mut params = CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let certificate = CertificateParams::new(names).unwrap();
+    let certificate = certificate.signed_by(&key, &ca).unwrap();
+    let config = ServerConfig::builder_with_provider(tls::crypto_provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            if let Ok(stream) = acceptor.accept(stream).await {
+                serve(stream, &answer("{}"), false).await;
+            }
+        }
+    });
+    let mut roots = RootCertStore::empty();
+    roots.add(ca.der().clone()).unwrap();
+    (port, roots)
 }
 
 fn fetcher() -> HttpFetcher {
@@ -234,48 +271,11 @@ async fn urls_are_checked_before_anything_is_looked_up() {
 
 #[tokio::test]
 async fn a_server_is_trusted_by_the_roots_given_and_by_its_name() {
-    let ca = CertifiedIssuer::self_signed(
-        {
-            let mut params = CertificateParams::default();
-            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-            params
-        },
-        KeyPair::generate().unwrap(),
-    )
-    .unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(["localhost".to_owned()])
-        .unwrap()
-        .signed_by(&key, &ca)
-        .unwrap();
-    let config = ServerConfig::builder_with_provider(tls::crypto_provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-        )
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let serving = tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            if let Ok(stream) = acceptor.accept(stream).await {
-                serve(stream, &answer("{}"), false).await;
-            }
-        }
-    });
-
-    let mut roots = RootCertStore::empty();
-    roots.add(ca.der().clone()).unwrap();
+    let (port, roots) = tls_server(&["localhost"]).await;
     let trusting = HttpFetcher::new(AddressRule::development(), roots).unwrap();
     let by_name = format!("https://localhost:{port}/");
     assert_eq!(trusting.get(&by_name).await.unwrap(), b"{}");
     let by_address = format!("https://127.0.0.1:{port}/");
     assert_eq!(trusting.get(&by_address).await, Err(FetchError::Tls));
     assert_eq!(fetcher().get(&by_name).await, Err(FetchError::Tls));
-    serving.abort();
 }

@@ -20,6 +20,9 @@ use crate::operator::metrics::Metrics;
 use crate::operator::pod::{InjectedPod, PodCache};
 use crate::push::wire::ServiceKey;
 
+#[cfg(test)]
+mod tests;
+
 /// Something that a watch saw.
 #[derive(Debug)]
 pub(super) enum Observed {

@@ -275,6 +275,8 @@ fn ack_of_an_earlier_pod_of_the_same_name_does_not_count() {
         Instant::now(),
     );
     assert_eq!(status_of(&index).sidecars.unwrap().current, 0);
+    let kept = &index.namespaces["shop"].sidecars;
+    assert!(kept.is_empty(), "nor is it kept for ever: {kept:?}");
 }
 
 #[test]

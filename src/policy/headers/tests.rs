@@ -135,6 +135,8 @@ fn trailers_bring_nothing_that_a_head_may_not() {
         ("transfer-encoding", "chunked"),
         ("host", "evil"),
         ("x-forwarded-for", "1.1.1.1"),
+        ("x-goog-iap-jwt-assertion", "never verified"),
+        ("x-http-method-override", "DELETE"),
         ("grpc-status", "0"),
         ("x-sum", "1"),
     ]);

@@ -47,10 +47,11 @@ pub(super) fn find<'r>(headers: &'r HeaderMap, query: Option<&'r str>) -> Vec<Fo
         .collect()
 }
 
-/// The token of `Bearer TOKEN`, the scheme in any case (RFC 9110 section 11.1).
+/// The token of `Bearer TOKEN`, the scheme in any case (RFC 9110 section 11.1). A tab is no space by
+/// the grammar, but a backend may think so: what it would read was checked.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked("bearer".len())?;
-    let token = rest.strip_prefix(b" ")?;
+    let token = rest.strip_prefix(b" ").or(rest.strip_prefix(b"\t"))?;
     scheme
         .eq_ignore_ascii_case(b"bearer")
         .then(|| token.trim_ascii())

@@ -265,6 +265,35 @@ fn an_escape_never_hides_another_operation() {
 }
 
 #[test]
+fn a_matrix_parameter_never_hides_another_operation() {
+    let router = Router::new(&operations(&[
+        ("GET", "/users/{id}"),
+        ("GET", "/users/me"),
+        ("GET", "/files/{name=**}"),
+        ("GET", "/admin"),
+    ]))
+    .expect("templates");
+    for (path, found) in [
+        ("/users/7;v=1", RouteMatch::Operation(0)),
+        ("/users/;v=1", RouteMatch::Operation(0)),
+        ("/users/me;v=1", RouteMatch::Ambiguous),
+        ("/users/me%3Bv=1", RouteMatch::Ambiguous),
+        ("/users/%6De;", RouteMatch::Ambiguous),
+        ("/users;v=1/me", RouteMatch::Ambiguous),
+        ("/files/a;x/b;y", RouteMatch::Operation(2)),
+        ("/files/..;/admin", RouteMatch::Ambiguous),
+        ("/files/..;x%2Fadmin", RouteMatch::Ambiguous),
+        ("/files/..%3B/undefined", RouteMatch::Ambiguous),
+        ("/files/.;/a", RouteMatch::Operation(2)),
+        ("/admin;x", RouteMatch::Ambiguous),
+        ("/nothing;x", RouteMatch::NotFound),
+    ] {
+        let path = &normalise(path).expect("a path").0;
+        assert_eq!(router.find("GET", path), found, "{path}");
+    }
+}
+
+#[test]
 fn templates_that_compete_at_every_segment_are_still_looked_up() {
     // The worst there is for a lookup that goes back.
     let competing: Vec<_> = (0..4096_u32)

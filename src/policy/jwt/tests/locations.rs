@@ -9,6 +9,7 @@ fn a_bearer_token_may_be_written_in_any_case() {
         "bearer T",
         "BEARER T",
         "Bearer   T",
+        "Bearer\tT",
         "Bearer T ",
     ] {
         verified(operation.ask(&[("authorization", &value.replace('T', &token))], None));

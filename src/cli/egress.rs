@@ -1,0 +1,50 @@
+//! How the process reaches key sets outside, as its environment says. Read here only: the library
+//! takes values.
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::jwks::{AddressRule, HttpFetcher, ProxySettings};
+use crate::tls;
+
+/// What `--help` says of these variables.
+pub(super) const HELP: &str = "\
+Environment, for fetching key sets:
+  SSL_CERT_FILE            PEM file of the roots to trust [default: built-in ones]
+  HTTPS_PROXY, HTTP_PROXY  http://[USER:PASSWORD@]HOST[:PORT] of the proxy for https:, http: URLs
+  NO_PROXY                 hosts to go to directly: names (with those below), .suffixes, addresses,
+                           networks; each with an optional port; * for all";
+
+/// A fetcher of key sets that trusts the roots of `SSL_CERT_FILE`, else the built-in ones, and goes
+/// through the proxies of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+///
+/// # Errors
+/// One of them cannot be used.
+pub(super) fn key_fetcher(rule: AddressRule) -> anyhow::Result<HttpFetcher> {
+    fetcher(rule, |name| std::env::var_os(name))
+}
+
+/// What kube takes for the proxy of a kubeconfig that names none.
+pub(super) fn environment_proxy() -> Option<http::Uri> {
+    ["HTTPS_PROXY", "https_proxy"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty())
+        .and_then(|value| value.parse().ok())
+}
+
+fn fetcher(
+    rule: AddressRule,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> anyhow::Result<HttpFetcher> {
+    let file = variable("SSL_CERT_FILE").filter(|value| !value.is_empty());
+    let roots = tls::roots(file.as_deref().map(Path::new))?;
+    let proxies = ProxySettings::read(|name| Some(variable(name)?.to_string_lossy().into_owned()))?;
+    let fetcher = HttpFetcher::new(rule, roots).context("cannot set up TLS")?;
+    Ok(fetcher.with_proxies(proxies))
+}

@@ -1,0 +1,118 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::operator::authenticate::Pods;
+use crate::policy;
+
+#[test]
+fn what_a_new_listing_does_not_show_is_gone() {
+    let mut held = Held::default();
+    held.see(Observed::Listing(Kind::Pod));
+    held.see(seen_pod("a"));
+    held.see(seen_pod("b"));
+    held.see(Observed::Listed(Kind::Pod));
+    held.see(Observed::Listing(Kind::Pod));
+    held.see(seen_pod("b"));
+    assert!(held.has("a"), "until the listing is complete");
+    held.see(Observed::Listed(Kind::Pod));
+    assert!(!held.has("a") && held.has("b"));
+}
+
+#[test]
+fn listing_of_one_kind_touches_no_other() {
+    let mut held = Held::default();
+    held.see(seen_pod("a"));
+    held.see(Observed::Listing(Kind::Service));
+    held.see(Observed::Listed(Kind::Service));
+    assert!(held.has("a"));
+}
+
+#[test]
+fn complete_is_when_all_kinds_were_listed() {
+    let mut held = Held::default();
+    for kind in [Kind::Entry, Kind::Pod, Kind::Service] {
+        assert!(!held.listings.complete());
+        held.see(Observed::Listing(kind));
+        held.see(Observed::Listed(kind));
+    }
+    assert!(held.listings.complete());
+}
+
+#[test]
+fn pod_that_lost_its_label_is_gone() {
+    let mut held = Held::default();
+    held.see(seen_pod("a"));
+    let mut pod = mk_pod("a");
+    pod["metadata"]["labels"] = json!({});
+    held.see(applied(pod));
+    assert!(!held.has("a"));
+}
+
+#[test]
+fn object_that_does_not_parse_is_handed_on_as_such() {
+    let object = json!({
+        "apiVersion": "endpoints.dev/v1alpha1", "kind": "EndpointsService",
+        "metadata": { "namespace": "shop", "name": "a", "uid": "1", "generation": 3 },
+        "spec": { "openapi": "not a structure" }
+    });
+    let event = watcher::Event::Apply(serde_json::from_value(object).unwrap());
+    let Some(Observed::Object {
+        object: Object::Entry(object),
+        ..
+    }) = observed(Kind::Entry, event, entry)
+    else {
+        panic!("an entry")
+    };
+    assert_eq!((&*object.uid, object.generation), ("1", 3));
+    assert!(object.spec.unwrap_err().contains("not a structure"));
+}
+
+struct Held {
+    listings: Listings,
+    index: Index,
+    pods: PodCache,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        let index = Index::new(policy::compile);
+        Self {
+            listings: Listings::default(),
+            index,
+            pods: PodCache::default(),
+        }
+    }
+}
+
+impl Held {
+    fn see(&mut self, observed: Observed) {
+        self.listings.apply(observed, &mut self.index, &self.pods);
+    }
+
+    /// Whether the index and the authenticator's cache have a pod; they must agree.
+    fn has(&self, name: &str) -> bool {
+        let indexed = self.index.pod("shop", name).is_some();
+        assert_eq!(indexed, self.pods.pod("shop", name).is_some());
+        indexed
+    }
+}
+
+fn seen_pod(name: &str) -> Observed {
+    applied(mk_pod(name))
+}
+
+fn applied(value: Value) -> Observed {
+    let event = watcher::Event::Apply(serde_json::from_value(value).unwrap());
+    observed(Kind::Pod, event, pod).unwrap()
+}
+
+fn mk_pod(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "namespace": "shop", "name": name, "uid": name,
+            "labels": { "endpoints.dev/injected": "true" },
+            "annotations": { "endpoints.dev/service": "bookstore" }
+        }
+    })
+}

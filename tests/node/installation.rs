@@ -1,0 +1,143 @@
+//! The one installation of the chart that all tests share, as a user installs it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::cluster::{helm, image, kubectl, try_kubectl};
+
+/// The release, and the operator's Deployment.
+pub(crate) const RELEASE: &str = "endpoints-operator";
+/// The namespace it is in.
+pub(crate) const NAMESPACE: &str = "endpoints-system";
+/// The chart.
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/endpoints-operator");
+
+/// Readers use the installation, the writer takes it away.
+static IN_USE: RwLock<()> = RwLock::new(());
+/// Whether it is there.
+static INSTALLED: Mutex<bool> = Mutex::new(false);
+
+/// The installation, while others use it too.
+pub(crate) struct Shared(#[allow(dead_code)] RwLockReadGuard<'static, ()>);
+
+/// The installation, while nobody else uses it.
+pub(crate) struct Alone(#[allow(dead_code)] RwLockWriteGuard<'static, ()>);
+
+/// The installation, made by the first test that asks.
+pub(crate) fn shared() -> Shared {
+    // A test that failed alone has put back what it could: the others say if that was not enough.
+    let guard = IN_USE.read().unwrap_or_else(PoisonError::into_inner);
+    install();
+    Shared(guard)
+}
+
+/// The installation, for a test that takes the operator away.
+pub(crate) fn alone() -> Alone {
+    let guard = IN_USE.write().unwrap_or_else(PoisonError::into_inner);
+    install();
+    Alone(guard)
+}
+
+impl Alone {
+    /// How many operators run; returns when they do, or when none is left.
+    #[allow(clippy::unused_self)] // Being alone is the point.
+    pub(crate) fn scale(&self, replicas: u8) {
+        let deployment = format!("deployment/{RELEASE}");
+        kubectl(&[
+            "scale",
+            &deployment,
+            "--namespace",
+            NAMESPACE,
+            &format!("--replicas={replicas}"),
+        ]);
+        if replicas == 0 {
+            let selector = format!("app.kubernetes.io/name={RELEASE}");
+            kubectl(&[
+                "wait",
+                "--for=delete",
+                "pod",
+                "--selector",
+                &selector,
+                "--namespace",
+                NAMESPACE,
+                "--timeout=90s",
+            ]);
+        } else {
+            kubectl(&[
+                "rollout",
+                "status",
+                &deployment,
+                "--namespace",
+                NAMESPACE,
+                "--timeout=90s",
+            ]);
+        }
+    }
+
+    /// Takes it away; the next test that needs it makes it again.
+    #[allow(clippy::unused_self)]
+    pub(crate) fn uninstall(&self) {
+        *installed() = false;
+        helm(&[
+            "uninstall",
+            RELEASE,
+            "--namespace",
+            NAMESPACE,
+            "--wait",
+            "--timeout",
+            "90s",
+        ]);
+    }
+}
+
+/// Prints what the operator said last: a failed test's first clue.
+pub(crate) fn print_logs() {
+    let deployment = format!("deployment/{RELEASE}");
+    for arguments in [
+        &["get", "pods,events", "--namespace", NAMESPACE][..],
+        &["logs", &deployment, "--namespace", NAMESPACE, "--tail=60"],
+    ] {
+        let outcome = try_kubectl(arguments, "");
+        eprintln!(
+            "--- operator: {}\n{}{}",
+            arguments[0], outcome.stdout, outcome.stderr
+        );
+    }
+}
+
+fn install() {
+    let mut installed = installed();
+    if *installed {
+        return;
+    }
+    let image = image();
+    let (repository, tag) = image.rsplit_once(':').expect("an image has a tag");
+    let outcome = std::panic::catch_unwind(|| {
+        helm(&[
+            "install",
+            RELEASE,
+            CHART,
+            "--namespace",
+            NAMESPACE,
+            "--create-namespace",
+            "--set",
+            &format!("image.repository={repository}"),
+            "--set",
+            &format!("image.tag={tag}"),
+            // The key sets of these tests are served by pods.
+            "--set",
+            "jwks.allowHttp=true",
+            "--wait",
+            "--timeout",
+            "90s",
+        ]);
+    });
+    if let Err(panic) = outcome {
+        print_logs();
+        std::panic::resume_unwind(panic);
+    }
+    *installed = true;
+}
+
+fn installed() -> MutexGuard<'static, bool> {
+    INSTALLED.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,25 @@
+//! The node tier: the chart, the image and the examples on a real cluster, with real pods.
+//! `tests/node/run` starts all of it; `tests/README.md` says what it needs.
+//!
+//! Each test has a namespace of its own, or looks at the shared bookstore without changing it, so
+//! they run in any order and at the same time. All of them share one installation of the chart; a
+//! test that takes it away runs alone ([`installation::alone`]).
+
+mod cluster;
+mod http;
+mod installation;
+mod namespace;
+mod process;
+mod shop;
+#[path = "../support/tokens.rs"]
+mod tokens;
+
+mod capture;
+mod edits;
+mod injection;
+mod operator_away;
+mod push_tokens;
+mod requests;
+mod sidecar;
+mod stopped_sidecar;
+mod uninstall;

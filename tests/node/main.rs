@@ -4,6 +4,8 @@
 //! Each test has a namespace of its own, or looks at the shared bookstore without changing it, so
 //! they run in any order and at the same time. All of them share one installation of the chart; a
 //! test that takes it away runs alone ([`installation::alone`]).
+// A failed test says what it saw.
+#![allow(clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
 
 mod cluster;
 mod http;
@@ -19,6 +21,7 @@ mod edits;
 mod injection;
 mod operator_away;
 mod push_tokens;
+mod readme;
 mod requests;
 mod sidecar;
 mod stopped_sidecar;

@@ -50,7 +50,9 @@ impl InjectedPod {
         let phase = status.and_then(|status| status.phase.as_deref());
         let injected = annotations
             .get(annotations::STATUS)
-            .and_then(|text| serde_json::from_str::<InjectionStatus>(text).ok());
+            .and_then(|text| serde_json::from_str::<InjectionStatus>(text).ok())
+            // Not what an injector wrote; every Service is compared with each of them.
+            .filter(|status| status.ports.len() <= annotations::MAX_PORTS);
         Some(Self {
             namespace: pod.namespace()?,
             name: pod.name_any(),

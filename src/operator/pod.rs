@@ -48,11 +48,7 @@ impl InjectedPod {
         }
         let status = pod.status.as_ref();
         let phase = status.and_then(|status| status.phase.as_deref());
-        let injected = annotations
-            .get(annotations::STATUS)
-            .and_then(|text| serde_json::from_str::<InjectionStatus>(text).ok())
-            // Not what an injector wrote; every Service is compared with each of them.
-            .filter(|status| status.ports.len() <= annotations::MAX_PORTS);
+        let injected = InjectionStatus::read(annotations);
         Some(Self {
             namespace: pod.namespace()?,
             name: pod.name_any(),

@@ -69,6 +69,27 @@ async fn key_set_that_is_none_is_told_by_its_class() {
             resolved.message
         );
     }
+    create_with_cluster_issuer(&test, ISSUER).await;
+    wait_for(&test, "bookstore", "ResolvedRefs", "True", "Resolved").await;
+}
+
+#[tokio::test]
+async fn key_set_that_does_not_come_is_told_and_holds_up_no_other() {
+    let test = Test::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}/keys", listener.local_addr().unwrap());
+    // Connected by the kernel, and never answered.
+    let document = protected_document("https://issuer.example", Some(&uri));
+    create_service(&test, "slow", &document).await;
+    create_with_cluster_issuer(&test, ISSUER).await;
+    wait_for(&test, "bookstore", "ResolvedRefs", "True", "Resolved").await;
+    let resolved = wait_for(&test, "slow", "ResolvedRefs", "False", "KeySetUnavailable").await;
+    assert!(
+        resolved.message.contains("within 5 seconds"),
+        "{}",
+        resolved.message
+    );
+    drop(listener);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 // A failed unwrap is a failed test, in helpers too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod admission;
 #[path = "../support/api_server.rs"]
 mod api_server;
 mod captured;

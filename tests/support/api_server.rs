@@ -15,9 +15,12 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::runtime::conditions::is_crd_established;
 use kube::runtime::wait::await_condition;
 use kube::{Client, Config};
@@ -276,7 +279,9 @@ impl Operator {
             .unwrap();
         runtime.block_on(async {
             create_namespace(&cluster.client().await, SYSTEM).await;
-            Self::install(cluster).await
+            let operator = Self::install(cluster).await;
+            install_policy(&cluster.client().await).await;
+            operator
         })
     }
 
@@ -286,6 +291,7 @@ impl Operator {
         let operator = Self::spawn(&kubeconfig);
         install_webhook(&cluster.client().await, operator.webhook_port).await;
         operator.wait_until_ready();
+        wait_until_injecting(&cluster.client().await).await;
         operator
     }
 
@@ -465,7 +471,6 @@ impl Guarded {
 async fn install_rights(cluster: &Cluster) -> PathBuf {
     use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
     use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
-    use kube::api::{ApiResource, DynamicObject};
 
     let client = cluster.client().await;
     let kinds = [
@@ -475,31 +480,7 @@ async fn install_rights(cluster: &Cluster) -> PathBuf {
         ApiResource::erase::<Role>(&()),
         ApiResource::erase::<RoleBinding>(&()),
     ];
-    let text = std::fs::read_to_string(manifest("deploy/endpoints-operator.yaml")).unwrap();
-    let mut granted = 0;
-    for document in serde_yaml::Deserializer::from_str(&text) {
-        let Ok(object) = <DynamicObject as serde::Deserialize>::deserialize(document) else {
-            continue;
-        };
-        let kind = object.types.as_ref().map(|types| types.kind.clone());
-        let Some(kind) = kinds
-            .iter()
-            .find(|known| Some(&known.kind) == kind.as_ref())
-        else {
-            continue;
-        };
-        let api: Api<DynamicObject> = match &object.metadata.namespace {
-            Some(namespace) => Api::namespaced_with(client.clone(), namespace, kind),
-            None => Api::all_with(client.clone(), kind),
-        };
-        let name = object.metadata.name.clone().unwrap();
-        let apply = PatchParams::apply("tests").force();
-        api.patch(&name, &apply, &Patch::Apply(&object))
-            .await
-            .unwrap();
-        granted += 1;
-    }
-    assert_eq!(granted, kinds.len(), "deploy/ grants the operator's rights");
+    install(&client, &kinds, |_| ()).await;
 
     let request = TokenRequest {
         spec: TokenRequestSpec {
@@ -536,33 +517,75 @@ async fn install_webhook(client: &Client, port: u16) {
         .patch("endpoints-operator", &apply, &Patch::Apply(service))
         .await
         .unwrap();
-    let configuration = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
-        "metadata": { "name": "endpoints-operator" },
-        "webhooks": [{
-            "name": "inject.endpoints.dev",
-            "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail",
-            "reinvocationPolicy": "IfNeeded", "timeoutSeconds": 5,
-            "rules": [{
-                "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"],
-                "resources": ["pods"]
-            }],
-            "matchConditions": [{
-                "name": "annotated",
-                "expression": "has(object.metadata.annotations) && \
-                    object.metadata.annotations.exists(k, k.startsWith('endpoints.dev/'))"
-            }],
-            "clientConfig": { "service": {
-                "namespace": SYSTEM, "name": "endpoints-operator", "path": "/inject", "port": port
-            } }
-        }]
+    let kinds = [ApiResource::erase::<MutatingWebhookConfiguration>(&())];
+    install(client, &kinds, |configuration| {
+        configuration.data["webhooks"][0]["clientConfig"]["service"]["port"] = json!(port);
+    })
+    .await;
+}
+
+/// The API server learns of a webhook, and of its CA, by a watch of its own.
+async fn wait_until_injecting(client: &Client) {
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": "probe", "annotations": { "endpoints.dev/service": "probe" } },
+        "spec": { "containers": [{
+            "name": "app", "image": "app", "ports": [{ "name": "http", "containerPort": 8080 }]
+        }] }
     });
-    Api::<k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration>::all(
-        client.clone(),
-    )
-    .patch("endpoints-operator", &apply, &Patch::Apply(configuration))
-    .await
-    .unwrap();
+    let pod: Pod = serde_json::from_value(pod).unwrap();
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let pods = Api::<Pod>::namespaced(client.clone(), SYSTEM);
+    eventually(|| async {
+        match pods.create(&dry_run, &pod).await {
+            Ok(pod) if pod.metadata.labels.is_some() => Ok(()),
+            Ok(_) => Err("pods are let through untouched".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await;
+}
+
+/// The chart's admission policy and its binding.
+pub async fn install_policy(client: &Client) {
+    let kinds = [
+        ApiResource::erase::<ValidatingAdmissionPolicy>(&()),
+        ApiResource::erase::<ValidatingAdmissionPolicyBinding>(&()),
+    ];
+    install(client, &kinds, |_| ()).await;
+}
+
+/// Applies the objects of these kinds as `deploy/` has them, one of each, but for `change`.
+async fn install(client: &Client, kinds: &[ApiResource], change: impl Fn(&mut DynamicObject)) {
+    let text = std::fs::read_to_string(manifest("deploy/endpoints-operator.yaml")).unwrap();
+    let mut installed = 0;
+    for document in serde_yaml::Deserializer::from_str(&text) {
+        let Ok(mut object) = <DynamicObject as serde::Deserialize>::deserialize(document) else {
+            continue;
+        };
+        let kind = object.types.as_ref().map(|types| types.kind.clone());
+        let Some(kind) = kinds
+            .iter()
+            .find(|known| Some(&known.kind) == kind.as_ref())
+        else {
+            continue;
+        };
+        change(&mut object);
+        let api: Api<DynamicObject> = match &object.metadata.namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, kind),
+            None => Api::all_with(client.clone(), kind),
+        };
+        let name = object.metadata.name.clone().unwrap();
+        let apply = PatchParams::apply("tests").force();
+        api.patch(&name, &apply, &Patch::Apply(&object))
+            .await
+            .unwrap();
+        installed += 1;
+    }
+    assert_eq!(installed, kinds.len(), "deploy/ has {kinds:?}");
 }
 
 /// A namespace with the service account that the controller manager would make.

@@ -32,6 +32,8 @@ pub(super) struct ResponseBody {
 enum Content {
     Ours(Bytes),
     Backend(BackendBody),
+    /// The backend's, broken off; the error is given once.
+    BrokenOff(Option<UpstreamError>),
 }
 
 // === impl RequestBody ===
@@ -124,13 +126,20 @@ impl Body for ResponseBody {
         match &mut this.content {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Backend(body) => {
-                let frame = ready!(Pin::new(body).poll_frame(context));
-                if let (Some(Err(error)), Some(exchange)) = (&frame, &mut this.exchange) {
-                    exchange.broken_off(error);
+            Content::Backend(body) => match ready!(Pin::new(body).poll_frame(context)) {
+                Some(Err(error)) => {
+                    if let Some(exchange) = &mut this.exchange {
+                        exchange.broken_off(&error);
+                    }
+                    // hyper closes at once. What came before goes out first, at least the head: a
+                    // browser that saw nothing of an answer sends its request again, whatever it was.
+                    this.content = Content::BrokenOff(Some(error));
+                    context.waker().wake_by_ref();
+                    Poll::Pending
                 }
-                Poll::Ready(frame)
-            }
+                frame => Poll::Ready(frame),
+            },
+            Content::BrokenOff(error) => Poll::Ready(error.take().map(Err)),
         }
     }
 
@@ -138,6 +147,7 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Ours(bytes) => bytes.is_empty(),
             Content::Backend(body) => body.is_end_stream(),
+            Content::BrokenOff(_) => false,
         }
     }
 
@@ -145,6 +155,7 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Ours(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Backend(body) => body.size_hint(),
+            Content::BrokenOff(_) => SizeHint::default(),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod chunked;
 mod head;
+mod malformed;
 
 use std::io;
 use std::pin::Pin;
@@ -15,17 +16,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use self::chunked::Chunked;
 pub(super) use self::head::Head;
-use self::head::{Framing, Malformed, Scan};
+use self::head::{Framing, Scan};
+use self::malformed::Malformed;
 use super::client::Client;
-use super::respond::refusal;
 use super::timer::LazyTimer;
-use crate::policy::verdict::{Reason, Refusal};
 
 /// What hyper reads in place of a head that we refuse.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
@@ -371,77 +370,3 @@ pub(super) struct StalledBody;
 #[derive(Debug, thiserror::Error)]
 #[error("the client does not read the answer")]
 struct UnreadAnswer;
-
-impl Malformed {
-    fn refusal(self) -> Refusal {
-        let (status, reason, message) = match self {
-            Self::RequestLine => (
-                StatusCode::BAD_REQUEST,
-                Reason::BadFraming,
-                "The request line is not valid.",
-            ),
-            Self::Target => (
-                StatusCode::BAD_REQUEST,
-                Reason::BadPath,
-                "The request target has a character that is not allowed.",
-            ),
-            // ESPv2's sentence.
-            Self::Fragment => (
-                StatusCode::BAD_REQUEST,
-                Reason::BadPath,
-                "Path cannot contain fragment identifier (#)",
-            ),
-            Self::LineEnd => (
-                StatusCode::BAD_REQUEST,
-                Reason::BadFraming,
-                "A line of the request head does not end with CR LF.",
-            ),
-            Self::Folded => (
-                StatusCode::BAD_REQUEST,
-                Reason::BadFraming,
-                "A header of the request is folded over several lines.",
-            ),
-            Self::FieldName => (
-                StatusCode::BAD_REQUEST,
-                Reason::BadFraming,
-                "A header name is not valid.",
-            ),
-            Self::FieldValue => (
-                StatusCode::BAD_REQUEST,
-                Reason::BadFraming,
-                "A header value has a control character.",
-            ),
-            Self::ContentLength => (
-                StatusCode::BAD_REQUEST,
-                Reason::BadFraming,
-                "Content-Length is not a single number.",
-            ),
-            Self::LengthAndEncoding => (
-                StatusCode::BAD_REQUEST,
-                Reason::BadFraming,
-                "The request has both Content-Length and Transfer-Encoding.",
-            ),
-            Self::TransferEncoding => (
-                StatusCode::BAD_REQUEST,
-                Reason::BadFraming,
-                "The only Transfer-Encoding accepted is chunked.",
-            ),
-            Self::TargetTooLong => (
-                StatusCode::URI_TOO_LONG,
-                Reason::UriTooLong,
-                "The request target is too long.",
-            ),
-            Self::TooLarge => (
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                Reason::HeadTooLarge,
-                "The request head is too large.",
-            ),
-            Self::TimedOut => (
-                StatusCode::REQUEST_TIMEOUT,
-                Reason::BadFraming,
-                "The request head was not complete in time.",
-            ),
-        };
-        refusal(status, reason, message)
-    }
-}

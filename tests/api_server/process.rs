@@ -71,7 +71,7 @@ async fn broken_secret_ends_it_with_the_remedy() {
         "{line}"
     );
     assert!(line.contains("delete it to have a new one made"), "{line}");
-    assert_eq!(process.stop().0, 1);
+    assert_eq!(process.ended(), 1);
 }
 
 #[tokio::test]

@@ -35,7 +35,13 @@ const PURE: &[&str] = &[
 ];
 
 /// Crates that any place's tests may name.
-const TEST_CRATES: &[&str] = &["proptest", "rcgen", "serde_yaml", "tempfile"];
+const TEST_CRATES: &[&str] = &[
+    "proptest",
+    "rcgen",
+    "serde_yaml",
+    "tempfile",
+    "tracing_subscriber",
+];
 
 const ROWS: &[Row] = &[
     Row {

@@ -69,3 +69,19 @@ async fn what_follows_an_answer_of_the_backend_poisons_nobody() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_came_of_an_answer_that_breaks_off_at_once_still_goes_out() {
+    let backend = Backend::answering(|_| {
+        Reply::Close(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart".to_vec())
+    })
+    .await;
+    let proxy = TestProxy::start(backend.address).under(OPEN);
+    for _ in 0..20 {
+        let mut client = Client::connect(proxy.address).await;
+        client.send(GET).await;
+        let came = String::from_utf8(client.rest().await).expect("text");
+        assert!(came.starts_with("HTTP/1.1 200"), "{came:?}");
+        assert!(came.ends_with("\r\n\r\npart"), "{came:?}");
+    }
+}

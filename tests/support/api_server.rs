@@ -391,7 +391,7 @@ pub struct Guarded {
 impl Guarded {
     /// Runs a program; its stderr is kept.
     pub fn spawn(program: &Path, arguments: &[&str], kubeconfig: &Path) -> Self {
-        let script = r#""$0" "$@" <&- & p=$!; read -r _; kill $p 2>/dev/null; wait $p"#;
+        let script = r#""$0" "$@" <&- & p=$!; read -r how; [ "$how" = wait ] || kill $p 2>/dev/null; wait $p"#;
         let mut child = Command::new("sh")
             .args(["-c", script])
             .arg(program)
@@ -435,6 +435,18 @@ impl Guarded {
 
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// The exit code of a program that ends by itself: a signal could come before its end.
+    pub fn ended(self) -> i32 {
+        use std::io::Write as _;
+        let told = self
+            .child
+            .stdin
+            .as_ref()
+            .map(|mut stdin| stdin.write_all(b"wait\n"));
+        told.expect("stdin is a pipe").unwrap();
+        self.stop().0
     }
 
     /// SIGTERM (by way of the shell); the exit code and the log.

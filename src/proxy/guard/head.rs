@@ -6,6 +6,7 @@
 
 use memchr::{memchr, memchr2};
 
+use super::malformed::Malformed;
 use crate::proxy::Limits;
 
 /// What a look at the bytes says.
@@ -35,37 +36,6 @@ pub(super) enum Framing {
     Length(u64),
     /// Chunks.
     Chunked,
-}
-
-/// Why bytes are not a request head that we accept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Malformed {
-    /// The request line is not `METHOD SP TARGET SP HTTP/1.x`.
-    RequestLine,
-    /// A character that a request target may not hold.
-    Target,
-    /// A `#` in the target.
-    Fragment,
-    /// A line that does not end with CR LF, or a CR inside it.
-    LineEnd,
-    /// A field line that continues the one before it.
-    Folded,
-    /// A field name that is not a token (a space before the colon, for one).
-    FieldName,
-    /// A control character in a value.
-    FieldValue,
-    /// `Content-Length` that is not one number, or is there twice.
-    ContentLength,
-    /// `Content-Length` beside `Transfer-Encoding`.
-    LengthAndEncoding,
-    /// `Transfer-Encoding` other than exactly `chunked`, twice, or in HTTP/1.0.
-    TransferEncoding,
-    /// Over the limit on the target.
-    TargetTooLong,
-    /// Over the limit on the head's bytes or fields.
-    TooLarge,
-    /// Not complete in time.
-    TimedOut,
 }
 
 /// The most that a request line takes beside its target: what is longer will not become a head.

@@ -50,6 +50,8 @@ fn the_first_service_runs_as_the_readme_says() {
         .map(|word| word.replace("default", &namespace.name));
     assert_eq!(seen.1, promised);
 
+    // A pod counts as ready a moment after its sidecar has the policy: the kubelet asks now and then.
+    namespace.kubectl(&["rollout", "status", "deployment/bookstore", "--timeout=60s"]);
     let token = shell(
         "kubectl create token default --audience bookstore-clients",
         kubeconfig,

@@ -169,7 +169,6 @@ const ROWS: &[Row] = &[
             "hyper",
             "hyper_util",
             "memchr",
-            "pin_project_lite",
             "prometheus_client",
             "serde_json",
             "socket2",

@@ -111,10 +111,7 @@ fn a_manifest_that_no_cluster_takes_is_refused_with_line_and_column() {
         let file = folder.path().join(format!("{name}.yaml"));
         std::fs::write(&file, changed).unwrap();
         let file = file.to_str().unwrap();
-        fails_with(
-            &["dev", file, "--listen", "127.0.0.1:0"],
-            &[&format!("{file}"), told],
-        );
+        fails_with(&["dev", file, "--listen", "127.0.0.1:0"], &[file, told]);
     }
     let two = folder.path().join("both.yaml");
     std::fs::write(&two, format!("{manifest}---\na: 1\n")).unwrap();

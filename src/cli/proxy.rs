@@ -93,7 +93,7 @@ struct PortPair {
 
 /// Runs the sub-command until SIGTERM.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    telemetry::init(&args.log).with_context(|| format!("--log {}", args.log))?;
+    telemetry::init(&args.log).context("--log")?;
     let config = args.proxy(unspecified());
     let client = args.client()?;
     let (trigger, shutdown) = shutdown::channel();

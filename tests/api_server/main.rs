@@ -13,5 +13,6 @@ mod objects;
 mod process;
 mod push_tokens;
 mod schema;
+mod sidecar_process;
 mod sidecars;
 mod status;

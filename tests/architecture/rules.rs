@@ -241,7 +241,7 @@ const ROWS: &[Row] = &[
         pure: false,
     },
     Row {
-        place: "readiness",
+        place: "connection_limit",
         ours: &[],
         crates: &["futures_util", "std", "tokio", "tracing"],
         pure: false,
@@ -253,7 +253,7 @@ const ROWS: &[Row] = &[
         pure: false,
     },
     Row {
-        place: "connection_limit",
+        place: "readiness",
         ours: &[],
         crates: &["std"],
         pure: true,

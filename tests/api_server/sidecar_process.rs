@@ -89,7 +89,7 @@ async fn a_sidecar_that_is_refused_stays_unready_and_says_why() {
 }
 
 /// The stand-in backend, and its port.
-fn backend(test: &Test) -> (Guarded, u16) {
+pub fn backend(test: &Test) -> (Guarded, u16) {
     let arguments = ["echo", "--listen", "127.0.0.1:0"];
     let backend = Guarded::spawn(Path::new(BINARY), &arguments, &test.cluster.kubeconfig);
     let port = backend.wait_for_line(|line| {
@@ -99,7 +99,7 @@ fn backend(test: &Test) -> (Guarded, u16) {
     (backend, port)
 }
 
-async fn token_file(test: &Test, pod: &Pod) -> tempfile::NamedTempFile {
+pub async fn token_file(test: &Test, pod: &Pod) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(token_of(test, pod).await.as_bytes())
         .unwrap();
@@ -107,7 +107,7 @@ async fn token_file(test: &Test, pod: &Pod) -> tempfile::NamedTempFile {
 }
 
 /// Runs what the pod's sidecar container runs, in its environment, but where this host differs.
-fn start(test: &Test, pod: &Pod, token: &Path, listeners: &str, admin: u16) -> Guarded {
+pub fn start(test: &Test, pod: &Pod, token: &Path, listeners: &str, admin: u16) -> Guarded {
     let containers = pod.spec.as_ref().unwrap();
     let mut containers = containers
         .init_containers

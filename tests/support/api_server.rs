@@ -372,16 +372,22 @@ impl Operator {
     }
 }
 
-/// Status and text of a page on loopback.
+/// Status and body of a page on loopback.
 pub fn get(port: u16, path: &str) -> (u16, String) {
+    let (status, answer) = ask(port, "GET", path, &[]);
+    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+}
+
+/// Status and whole answer to a request on loopback.
+pub fn ask(port: u16, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
     use std::io::Write;
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all((head + "\r\n").as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let status = answer
@@ -389,7 +395,7 @@ pub fn get(port: u16, path: &str) -> (u16, String) {
         .nth(1)
         .and_then(|status| status.parse().ok())
         .unwrap();
-    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    (status, answer)
 }
 
 /// A child that ends when this process does.

@@ -33,6 +33,7 @@ e2e: ## Real pods: a whole cluster in fresh namespaces (root), or the one of E2E
 lint: $(CARGO_DENY) ## Format, clippy, licences and bans
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test node -- -D warnings
 	$(CARGO_DENY) check --hide-inclusion-graph bans licenses sources
 
 $(CARGO_DENY):

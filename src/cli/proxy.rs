@@ -93,18 +93,17 @@ struct PortPair {
 
 /// Runs the sub-command until SIGTERM.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    telemetry::init(&args.log).with_context(|| format!("--log {}", args.log))?;
+    telemetry::init(&args.log).context("--log")?;
     let config = args.proxy(unspecified());
     let client = args.client()?;
     let (trigger, shutdown) = shutdown::channel();
-    let readiness = Readiness::new();
     let policies = PolicyCell::new();
-    let sink = PolicySink::new(policies.clone(), readiness.pending("policy"));
+    let sink = PolicySink::new(policies.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the control runtime")?;
-    let running = Proxy::start(config, policies, readiness, shutdown.clone())?;
+    let running = Proxy::start(config, policies, Readiness::new(), shutdown.clone())?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         addresses = ?running.addresses(),

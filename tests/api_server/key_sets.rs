@@ -1,6 +1,5 @@
 //! `ResolvedRefs`: the cluster's own keys, keys behind URLs, and what goes wrong with them.
 
-use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use endpoints::api::EndpointsService;
@@ -8,6 +7,7 @@ use serde_json::json;
 
 use crate::api_server::{ISSUER, Test};
 use crate::objects::{create_service, protected_document, service, wait_for};
+use crate::serve::{always, http};
 
 #[tokio::test]
 async fn this_clusters_keys_are_read_from_its_api_server() {
@@ -50,7 +50,7 @@ async fn key_set_that_is_none_is_told_by_its_class() {
             "redirects",
         ),
     ] {
-        let uri = serve(answer);
+        let uri = always(&answer);
         create_service(
             &test,
             name,
@@ -69,6 +69,27 @@ async fn key_set_that_is_none_is_told_by_its_class() {
             resolved.message
         );
     }
+    create_with_cluster_issuer(&test, ISSUER).await;
+    wait_for(&test, "bookstore", "ResolvedRefs", "True", "Resolved").await;
+}
+
+#[tokio::test]
+async fn key_set_that_does_not_come_is_told_and_holds_up_no_other() {
+    let test = Test::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}/keys", listener.local_addr().unwrap());
+    // Connected by the kernel, and never answered.
+    let document = protected_document("https://issuer.example", Some(&uri));
+    create_service(&test, "slow", &document).await;
+    create_with_cluster_issuer(&test, ISSUER).await;
+    wait_for(&test, "bookstore", "ResolvedRefs", "True", "Resolved").await;
+    let resolved = wait_for(&test, "slow", "ResolvedRefs", "False", "KeySetUnavailable").await;
+    assert!(
+        resolved.message.contains("within 5 seconds"),
+        "{}",
+        resolved.message
+    );
+    drop(listener);
 }
 
 #[tokio::test]
@@ -104,26 +125,4 @@ async fn create_with_cluster_issuer(test: &Test, issuer: &str) {
     test.create::<EndpointsService>(service("bookstore", spec))
         .await
         .unwrap();
-}
-
-fn http(status: u16, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-/// Answers everyone with the same bytes, for as long as the process lives.
-fn serve(answer: String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            // Whoever was told too much hangs up.
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    format!("http://{address}/keys")
 }

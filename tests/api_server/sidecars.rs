@@ -266,7 +266,7 @@ impl Apply for Recorder {
 }
 
 /// What kubelet would project into the pod.
-async fn token_of(test: &Test, pod: &Pod) -> String {
+pub async fn token_of(test: &Test, pod: &Pod) -> String {
     let request = TokenRequest {
         spec: TokenRequestSpec {
             audiences: vec![endpoints::api::annotations::PUSH_AUDIENCE.to_owned()],

@@ -89,6 +89,8 @@ async fn broken_service_stops_no_other() {
     let test = Test::start().await;
     create_service(&test, "broken", "[]").await;
     create_service(&test, "conflicting", &conflicting()).await;
+    let unknown = document(&[]).replace("\"get\":{", "\"get\":{\"security\":[{\"who\":[]}],");
+    create_service(&test, "unknown-scheme", &unknown).await;
     create_service(&test, "good", &document(&[])).await;
     wait_for(&test, "broken", "Accepted", "False", "InvalidOpenAPI").await;
     wait_for(&test, "broken", "Enforced", "False", "NoPolicy").await;
@@ -100,7 +102,33 @@ async fn broken_service_stops_no_other() {
         "ConflictingRoutes",
     )
     .await;
+    let told = wait_for(
+        &test,
+        "unknown-scheme",
+        "Accepted",
+        "False",
+        "UnsupportedSecurity",
+    )
+    .await;
+    assert!(told.message.contains("who"), "{}", told.message);
     wait_for(&test, "good", "Accepted", "True", "Valid").await;
+}
+
+/// As text, the API server refuses it already; of a structure it does not know the size.
+#[tokio::test]
+async fn document_over_the_limit_is_told_and_stops_no_other() {
+    let test = Test::start().await;
+    let mut large: serde_json::Value = serde_json::from_str(&document(&[])).unwrap();
+    large["info"]["description"] = json!("x".repeat(1 << 20));
+    let spec = json!({ "openapi": { "document": large } });
+    test.create::<EndpointsService>(crate::objects::service("large", spec))
+        .await
+        .unwrap();
+    create_service(&test, "good", &document(&[])).await;
+    wait_for(&test, "good", "Accepted", "True", "Valid").await;
+    let accepted = wait_for(&test, "large", "Accepted", "False", "InvalidOpenAPI").await;
+    assert!(accepted.message.contains("1 MiB"), "{}", accepted.message);
+    assert!(accepted.message.len() < 1024, "{}", accepted.message);
 }
 
 #[tokio::test]

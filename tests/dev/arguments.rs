@@ -45,7 +45,7 @@ fn a_broken_file_is_refused_with_line_and_column() {
 }
 
 #[test]
-fn a_missing_a_huge_and_an_unknown_file_are_refused() {
+fn a_missing_and_a_huge_file_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.yaml");
     fails_with(
@@ -55,13 +55,85 @@ fn a_missing_a_huge_and_an_unknown_file_are_refused() {
     let huge = folder.path().join("huge.yaml");
     std::fs::write(&huge, vec![b'#'; 3 << 20]).unwrap();
     fails_with(&["dev", huge.to_str().unwrap()], &["larger than 2 MiB"]);
-    let typo = folder.path().join("typo.yaml");
-    let manifest = std::fs::read_to_string(example("bookstore/endpointsservice.yaml")).unwrap();
-    std::fs::write(&typo, manifest.replace("allowOrigins", "allowOrigin")).unwrap();
+    let long = folder.path().join("long.yaml");
+    let comment = "# a comment\n".repeat(100_000);
+    std::fs::write(&long, format!("swagger: '2.0'\npaths: {{}}\n{comment}")).unwrap();
     fails_with(
-        &["dev", typo.to_str().unwrap()],
-        &["no such field", "allowOrigin"],
+        &["dev", long.to_str().unwrap()],
+        &["long.yaml: error", "at most 1048576"],
     );
+}
+
+#[test]
+fn a_manifest_that_no_cluster_takes_is_refused_with_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = std::fs::read_to_string(example("bookstore/endpointsservice.yaml")).unwrap();
+    for (name, from, to, told) in [
+        (
+            "typo",
+            "allowOrigins",
+            "allowOrigin",
+            ":8:5: error[InvalidSpec]: no such field: allowOrigin",
+        ),
+        (
+            "type",
+            "kubernetes: true",
+            "kubernetes: 12",
+            ":15:21: error[InvalidSpec]",
+        ),
+        (
+            "version",
+            "v1alpha1",
+            "v9",
+            ":2:13: error[InvalidSpec]: apiVersion is not endpoints.dev/v1alpha1",
+        ),
+        (
+            "kind",
+            "kind: EndpointsService",
+            "kind: Endpoint",
+            ":3:7: error[InvalidSpec]: kind is not EndpointsService",
+        ),
+        (
+            "name",
+            "  name: bookstore",
+            "  namespace: shop",
+            ": error[InvalidSpec]: the EndpointsService has no name",
+        ),
+        (
+            "field",
+            "healthz: /healthz",
+            "healthz: /a?b",
+            ":17:14: error[InvalidSpec]",
+        ),
+    ] {
+        let changed = manifest.replacen(from, to, 1);
+        assert_ne!(changed, manifest, "{name}");
+        let file = folder.path().join(format!("{name}.yaml"));
+        std::fs::write(&file, changed).unwrap();
+        let file = file.to_str().unwrap();
+        fails_with(&["dev", file, "--listen", "127.0.0.1:0"], &[file, told]);
+    }
+    let two = folder.path().join("both.yaml");
+    std::fs::write(&two, format!("{manifest}---\na: 1\n")).unwrap();
+    let lines = manifest.lines().count();
+    fails_with(
+        &["dev", two.to_str().unwrap()],
+        &[
+            &format!("both.yaml:{}:1: ", lines + 2),
+            "several YAML documents",
+        ],
+    );
+}
+
+#[test]
+fn a_filter_that_does_not_parse_is_refused_with_an_example() {
+    let file = example("bookstore/endpointsservice.yaml");
+    let file = file.to_str().unwrap();
+    fails_with(
+        &["dev", file, "--log", "a=b=c"],
+        &["--log: `a=b=c`", "endpoints=debug"],
+    );
+    fails_with(&["echo", "--log", "a=b=c"], &["--log: `a=b=c`"]);
 }
 
 #[test]

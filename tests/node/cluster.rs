@@ -69,6 +69,15 @@ pub(crate) fn helm(arguments: &[&str]) -> String {
     run("helm", arguments, "").expect_success()
 }
 
+/// A line of the README as a person types it: in a shell, in the project's folder. What it printed.
+pub(crate) fn shell(line: &str, kubeconfig: &str) -> String {
+    let line = format!(
+        "cd '{}' && KUBECONFIG='{kubeconfig}' {line}",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    run("sh", &["-c", &line], "").expect_success()
+}
+
 /// Asks until the answer is right, for a bounded time; then fails with the last answer's reason.
 pub(crate) fn eventually<T>(
     what: &str,

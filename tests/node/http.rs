@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::namespace::Namespace;
 
-/// A request.
-#[derive(Clone, Debug)]
+/// A request. Not printable: it may carry a token.
+#[derive(Clone)]
 pub(crate) struct Request {
     method: &'static str,
     path: String,
@@ -84,8 +84,13 @@ impl Request {
             ],
             &head,
         );
-        Response::parse(&outcome.stdout)
-            .ok_or_else(|| format!("{host}:{port} gave no HTTP: {}", outcome.stderr.trim()))
+        Response::parse(&outcome.stdout).ok_or_else(|| {
+            let complaint = outcome.stderr.trim();
+            format!(
+                "{} {} on {host}:{port} gave no HTTP: {complaint}",
+                self.method, self.path
+            )
+        })
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::cluster::{helm, image, kubectl, try_kubectl};
+use crate::cluster::{helm, image, kubectl, shell, try_kubectl, variable};
 
 /// The release, and the operator's Deployment.
 pub(crate) const RELEASE: &str = "endpoints-operator";
 /// The namespace it is in.
 pub(crate) const NAMESPACE: &str = "endpoints-system";
-/// The chart.
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/endpoints-operator");
+/// As the README says.
+const INSTALL: &str = "helm install endpoints-operator charts/endpoints-operator -n endpoints-system --create-namespace --wait";
 
 /// Readers use the installation, the writer takes it away.
 static IN_USE: RwLock<()> = RwLock::new(());
@@ -112,24 +112,12 @@ fn install() {
     let image = image();
     let (repository, tag) = image.rsplit_once(':').expect("an image has a tag");
     let outcome = std::panic::catch_unwind(|| {
-        helm(&[
-            "install",
-            RELEASE,
-            CHART,
-            "--namespace",
-            NAMESPACE,
-            "--create-namespace",
-            "--set",
-            &format!("image.repository={repository}"),
-            "--set",
-            &format!("image.tag={tag}"),
-            // The key sets of these tests are served by pods.
-            "--set",
-            "jwks.allowHttp=true",
-            "--wait",
-            "--timeout",
-            "90s",
-        ]);
+        // The key sets of these tests are served by pods.
+        let line = format!(
+            "{INSTALL} --timeout 90s --set jwks.allowHttp=true \
+             --set image.repository={repository} --set image.tag={tag}"
+        );
+        shell(&line, &variable("E2E_KUBECONFIG"));
     });
     if let Err(panic) = outcome {
         print_logs();

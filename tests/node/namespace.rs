@@ -115,14 +115,14 @@ impl Namespace {
     pub(crate) fn send(&self, request: &Request, host: &str) -> Response {
         request
             .try_send(self, host, 80)
-            .unwrap_or_else(|reason| panic!("{reason}\n{request:#?}"))
+            .unwrap_or_else(|reason| panic!("{reason}"))
     }
 
     /// Like [`Self::send`], on another port.
     pub(crate) fn send_to(&self, request: &Request, host: &str, port: u16) -> Response {
         request
             .try_send(self, host, port)
-            .unwrap_or_else(|reason| panic!("{reason}\n{request:#?}"))
+            .unwrap_or_else(|reason| panic!("{reason}"))
     }
 
     fn print_state(&self) {

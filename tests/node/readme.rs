@@ -1,83 +1,78 @@
-//! The README's commands, as written, in its order, in the namespace where a newcomer runs them.
+//! What the README tells people to type, typed. (`helm install` is in [`crate::installation`].)
 
-use std::process::Command;
-use std::time::Duration;
+use std::fs;
 
-use crate::cluster::{eventually, image, kubectl, variable};
+use crate::cluster::{image, kubectl, shell};
+use crate::http::Request;
 use crate::installation;
+use crate::namespace::Namespace;
 
-/// What the README says of installing, in order; `tests/readme` holds it against the README itself.
-const COMMANDS: [&str; 6] = [
-    "helm install endpoints-operator charts/endpoints-operator -n endpoints-system --create-namespace --wait",
-    "kubectl apply -f examples/bookstore/endpointsservice.yaml",
-    "kubectl apply -f examples/bookstore/deployment.yaml",
-    "kubectl wait --for=condition=Programmed eps/bookstore",
-    "kubectl get eps",
-    "kubectl create token default --audience bookstore-clients",
-];
+const README: &str = include_str!("../../README.md");
 
 #[test]
-fn the_commands_of_the_readme_install_and_protect_the_bookstore() {
+fn the_first_service_runs_as_the_readme_says() {
     if image() != "endpoints-operator:0.1.0" {
-        eprintln!("skipped: the README's commands install endpoints-operator:0.1.0");
+        eprintln!(
+            "skipped: the examples name endpoints-operator:0.1.0, the nodes have another image"
+        );
         return;
     }
-    let installation = installation::alone();
-    // Others' comes back when they ask for it.
-    installation.uninstall();
-    let [install, apply_service, apply_app, wait, get, token] = COMMANDS;
-    for command in [install, apply_service, apply_app, wait] {
-        shell(command);
-    }
-    eventually("the table of the README", Duration::from_secs(60), || {
-        let table = shell(get);
-        let row: Vec<_> = table
-            .lines()
-            .nth(1)
-            .unwrap_or_default()
-            .split_whitespace()
-            .collect();
-        match row.as_slice() {
-            ["bookstore", "bookstore.default.svc", "9", "3/3", "True", _] => Ok(()),
-            _ => Err(table),
-        }
-    });
-    let token = shell(token);
-    let call = format!(
-        "curl --silent --max-time 10 --header 'Authorization: Bearer {}' http://bookstore.default.svc.cluster.local/v1/me",
-        token.trim()
+    let _installation = installation::shared();
+    let namespace = Namespace::new("readme");
+    // A person's kubectl has a namespace of its own, too.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let kubeconfig = folder.path().join("kubeconfig");
+    fs::write(&kubeconfig, kubectl(&["config", "view", "--raw"])).expect("it can be written");
+    let kubeconfig = kubeconfig.to_str().expect("a path is text");
+    let set_namespace = format!(
+        "kubectl config set-context --current --namespace={}",
+        namespace.name
     );
-    // Pods are ready one by one: the Service may have none yet.
-    eventually("an answer to the token", Duration::from_secs(60), || {
-        let answer = shell(&call);
-        match answer.contains("system:serviceaccount:default:default") {
-            true => Ok(()),
-            false => Err(answer),
-        }
-    });
-    for file in ["deployment", "endpointsservice"] {
-        kubectl(&[
-            "delete",
-            "--filename",
-            &format!("examples/bookstore/{file}.yaml"),
-        ]);
-    }
-    installation.uninstall();
+    shell(&set_namespace, kubeconfig);
+
+    shell(
+        "kubectl apply -f examples/bookstore/endpointsservice.yaml",
+        kubeconfig,
+    );
+    shell(
+        "kubectl apply -f examples/bookstore/deployment.yaml",
+        kubeconfig,
+    );
+    shell(
+        "kubectl wait --for=condition=Programmed eps/bookstore",
+        kubeconfig,
+    );
+    let seen = columns(&shell("kubectl get eps", kubeconfig), "");
+    let promised = columns(README, "    ");
+    assert_eq!(seen.0, promised.0);
+    let promised = promised
+        .1
+        .map(|word| word.replace("default", &namespace.name));
+    assert_eq!(seen.1, promised);
+
+    // A pod counts as ready a moment after its sidecar has the policy: the kubelet asks now and then.
+    namespace.kubectl(&["rollout", "status", "deployment/bookstore", "--timeout=60s"]);
+    let token = shell(
+        "kubectl create token default --audience bookstore-clients",
+        kubeconfig,
+    );
+    let request = Request::get("/v1/me").bearer(token.trim());
+    assert_eq!(namespace.send(&request, "bookstore").status, 200);
 }
 
-/// A line, as typed in a clone of the project.
-fn shell(line: &str) -> String {
-    let output = Command::new("bash")
-        .args(["-c", line])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("KUBECONFIG", variable("E2E_KUBECONFIG"))
-        .output()
-        .expect("bash is there");
-    let said = String::from_utf8_lossy(&output.stderr);
-    // curl says by its status what is not there yet; the callers look at what was printed.
-    assert!(
-        output.status.success() || line.starts_with("curl"),
-        "{line}\n{said}"
-    );
-    String::from_utf8_lossy(&output.stdout).into_owned()
+/// Head and first row of the table that `kubectl get eps` prints, without the age.
+fn columns(text: &str, indent: &str) -> ([String; 5], [String; 5]) {
+    let mut lines = text.lines().skip_while(|line| {
+        !line
+            .strip_prefix(indent)
+            .is_some_and(|line| line.starts_with("NAME "))
+    });
+    let mut row = || {
+        let line = lines.next().unwrap_or_else(|| panic!("no table in {text}"));
+        let words: Vec<_> = line.split_whitespace().take(5).map(str::to_owned).collect();
+        words
+            .try_into()
+            .unwrap_or_else(|_| panic!("no table of resources: {line}"))
+    };
+    (row(), row())
 }

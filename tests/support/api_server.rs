@@ -15,9 +15,12 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::runtime::conditions::is_crd_established;
 use kube::runtime::wait::await_condition;
 use kube::{Client, Config};
@@ -276,7 +279,9 @@ impl Operator {
             .unwrap();
         runtime.block_on(async {
             create_namespace(&cluster.client().await, SYSTEM).await;
-            Self::install(cluster).await
+            let operator = Self::install(cluster).await;
+            install_policy(&cluster.client().await).await;
+            operator
         })
     }
 
@@ -286,6 +291,7 @@ impl Operator {
         let operator = Self::spawn(&kubeconfig);
         install_webhook(&cluster.client().await, operator.webhook_port).await;
         operator.wait_until_ready();
+        wait_until_injecting(&cluster.client().await).await;
         operator
     }
 
@@ -336,22 +342,7 @@ impl Operator {
 
     /// Status and text of one of the admin port's pages.
     pub fn admin(&self, path: &str) -> (u16, String) {
-        use std::io::Write;
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.admin_port)).unwrap();
-        stream.set_read_timeout(Some(SOON)).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let status = answer
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .unwrap();
-        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+        get(self.admin_port, path)
     }
 
     pub fn wait_until_ready(&self) {
@@ -379,6 +370,32 @@ impl Operator {
     pub fn stop(self) -> (i32, String) {
         self.process.stop()
     }
+}
+
+/// Status and body of a page on loopback.
+pub fn get(port: u16, path: &str) -> (u16, String) {
+    let (status, answer) = ask(port, "GET", path, &[]);
+    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+}
+
+/// Status and whole answer to a request on loopback.
+pub fn ask(port: u16, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    use std::io::Write;
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all((head + "\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap();
+    (status, answer)
 }
 
 /// A child that ends when this process does.
@@ -465,7 +482,6 @@ impl Guarded {
 async fn install_rights(cluster: &Cluster) -> PathBuf {
     use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
     use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
-    use kube::api::{ApiResource, DynamicObject};
 
     let client = cluster.client().await;
     let kinds = [
@@ -475,31 +491,7 @@ async fn install_rights(cluster: &Cluster) -> PathBuf {
         ApiResource::erase::<Role>(&()),
         ApiResource::erase::<RoleBinding>(&()),
     ];
-    let text = std::fs::read_to_string(manifest("deploy/endpoints-operator.yaml")).unwrap();
-    let mut granted = 0;
-    for document in serde_yaml::Deserializer::from_str(&text) {
-        let Ok(object) = <DynamicObject as serde::Deserialize>::deserialize(document) else {
-            continue;
-        };
-        let kind = object.types.as_ref().map(|types| types.kind.clone());
-        let Some(kind) = kinds
-            .iter()
-            .find(|known| Some(&known.kind) == kind.as_ref())
-        else {
-            continue;
-        };
-        let api: Api<DynamicObject> = match &object.metadata.namespace {
-            Some(namespace) => Api::namespaced_with(client.clone(), namespace, kind),
-            None => Api::all_with(client.clone(), kind),
-        };
-        let name = object.metadata.name.clone().unwrap();
-        let apply = PatchParams::apply("tests").force();
-        api.patch(&name, &apply, &Patch::Apply(&object))
-            .await
-            .unwrap();
-        granted += 1;
-    }
-    assert_eq!(granted, kinds.len(), "deploy/ grants the operator's rights");
+    install(&client, &kinds, |_| ()).await;
 
     let request = TokenRequest {
         spec: TokenRequestSpec {
@@ -536,33 +528,75 @@ async fn install_webhook(client: &Client, port: u16) {
         .patch("endpoints-operator", &apply, &Patch::Apply(service))
         .await
         .unwrap();
-    let configuration = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
-        "metadata": { "name": "endpoints-operator" },
-        "webhooks": [{
-            "name": "inject.endpoints.dev",
-            "admissionReviewVersions": ["v1"], "sideEffects": "None", "failurePolicy": "Fail",
-            "reinvocationPolicy": "IfNeeded", "timeoutSeconds": 5,
-            "rules": [{
-                "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"],
-                "resources": ["pods"]
-            }],
-            "matchConditions": [{
-                "name": "annotated",
-                "expression": "has(object.metadata.annotations) && \
-                    object.metadata.annotations.exists(k, k.startsWith('endpoints.dev/'))"
-            }],
-            "clientConfig": { "service": {
-                "namespace": SYSTEM, "name": "endpoints-operator", "path": "/inject", "port": port
-            } }
-        }]
+    let kinds = [ApiResource::erase::<MutatingWebhookConfiguration>(&())];
+    install(client, &kinds, |configuration| {
+        configuration.data["webhooks"][0]["clientConfig"]["service"]["port"] = json!(port);
+    })
+    .await;
+}
+
+/// The API server learns of a webhook, and of its CA, by a watch of its own.
+async fn wait_until_injecting(client: &Client) {
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": "probe", "annotations": { "endpoints.dev/service": "probe" } },
+        "spec": { "containers": [{
+            "name": "app", "image": "app", "ports": [{ "name": "http", "containerPort": 8080 }]
+        }] }
     });
-    Api::<k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration>::all(
-        client.clone(),
-    )
-    .patch("endpoints-operator", &apply, &Patch::Apply(configuration))
-    .await
-    .unwrap();
+    let pod: Pod = serde_json::from_value(pod).unwrap();
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let pods = Api::<Pod>::namespaced(client.clone(), SYSTEM);
+    eventually(|| async {
+        match pods.create(&dry_run, &pod).await {
+            Ok(pod) if pod.metadata.labels.is_some() => Ok(()),
+            Ok(_) => Err("pods are let through untouched".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await;
+}
+
+/// The chart's admission policy and its binding.
+pub async fn install_policy(client: &Client) {
+    let kinds = [
+        ApiResource::erase::<ValidatingAdmissionPolicy>(&()),
+        ApiResource::erase::<ValidatingAdmissionPolicyBinding>(&()),
+    ];
+    install(client, &kinds, |_| ()).await;
+}
+
+/// Applies the objects of these kinds as `deploy/` has them, one of each, but for `change`.
+async fn install(client: &Client, kinds: &[ApiResource], change: impl Fn(&mut DynamicObject)) {
+    let text = std::fs::read_to_string(manifest("deploy/endpoints-operator.yaml")).unwrap();
+    let mut installed = 0;
+    for document in serde_yaml::Deserializer::from_str(&text) {
+        let Ok(mut object) = <DynamicObject as serde::Deserialize>::deserialize(document) else {
+            continue;
+        };
+        let kind = object.types.as_ref().map(|types| types.kind.clone());
+        let Some(kind) = kinds
+            .iter()
+            .find(|known| Some(&known.kind) == kind.as_ref())
+        else {
+            continue;
+        };
+        change(&mut object);
+        let api: Api<DynamicObject> = match &object.metadata.namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, kind),
+            None => Api::all_with(client.clone(), kind),
+        };
+        let name = object.metadata.name.clone().unwrap();
+        let apply = PatchParams::apply("tests").force();
+        api.patch(&name, &apply, &Patch::Apply(&object))
+            .await
+            .unwrap();
+        installed += 1;
+    }
+    assert_eq!(installed, kinds.len(), "deploy/ has {kinds:?}");
 }
 
 /// A namespace with the service account that the controller manager would make.
@@ -643,7 +677,7 @@ fn manifest(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn free_ports<const N: usize>() -> [u16; N] {
+pub fn free_ports<const N: usize>() -> [u16; N] {
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }

@@ -4,11 +4,16 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use kube::Resource as _;
 use serde::Deserialize;
 
 use crate::api::endpoints_service::{
     CorsSpec, EndpointsService, EndpointsServiceSpec, OpenApiSource,
 };
+use crate::cli::report;
+use crate::openapi::Diagnostic;
+use crate::openapi::diagnostic::{Place, Position, code};
+use crate::openapi::source::positions;
 use crate::policy::ServiceIdentity;
 
 /// The most a FILE may hold, in bytes: a document of 1 MiB, indented into a manifest.
@@ -43,38 +48,43 @@ pub(super) fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Understands FILE's text. `cors`: `--cors`, for a bare document.
-pub(super) fn parse(path: &Path, text: &str, cors: bool) -> anyhow::Result<Source> {
+///
+/// # Errors
+/// What is wrong with a manifest around its document, placed in the file.
+pub(super) fn parse(path: &Path, text: &str, cors: bool) -> Result<Source, Vec<Diagnostic>> {
     if !is_manifest(text) {
         return Ok(bare(path, text, cors));
     }
-    if cors {
-        bail!(
-            "--cors is for a bare OpenAPI document: write `cors: {{}}` into the EndpointsService"
-        );
-    }
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let (Some(document), None) = (documents.next(), documents.next()) else {
-        bail!(
-            "{} holds several YAML documents: put the EndpointsService into a file of its own",
-            path.display()
-        );
+        let mut finding = finding("", "the file holds several YAML documents")
+            .help("put the EndpointsService into a file of its own");
+        finding.place.position = positions(text).ok().and_then(|index| index.locate(1, ""));
+        return Err(vec![finding]);
     };
-    let mut unknown = Vec::new();
+    let mut findings = Vec::new();
+    let resource = serde_ignored::deserialize(document, |field| {
+        // The API server would drop them; here nobody would notice.
+        let pointer = pointer(&field);
+        if let Some((parent, name)) = pointer.rsplit_once('/')
+            && parent.starts_with("/spec")
+        {
+            findings.push(finding(&pointer, &format!("no such field: {name}")));
+        }
+    });
     let resource: EndpointsService =
-        serde_ignored::deserialize(document, |field| unknown.push(field.to_string()))
-            .with_context(|| path.display().to_string())?;
-    // The API server would drop them; here nobody would notice.
-    let unknown: Vec<_> = unknown
-        .into_iter()
-        .filter(|field| field.starts_with("spec"))
-        .collect();
-    if !unknown.is_empty() {
-        bail!("{}: no such field: {}", path.display(), unknown.join(", "));
+        resource.map_err(|error| vec![unreadable(&error.to_string(), error.location())])?;
+    findings.extend(wrong_kind(text));
+    let name = resource.metadata.name.unwrap_or_default();
+    if name.is_empty() {
+        findings.push(finding(
+            "/metadata/name",
+            "the EndpointsService has no name",
+        ));
     }
-    let name = resource
-        .metadata
-        .name
-        .context("the EndpointsService has no metadata.name")?;
+    if !findings.is_empty() {
+        return Err(report::locate(text, findings));
+    }
     let namespace = resource
         .metadata
         .namespace
@@ -116,19 +126,75 @@ fn bare(path: &Path, text: &str, cors: bool) -> Source {
 /// Whether the text claims to be an EndpointsService. Text that does not parse is taken as a
 /// document: the reader there says where and why.
 fn is_manifest(text: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Kind {
-        kind: Option<String>,
-        #[serde(rename = "apiVersion")]
-        api_version: Option<String>,
+    kind(text).is_some_and(|kind| {
+        kind.kind.as_deref() == Some(&EndpointsService::kind(&()))
+            || kind
+                .api_version
+                .is_some_and(|version| version.starts_with("endpoints.dev/"))
+    })
+}
+
+/// What a manifest says it is.
+#[derive(Deserialize)]
+struct Kind {
+    kind: Option<String>,
+    #[serde(rename = "apiVersion")]
+    api_version: Option<String>,
+}
+
+fn kind(text: &str) -> Option<Kind> {
+    let first = serde_yaml::Deserializer::from_str(text).next()?;
+    Kind::deserialize(first).ok()
+}
+
+/// A cluster takes no other kind and version, however alike the rest is.
+fn wrong_kind(text: &str) -> Vec<Diagnostic> {
+    let Some(written) = kind(text) else {
+        return Vec::new();
+    };
+    [
+        (
+            "/apiVersion",
+            written.api_version,
+            EndpointsService::api_version(&()),
+        ),
+        ("/kind", written.kind, EndpointsService::kind(&())),
+    ]
+    .into_iter()
+    .filter(|(_, written, right)| written.as_deref() != Some(right))
+    .map(|(pointer, _, right)| finding(pointer, &format!("{} is not {right}", &pointer[1..])))
+    .collect()
+}
+
+/// A finding about a field of the manifest.
+fn finding(pointer: &str, message: &str) -> Diagnostic {
+    Diagnostic::error(code::INVALID_SPEC, Place::resource(pointer), message)
+}
+
+/// A field of a wrong type, as the reader tells it.
+fn unreadable(message: &str, location: Option<serde_yaml::Location>) -> Diagnostic {
+    let Some(location) = location else {
+        return finding("", message);
+    };
+    let (line, column) = (location.line(), location.column());
+    let place = format!(" at line {line} column {column}");
+    let mut finding = finding("", message.strip_suffix(&place).unwrap_or(message));
+    finding.place.position = Some(Position { line, column });
+    finding
+}
+
+/// The JSON pointer of a field that was passed over.
+fn pointer(field: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match field {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}/{index}", pointer(parent)),
+        Path::Map { parent, key } => {
+            let key = key.replace('~', "~0").replace('/', "~1");
+            format!("{}/{key}", pointer(parent))
+        }
+        Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => pointer(parent),
     }
-    let first = serde_yaml::Deserializer::from_str(text).next();
-    first
-        .and_then(|document| Kind::deserialize(document).ok())
-        .is_some_and(|kind| {
-            kind.kind.as_deref() == Some("EndpointsService")
-                || kind
-                    .api_version
-                    .is_some_and(|version| version.starts_with("endpoints.dev/"))
-        })
 }

@@ -10,7 +10,6 @@ use crate::policy::{Policy, Prepared};
 use crate::proxy::{PolicyCell, Snapshot};
 use crate::push::client::{Apply, Origin};
 use crate::push::wire;
-use crate::readiness::Pending;
 
 #[cfg(test)]
 mod tests;
@@ -20,17 +19,14 @@ pub(super) struct PolicySink {
     policies: PolicyCell,
     /// Keys arrive before the policy that needs them, so the slots wait here.
     slots: BTreeMap<KeySource, Arc<KeySlot>>,
-    /// Dropped when the first policy is in force.
-    unready: Option<Pending>,
 }
 
 impl PolicySink {
-    /// `unready` is dropped when the first policy is in force.
-    pub(super) fn new(policies: PolicyCell, unready: Pending) -> Self {
+    /// Puts policies where the proxy looks for them; its readiness follows from that.
+    pub(super) fn new(policies: PolicyCell) -> Self {
         Self {
             policies,
             slots: BTreeMap::new(),
-            unready: Some(unready),
         }
     }
 
@@ -76,7 +72,6 @@ impl Apply for PolicySink {
         self.policies.store(snapshot);
         // Those of the policy before, which may still serve a request, keep their slots themselves.
         self.slots.retain(|source, _| sources.contains(source));
-        self.unready = None;
         let Origin {
             generation, hash, ..
         } = origin;

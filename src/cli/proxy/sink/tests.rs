@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::policy::format::{self, CorsMode, FORMAT, Provider};
-use crate::readiness::Readiness;
 
 use super::*;
 
@@ -50,18 +49,13 @@ fn keys(set: &str, fetched_at: u64) -> wire::Keys {
 
 struct Rig {
     policies: PolicyCell,
-    readiness: Readiness,
     sink: PolicySink,
 }
 
 fn rig() -> Rig {
-    let (policies, readiness) = (PolicyCell::new(), Readiness::new());
-    let sink = PolicySink::new(policies.clone(), readiness.pending("policy"));
-    Rig {
-        policies,
-        readiness,
-        sink,
-    }
+    let policies = PolicyCell::new();
+    let sink = PolicySink::new(policies.clone());
+    Rig { policies, sink }
 }
 
 impl Rig {
@@ -72,12 +66,10 @@ impl Rig {
 }
 
 #[test]
-fn the_sidecar_is_ready_with_its_first_policy_and_without_keys() {
+fn the_first_policy_is_in_force_without_its_keys() {
     let mut rig = rig();
-    assert_eq!(rig.readiness.reasons(), ["policy"]);
     assert!(rig.policies.load().is_none());
     rig.sink.apply(policy(), &origin()).unwrap();
-    assert!(rig.readiness.is_ready());
     assert!(rig.policies.load().is_some());
     assert_eq!(rig.fetched_at(), None);
 }
@@ -144,7 +136,6 @@ fn a_policy_that_cannot_run_does_not_make_the_sidecar_ready() {
             &origin(),
         )
         .unwrap_err();
-    assert_eq!(rig.readiness.reasons(), ["policy"]);
 }
 
 #[test]

@@ -153,6 +153,10 @@ impl Index {
         }
         let entry = namespace.entries.entry(key.name.clone()).or_default();
         if !entry.is_news(&object) {
+            if entry.is_foreign(&object) {
+                entry.overwritten += 1;
+                self.changes.dirty.insert(key.clone());
+            }
             return;
         }
         match entry.apply(key, object, self.compile) {
@@ -325,7 +329,8 @@ impl Index {
         }
     }
 
-    /// The status to store now, if it differs from the one that is stored. None also when there is
+    /// The status to store now, if it differs from the one that is stored (or somebody else changed
+    /// that one). None also when there is
     /// no such service.
     pub fn status(&self, key: &ServiceKey, now: Timestamp) -> Option<StatusUpdate> {
         let namespace = self.namespaces.get(&key.namespace)?;
@@ -345,8 +350,10 @@ impl Index {
             sidecars: namespace.count(&pods, entry.policy.as_ref().map(|policy| &*policy.hash)),
         };
         let status = status::status(&facts, &entry.stored, now);
-        (status != entry.stored).then(|| StatusUpdate {
+        let differs = status != entry.stored || entry.mended != entry.overwritten;
+        differs.then(|| StatusUpdate {
             uid: entry.uid.clone(),
+            overwritten: entry.overwritten,
             status,
         })
     }
@@ -358,6 +365,7 @@ impl Index {
             && entry.uid == update.uid
         {
             entry.stored = update.status;
+            entry.mended = update.overwritten;
         }
     }
 
@@ -427,6 +435,7 @@ pub struct StatusUpdate {
     pub uid: String,
     /// The status.
     pub status: EndpointsServiceStatus,
+    overwritten: u64,
 }
 
 impl Namespace {

@@ -1,6 +1,7 @@
 //! Conditions of good, broken and mended specs.
 
 use endpoints::api::EndpointsService;
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::api_server::Test;
@@ -153,6 +154,34 @@ async fn unchanged_status_is_not_written_again() {
     assert_eq!(
         before.metadata.resource_version,
         after.metadata.resource_version
+    );
+}
+
+#[tokio::test]
+async fn status_that_somebody_else_changed_is_put_right() {
+    let test = Test::start().await;
+    create_service(&test, "bookstore", &document(&[])).await;
+    let before = wait_for(&test, "bookstore", "Accepted", "True", "Valid").await;
+    let api = test.api::<EndpointsService>();
+    let emptied = json!({ "status": { "conditions": [], "policy": null } });
+    api.patch_status(
+        "bookstore",
+        &PatchParams::default(),
+        &Patch::Merge(&emptied),
+    )
+    .await
+    .unwrap();
+    let after = wait_for(&test, "bookstore", "Accepted", "True", "Valid").await;
+    assert_eq!(before, after, "also the time of its last transition");
+    let healed = api.get("bookstore").await.unwrap();
+    assert!(healed.status.unwrap().policy.is_some());
+    // Another service's whole life, seen by the same operator, is enough time for a loop to show.
+    create_service(&test, "other", &document(&[])).await;
+    wait_for(&test, "other", "Accepted", "True", "Valid").await;
+    let later = api.get("bookstore").await.unwrap();
+    assert_eq!(
+        healed.metadata.resource_version,
+        later.metadata.resource_version
     );
 }
 

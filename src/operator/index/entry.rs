@@ -44,6 +44,12 @@ pub(super) struct Entry {
     pub(super) policy: Option<PolicyStatus>,
     /// The status as last stored by us, at first as found.
     pub(super) stored: EndpointsServiceStatus,
+    /// How often the API server showed another status than the one stored: somebody else's, or an
+    /// earlier one of ours, late. Ours is written once more, which changes nothing where it is there
+    /// already.
+    pub(super) overwritten: u64,
+    /// How many of those the stored one comes after.
+    pub(super) mended: u64,
     sources: BTreeSet<KeySource>,
 }
 
@@ -66,6 +72,12 @@ impl Entry {
             || self.generation < object.generation
             // A schema change can make the same generation (un)readable.
             || object.spec.is_ok() == matches!(self.verdict, Some(Verdict::Unreadable(_)))
+    }
+
+    /// Whether the status of an object that is no news is not the one that we stored.
+    pub(super) fn is_foreign(&self, object: &ServiceObject) -> bool {
+        // One that does not parse has a status that is not known.
+        self.uid == object.uid && object.spec.is_ok() && self.stored != object.status
     }
 
     /// Compiles the spec. Only a good one replaces the policy before.

@@ -511,6 +511,31 @@ fn stored_status_is_not_written_again() {
 }
 
 #[test]
+fn status_that_somebody_else_changed_is_written_again_as_it_was() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let ours = index.status(&key(), now(10)).unwrap();
+    index.status_stored(&key(), ours.clone());
+    index.take_changes();
+    let shown = |status| ServiceObject {
+        status,
+        ..mk_object(1, "v1")
+    };
+    index.apply_entry(&key(), shown(ours.status.clone()));
+    assert!(index.take_changes().dirty.is_empty(), "our own");
+    index.apply_entry(&key(), shown(Default::default()));
+    assert!(index.take_changes().dirty.contains(&key()));
+    let again = index.status(&key(), now(20)).unwrap();
+    assert_eq!(again.status, ours.status);
+    index.apply_entry(&key(), shown(Default::default()));
+    index.status_stored(&key(), again);
+    let again = index.status(&key(), now(30));
+    let again = again.expect("it was changed again while ours was being written");
+    index.status_stored(&key(), again);
+    assert_eq!(index.status(&key(), now(40)), None, "once");
+}
+
+#[test]
 fn transition_time_changes_only_when_the_status_flips() {
     let mut index = index();
     index.apply_entry(&key(), mk_object(1, "v1"));

@@ -1,6 +1,9 @@
 //! Events: what people read in `kubectl describe pod`. The controller tells, never the webhook: a
 //! pod made by a ReplicaSet has no name yet when it is admitted, and a webhook has no side effects.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -9,17 +12,31 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::index::Notice;
 
+#[cfg(test)]
+mod tests;
+
 /// The most notices that wait; more are dropped, and said so in the log.
 const QUEUE: usize = 1024;
 
+/// The most of them that are of one namespace: whoever makes and deletes an EndpointsService in a loop
+/// must not crowd out what others are to be told.
+const QUEUE_OF_NAMESPACE: usize = 128;
+
 /// Where notices go. Cheap to call: a task of its own talks to the API server.
 #[derive(Debug)]
-pub(super) struct Events(mpsc::Sender<Notice>);
+pub(super) struct Events {
+    queue: mpsc::Sender<Notice>,
+    waiting: Waiting,
+}
+
+/// How many notices of each namespace wait.
+type Waiting = Arc<Mutex<HashMap<String, usize>>>;
 
 impl Events {
     /// Starts the task; it ends when this is dropped.
     pub(super) fn start(client: Client) -> Self {
-        let (sender, mut notices) = mpsc::channel(QUEUE);
+        let (events, mut notices) = Self::queue();
+        let waiting = events.waiting.clone();
         let reporter = Reporter {
             controller: "endpoints-operator".to_owned(),
             instance: None,
@@ -28,18 +45,59 @@ impl Events {
         tokio::spawn(async move {
             while let Some(notice) = notices.recv().await {
                 let (event, about) = event(&notice);
+                leave(&waiting, notice.namespace());
                 if let Err(error) = recorder.publish(&event, &about).await {
                     tracing::warn!(%error, reason = event.reason, "cannot publish an Event");
                 }
             }
         });
-        Self(sender)
+        events
+    }
+
+    fn queue() -> (Self, mpsc::Receiver<Notice>) {
+        let (queue, notices) = mpsc::channel(QUEUE);
+        let waiting = Waiting::default();
+        (Self { queue, waiting }, notices)
     }
 
     /// Publishes a notice as an Event, in a moment.
     pub(super) fn tell(&self, notice: Notice) {
-        if let Err(TrySendError::Full(notice)) = self.0.try_send(notice) {
+        if !self.enter(notice.namespace()) {
+            tracing::debug!(
+                ?notice,
+                "too many Events of its namespace wait; this one is dropped"
+            );
+            return;
+        }
+        if let Err(TrySendError::Full(notice)) = self.queue.try_send(notice) {
+            leave(&self.waiting, notice.namespace());
             tracing::warn!(?notice, "too many Events wait; this one is dropped");
+        }
+    }
+
+    fn enter(&self, namespace: &str) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = waiting.entry(namespace.to_owned()).or_default();
+        let room = *count < QUEUE_OF_NAMESPACE;
+        *count += usize::from(room);
+        room
+    }
+}
+
+fn leave(waiting: &Waiting, namespace: &str) {
+    let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(count) = waiting.get_mut(namespace) {
+        *count -= 1;
+        if *count == 0 {
+            waiting.remove(namespace);
+        }
+    }
+}
+
+impl Notice {
+    fn namespace(&self) -> &str {
+        match self {
+            Self::ServiceNotFound { pod, .. } => &pod.namespace,
         }
     }
 }

@@ -6,11 +6,12 @@
 //! ```
 //!
 //! Arrows only run down: `docs/architecture.md` has the table of places and who may use whom, and
-//! `tests/architecture.rs` enforces it.
+//! `tests/architecture` enforces it.
 #![forbid(unsafe_code)]
 
 pub mod api;
 pub mod cli;
+pub mod connection_limit;
 pub mod jwks;
 pub mod openapi;
 pub mod operator;

@@ -164,9 +164,11 @@ impl InjectionRequest {
 
 impl InjectionStatus {
     /// Reads a pod's [`STATUS`]; `None` when it is absent or not ours. Users can write anything
-    /// there: what it says counts only for a pod that has the sidecar container.
+    /// there, also more ports than can be taken ([`MAX_PORTS`]), each of which would be compared with
+    /// every container: what it says counts only for a pod that has the sidecar container.
     pub fn read(annotations: &BTreeMap<String, String>) -> Option<Self> {
-        serde_json::from_str(annotations.get(STATUS)?).ok()
+        let status: Self = serde_json::from_str(annotations.get(STATUS)?).ok()?;
+        (status.ports.len() <= MAX_PORTS).then_some(status)
     }
 }
 

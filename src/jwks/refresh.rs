@@ -20,11 +20,11 @@ use super::demand::Attached;
 use super::fetch::{FETCH_TIMEOUT, FetchError, FetchKeys};
 use super::slot::{KeySlot, KeyStore, Keys};
 use crate::policy::format::KeySource;
-use crate::policy::key_set::KeySet;
+use crate::policy::key_set::{self, KeySet};
 use crate::policy::limits::JWKS_CACHE_DURATION;
 
-/// Fetches at once. More sources than this wait for each other, so that a hundred dead issuers do
-/// not mean a hundred sockets.
+/// Fetches at once of sources of one [`Standing`]. More wait for each other, so that a hundred dead
+/// issuers do not mean a hundred sockets.
 const CONCURRENT_FETCHES: usize = 16;
 /// After a failure, doubled up to [`LONGEST_BACKOFF`].
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
@@ -40,12 +40,12 @@ pub struct KeyEvent {
     pub result: Result<Fetched, FetchError>,
 }
 
-/// A key set as it came.
+/// A key set that came.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fetched {
     /// [`KeySet::version`].
     pub version: String,
-    /// The text.
+    /// The text, as [`key_set::essential`] leaves it.
     pub text: Bytes,
     /// Seconds since 1970.
     pub fetched_at: u64,
@@ -67,7 +67,44 @@ struct Shared {
     /// Seconds since 1970.
     clock: Box<dyn Fn() -> u64 + Send + Sync>,
     on_event: Box<dyn Fn(KeyEvent) + Send + Sync>,
-    permits: Semaphore,
+    turns: Turns,
+}
+
+/// How a source's last fetch ended. Each waits for its like only: whoever names hundreds of hosts
+/// that swallow packets (5 s a fetch) makes those wait for each other, not other people's issuers.
+#[derive(Clone, Copy)]
+enum Standing {
+    Untried,
+    Good,
+    Failing,
+}
+
+/// The turns of each [`Standing`].
+struct Turns {
+    untried: Semaphore,
+    good: Semaphore,
+    failing: Semaphore,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        let turns = || Semaphore::new(CONCURRENT_FETCHES);
+        Self {
+            untried: turns(),
+            good: turns(),
+            failing: turns(),
+        }
+    }
+}
+
+impl Turns {
+    fn of(&self, standing: Standing) -> &Semaphore {
+        match standing {
+            Standing::Untried => &self.untried,
+            Standing::Good => &self.good,
+            Standing::Failing => &self.failing,
+        }
+    }
 }
 
 impl Refresher {
@@ -92,7 +129,7 @@ impl Refresher {
             fetcher,
             clock: Box::new(clock),
             on_event: Box::new(on_event),
-            permits: Semaphore::new(CONCURRENT_FETCHES),
+            turns: Turns::default(),
         };
         Self {
             store,
@@ -127,16 +164,23 @@ async fn keep_fresh(slot: Weak<KeySlot>, shared: Arc<Shared>) {
         return;
     };
     let mut backoff = FIRST_BACKOFF;
+    let mut standing = Standing::Untried;
     while slot.strong_count() > 0 {
         attached.begin();
         // A panic costs one attempt, never the source.
-        let fetched = AssertUnwindSafe(shared.fetch(&source)).catch_unwind().await;
+        let fetched = AssertUnwindSafe(shared.fetch(&source, standing))
+            .catch_unwind()
+            .await;
         let fetched = fetched.unwrap_or_else(|_| Err(FetchError::Source(DEFECT.to_owned())));
         let Some(in_use) = slot.upgrade() else { return };
         let result = fetched.map(|(set, text)| in_use.accept(set, text, (shared.clock)()));
         drop(in_use);
         attached.finish();
 
+        standing = match &result {
+            Ok(_) => Standing::Good,
+            Err(_) => Standing::Failing,
+        };
         let pause = match &result {
             Ok(_) => {
                 backoff = FIRST_BACKOFF;
@@ -159,12 +203,18 @@ async fn keep_fresh(slot: Weak<KeySlot>, shared: Arc<Shared>) {
 }
 
 impl Shared {
-    async fn fetch(&self, source: &KeySource) -> Result<(KeySet, Bytes), FetchError> {
-        // The semaphore is never closed.
-        let _permit = self.permits.acquire().await;
+    async fn fetch(
+        &self,
+        source: &KeySource,
+        standing: Standing,
+    ) -> Result<(KeySet, Bytes), FetchError> {
+        // The semaphores are never closed.
+        let _turn = self.turns.of(standing).acquire().await;
         let text = timeout(FETCH_TIMEOUT, self.fetcher.fetch(source))
             .await
             .map_err(|_| FetchError::Timeout)??;
+        // Held, and sent to every sidecar: without what else was in up to 1 MiB.
+        let text = key_set::essential(&text)?;
         let set = KeySet::parse(&text)?;
         Ok((set, Bytes::from(text)))
     }

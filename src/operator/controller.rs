@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
@@ -24,9 +25,11 @@ use super::events::Events;
 use super::index::{Changes, Index, KeyOutcome};
 use super::metrics::Metrics;
 use super::pod::PodCache;
+use crate::api::EndpointsServiceSpec;
 use crate::jwks::{FetchError, FetchKeys, KeyEvent, KeySlot, KeyStore, Refresher};
-use crate::policy;
+use crate::openapi::Diagnostic;
 use crate::policy::format::KeySource;
+use crate::policy::{self, ServiceIdentity};
 use crate::push::server::{Hub, Report};
 use crate::push::wire;
 use crate::shutdown::Shutdown;
@@ -68,7 +71,7 @@ impl Controller {
         let on_event = move |event| drop(key_sender.send(event));
         let refresher = tokio::spawn(Refresher::new(store.clone(), fetcher, on_event).run());
         let mut state = State {
-            index: Index::new(policy::compile),
+            index: Index::new(compile),
             listings: Listings::default(),
             synced: Some(synced),
             hub,
@@ -105,6 +108,20 @@ impl Controller {
             }
         }
         refresher.abort();
+    }
+}
+
+/// Compiles a spec. A document of 1 MiB takes tens of milliseconds of pure computing: the runtime's other
+/// tasks, admission among them, are moved to another thread before.
+fn compile(
+    spec: &EndpointsServiceSpec,
+    identity: &ServiceIdentity,
+) -> Result<policy::Compiled, Vec<Diagnostic>> {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => {
+            tokio::task::block_in_place(|| policy::compile(spec, identity))
+        }
+        _ => policy::compile(spec, identity),
     }
 }
 
@@ -163,6 +180,10 @@ impl State {
                     fetched_at: fetched.fetched_at,
                     set: String::from_utf8_lossy(&fetched.text).into_owned(),
                 };
+                // What sidecars hold is not held, prepared for use, here as well.
+                if let Some(slot) = self.slots.get(&event.source) {
+                    slot.current.store(None);
+                }
                 match self.hub.publish_keys(keys) {
                     Ok(()) => KeyOutcome::Fetched,
                     Err(error) => KeyOutcome::Failed(error.to_string()),

@@ -199,7 +199,8 @@ impl Index {
         }
         if let Some(before) = before.cloned() {
             namespace.touch(&name, &before.service, &mut self.changes);
-            if before.uid != pod.uid {
+            // A stream is of one pod and one service: what it said of another one counts no more.
+            if before.uid != pod.uid || before.service != pod.service {
                 namespace.forget_sidecar(&before.uid, &mut self.changes);
             }
         }
@@ -273,7 +274,7 @@ impl Index {
         };
         // Reports of a pod that was already deleted must not be kept for ever.
         let pod = namespace.pods.get(&report.pod.name);
-        if pod.is_none_or(|pod| pod.uid != report.pod.uid) {
+        if pod.is_none_or(|pod| pod.uid != report.pod.uid || pod.service != report.service.name) {
             return;
         }
         let state = namespace

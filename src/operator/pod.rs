@@ -48,9 +48,7 @@ impl InjectedPod {
         }
         let status = pod.status.as_ref();
         let phase = status.and_then(|status| status.phase.as_deref());
-        let injected = annotations
-            .get(annotations::STATUS)
-            .and_then(|text| serde_json::from_str::<InjectionStatus>(text).ok());
+        let injected = InjectionStatus::read(annotations);
         Some(Self {
             namespace: pod.namespace()?,
             name: pod.name_any(),

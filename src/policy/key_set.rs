@@ -78,26 +78,7 @@ impl KeySet {
     /// # Errors
     /// See [`KeySetError`].
     pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
-        if text.len() > MAX_KEY_SET_BYTES {
-            return Err(KeySetError::TooLarge);
-        }
-        let document: Document<'_> = serde_json::from_slice(text).map_err(|error| {
-            if error.is_data() {
-                KeySetError::NoKeys
-            } else {
-                KeySetError::NotJson
-            }
-        })?;
-        let Some(entries) = document.keys else {
-            return Err(if is_certificate_map(text) {
-                KeySetError::Certificates
-            } else {
-                KeySetError::NoKeys
-            });
-        };
-        if entries.len() > MAX_KEYS {
-            return Err(KeySetError::TooMany);
-        }
+        let entries = entries(text)?;
         let keys = usable(entries.iter().map(|entry| jwk::prepare(entry.get())))?;
         Ok(Self {
             keys,
@@ -125,6 +106,18 @@ impl KeySet {
     pub fn holds(&self, id: &[u8; 32]) -> bool {
         self.keys.iter().any(|key| key.id == *id)
     }
+}
+
+/// The same set without anything that [`KeySet::parse`] passes over (certificates, unknown members,
+/// unusable keys): what is worth keeping, and sending to every sidecar, of a set that someone padded.
+///
+/// # Errors
+/// Those of [`KeySet::parse`].
+pub fn essential(text: &[u8]) -> Result<Vec<u8>, KeySetError> {
+    let entries = entries(text)?;
+    let keys = usable(entries.iter().map(|entry| jwk::essential(entry.get())))?;
+    let set = serde_json::json!({ "keys": keys });
+    Ok(set.to_string().into_bytes())
 }
 
 impl VerificationKey {
@@ -178,6 +171,30 @@ struct Document<'a> {
     keys: Option<Vec<&'a RawValue>>,
 }
 
+fn entries(text: &[u8]) -> Result<Vec<&RawValue>, KeySetError> {
+    if text.len() > MAX_KEY_SET_BYTES {
+        return Err(KeySetError::TooLarge);
+    }
+    let document: Document<'_> = serde_json::from_slice(text).map_err(|error| {
+        if error.is_data() {
+            KeySetError::NoKeys
+        } else {
+            KeySetError::NotJson
+        }
+    })?;
+    let Some(entries) = document.keys else {
+        return Err(if is_certificate_map(text) {
+            KeySetError::Certificates
+        } else {
+            KeySetError::NoKeys
+        });
+    };
+    if entries.len() > MAX_KEYS {
+        return Err(KeySetError::TooMany);
+    }
+    Ok(entries)
+}
+
 fn is_certificate_map(text: &[u8]) -> bool {
     serde_json::from_slice::<BTreeMap<String, String>>(text).is_ok_and(|map| {
         map.values()
@@ -186,9 +203,9 @@ fn is_certificate_map(text: &[u8]) -> bool {
 }
 
 /// The good entries, while there is one.
-fn usable(
-    entries: impl Iterator<Item = Result<VerificationKey, &'static str>>,
-) -> Result<Vec<VerificationKey>, KeySetError> {
+fn usable<K>(
+    entries: impl Iterator<Item = Result<K, &'static str>>,
+) -> Result<Vec<K>, KeySetError> {
     let mut keys = Vec::new();
     let mut first_fault = None;
     for entry in entries {

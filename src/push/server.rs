@@ -3,7 +3,6 @@
 //! One connection carries one stream. Until it is authenticated it costs little: a bounded number
 //! of such connections, in all and per address, and a deadline for each step.
 
-mod admission;
 mod hub;
 mod stream;
 
@@ -27,12 +26,17 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use self::admission::{Admission, Permit};
 pub use self::hub::{Event, Hub, Report, Snapshot, SnapshotError};
 use super::body::{self, Reader};
 use super::wire::{self, Hello, MAX_OPERATOR_FRAME, PodRef, ServiceKey, ToOperator};
+use crate::connection_limit::{ConnectionLimit, Permit};
 use crate::shutdown::Shutdown;
 
+/// Connections that are not authenticated yet; each step of theirs has a deadline.
+const UNAUTHENTICATED: usize = 512;
+/// Of these, from one address. A sidecar has one; several pods share an address only behind address
+/// translation.
+const UNAUTHENTICATED_PER_ADDRESS: usize = 16;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long after the handshake the hello must have come.
@@ -111,7 +115,7 @@ pub async fn serve(
     let mut tls = rustls::ServerConfig::clone(&tls);
     tls.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(tls));
-    let admission = Admission::default();
+    let unauthenticated = ConnectionLimit::new(UNAUTHENTICATED, UNAUTHENTICATED_PER_ADDRESS);
     let server = Arc::new(Server {
         hub,
         authenticator,
@@ -120,7 +124,7 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            accepted = admission.accept(&listener) => accepted,
+            accepted = unauthenticated.accept(&listener) => accepted,
             Some(ended) = connections.join_next() => {
                 if let Err(error) = ended {
                     tracing::error!(%error, "a sidecar's connection failed");

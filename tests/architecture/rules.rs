@@ -95,7 +95,14 @@ const ROWS: &[Row] = &[
     },
     Row {
         place: "jwks",
-        ours: &["policy", "readiness", "shutdown", "telemetry", "tls"],
+        ours: &[
+            "policy",
+            "connection_limit",
+            "readiness",
+            "shutdown",
+            "telemetry",
+            "tls",
+        ],
         crates: &[
             "arc_swap",
             "aws_lc_rs",
@@ -123,7 +130,14 @@ const ROWS: &[Row] = &[
     },
     Row {
         place: "push",
-        ours: &["policy", "readiness", "shutdown", "telemetry", "tls"],
+        ours: &[
+            "policy",
+            "connection_limit",
+            "readiness",
+            "shutdown",
+            "telemetry",
+            "tls",
+        ],
         crates: &[
             "arc_swap",
             "aws_lc_rs",
@@ -154,6 +168,7 @@ const ROWS: &[Row] = &[
         ours: &[
             "policy",
             "jwks",
+            "connection_limit",
             "readiness",
             "shutdown",
             "telemetry",
@@ -187,6 +202,7 @@ const ROWS: &[Row] = &[
             "policy",
             "jwks",
             "push",
+            "connection_limit",
             "readiness",
             "shutdown",
             "telemetry",
@@ -222,6 +238,12 @@ const ROWS: &[Row] = &[
             "tracing",
             "url",
         ],
+        pure: false,
+    },
+    Row {
+        place: "connection_limit",
+        ours: &[],
+        crates: &["futures_util", "std", "tokio", "tracing"],
         pure: false,
     },
     Row {

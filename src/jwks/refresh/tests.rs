@@ -143,7 +143,8 @@ async fn keys_are_fetched_at_once_and_every_five_minutes() {
     assert_eq!(event.source, a);
     let fetched = event.result.unwrap();
     assert!(fetched.changed);
-    assert_eq!(fetched.text, set_of(&["one"]));
+    let essential = key_set::essential(set_of(&["one"]).as_bytes()).unwrap();
+    assert_eq!(fetched.text, essential);
     assert_eq!(fetched.fetched_at, START);
 
     world.issuers.publish(&a, &["two"]);
@@ -267,6 +268,59 @@ async fn fetches_at_once_are_bounded() {
         world.issuers.most_in_flight.load(Ordering::SeqCst),
         CONCURRENT_FETCHES as u64
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn hundreds_of_dead_issuers_delay_neither_working_ones_nor_new_ones() {
+    let world = World::new();
+    let (old, new) = (source("old"), source("new"));
+    for source in [&old, &new] {
+        world.issuers.publish(source, &["one"]);
+    }
+    let _old = world.store.slot(&old);
+    let dead = |number: usize| {
+        let source = source(&format!("dead{number}"));
+        world
+            .issuers
+            .answer(&source, 60 * MINUTE, Ok(set_of(&["one"])));
+        world.store.slot(&source)
+    };
+    // A fetch of each takes 5 s: with 16 turns, a round of them takes more than three minutes.
+    let _dead: Vec<_> = (0..640).map(dead).collect();
+    sleep(4 * MINUTE).await;
+    let new = world.store.slot(&new);
+    settle().await;
+    assert!(new.usable(world.now()).is_some(), "new");
+    let before = world.issuers.asked(&old);
+    sleep(5 * MINUTE).await;
+    let times = world.issuers.asked.lock().unwrap()[&old].clone();
+    assert_eq!(times.len(), before + 1, "old");
+    let gap = times[before] - times[before - 1];
+    assert!(gap <= 5 * MINUTE, "old after {gap:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_handed_on_holds_the_keys_and_nothing_beside_them() {
+    let world = World::new();
+    let a = source("a");
+    let signer = Signer::new("RS256", "one");
+    let mut set: serde_json::Value = serde_json::from_str(&key_set(&[&signer])).unwrap();
+    set["padding"] = "x".repeat(500_000).into();
+    set["keys"][0]["x5c"] = "y".repeat(400_000).into();
+    set["keys"].as_array_mut().unwrap().push("broken".into());
+    world
+        .issuers
+        .answer(&a, Duration::ZERO, Ok(set.to_string()));
+    let slot = world.store.slot(&a);
+    settle().await;
+    let fetched = world.last_event().result.unwrap();
+    assert!(fetched.text.len() < 1024, "{} bytes", fetched.text.len());
+    // Whoever parses what is handed on has the same keys, under the same version.
+    let passed_on = KeySet::parse(&fetched.text).unwrap();
+    assert_eq!(passed_on.version, fetched.version);
+    let original = KeySet::parse(set.to_string().as_bytes()).unwrap();
+    assert_eq!(passed_on.keys[0].id, original.keys[0].id);
+    assert_eq!(slot.usable(world.now()).unwrap().version, fetched.version);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,5 @@
 //! The webhook's HTTPS server: bounded in connections, bytes and time, and thin around [`review`].
 
-mod connections;
 mod review;
 
 use std::convert::Infallible;
@@ -23,9 +22,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use self::connections::{Connections, Permit};
 pub use self::review::Outcome;
 use super::InjectorConfig;
+use crate::connection_limit::{ConnectionLimit, Permit};
 use crate::shutdown::Shutdown;
 
 /// Where the API server posts its reviews.
@@ -35,6 +34,10 @@ pub const PATH: &str = "/inject";
 const MAX_REVIEW: usize = 4 * 1024 * 1024;
 /// Reviews that are read or answered at one time; with [`MAX_REVIEW`], a bound on memory.
 const MAX_IN_FLIGHT: usize = 32;
+/// Connections at one time.
+const CONNECTIONS: usize = 256;
+/// Of these, from one address. An API server has one for each review that is under way.
+const CONNECTIONS_PER_ADDRESS: usize = 64;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a review may take to arrive; the API server waits 5 s for the answer.
@@ -86,7 +89,7 @@ pub async fn serve(
     let mut tls = rustls::ServerConfig::clone(&tls);
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(tls));
-    let admitted = Connections::default();
+    let admitted = ConnectionLimit::new(CONNECTIONS, CONNECTIONS_PER_ADDRESS);
     let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let server = Arc::new(Server {
         config,

@@ -65,8 +65,21 @@ pub(super) fn add(spec: &mut PodSpec, mut container: Container, set_run_as_user:
         .extend([token_volume(), no_api_token_volume()]);
 }
 
-/// Takes the sidecar and its volumes out of the pod; `None`, and nothing done, when it has none.
+/// Takes the sidecar and its volumes out of the pod; `None`, and nothing done, when it has none, or
+/// more than one: no injection leaves that.
 pub(super) fn remove(spec: &mut PodSpec) -> Option<Container> {
+    let all = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .chain(&spec.containers);
+    if all
+        .filter(|container| is_own_container(&container.name))
+        .count()
+        != 1
+    {
+        return None;
+    }
     let mut removed = Vec::new();
     for list in spec
         .init_containers

@@ -23,6 +23,11 @@ use crate::push::wire::ServiceKey;
 #[cfg(test)]
 mod tests;
 
+/// The most objects of a listing that are held at one time. Each may take the 1.5 MiB that the store
+/// takes, and whoever may create them in one namespace must not fill the operator's memory (kube's
+/// own 500 would be 750 MiB).
+const PAGE: u32 = 32;
+
 /// Something that a watch saw.
 #[derive(Debug)]
 pub(super) enum Observed {
@@ -56,23 +61,18 @@ pub(super) enum Object {
 
 /// Watches everything that the index is about. A watch that fails is started again, with backoff.
 pub(super) fn all(client: Client, metrics: Metrics) -> BoxStream<'static, Observed> {
-    let injected = watcher::Config::default().labels(&format!("{INJECTED}=true"));
+    let paged = watcher::Config::default().page_size(PAGE);
+    let injected = paged.clone().labels(&format!("{INJECTED}=true"));
     let streams: [BoxStream<'static, Observed>; 3] = [
         one(
             Api::all(client.clone()),
-            watcher::Config::default(),
+            paged.clone(),
             Kind::Entry,
             entry,
             &metrics,
         ),
         one(Api::all(client.clone()), injected, Kind::Pod, pod, &metrics),
-        one(
-            Api::all(client),
-            watcher::Config::default(),
-            Kind::Service,
-            service,
-            &metrics,
-        ),
+        one(Api::all(client), paged, Kind::Service, service, &metrics),
     ];
     select_all(streams).boxed()
 }

@@ -280,6 +280,24 @@ fn ack_of_an_earlier_pod_of_the_same_name_does_not_count() {
 }
 
 #[test]
+fn pod_that_changes_its_service_speaks_for_the_new_one_by_a_new_stream_only() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let hash = published(&mut index);
+    let applied = mk_report("a", "1", Event::Applied { hash });
+    index.apply_pod(InjectedPod {
+        service: "other".into(),
+        ..mk_pod("a", "1")
+    });
+    index.report(&applied, Instant::now());
+    index.apply_pod(mk_pod("a", "1"));
+    assert_eq!(index.take_changes().disconnect, ["1"]);
+    assert_eq!(status_of(&index).sidecars.unwrap().current, 0);
+    index.report(&applied, Instant::now());
+    assert_eq!(status_of(&index).sidecars.unwrap().current, 1);
+}
+
+#[test]
 fn missing_service_is_told_once_a_pod_after_everything_was_listed() {
     let mut index = index();
     index.apply_pod(mk_pod("a", "1"));

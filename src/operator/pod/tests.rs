@@ -50,6 +50,19 @@ fn status_that_does_not_parse_leaves_no_known_ports() {
 }
 
 #[test]
+fn forged_status_with_thousands_of_ports_leaves_no_known_ports() {
+    let ports = |count: usize| {
+        let port = json!({ "listen": 14080, "app": 8080 });
+        json!({ "version": "0", "ports": vec![port; count] }).to_string()
+    };
+    let mut pod = pod();
+    pod["metadata"]["annotations"]["endpoints.dev/status"] = ports(16).into();
+    assert_eq!(read(pod.clone()).unwrap().taken.len(), 16);
+    pod["metadata"]["annotations"]["endpoints.dev/status"] = ports(17).into();
+    assert!(read(pod).unwrap().taken.is_empty());
+}
+
+#[test]
 fn names_are_looked_up_as_kubernetes_does() {
     let mut pod = pod();
     pod["spec"] = json!({

@@ -5,18 +5,55 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use super::VerificationKey;
 use crate::policy::jwt::Algorithm;
+
+/// The most bytes of a `kid`: a token's header has to hold it, too.
+const MAX_KID: usize = 1024;
+/// The most characters of a number in base64url. 8192 bits take 1366.
+const MAX_NUMBER: usize = 2048;
 
 /// Parses and prepares a key.
 ///
 /// # Errors
 /// What is wrong with it, for people; never its content.
 pub(super) fn prepare(text: &str) -> Result<VerificationKey, &'static str> {
+    prepared(parse(text)?)
+}
+
+/// The members of a usable key that [`prepare`] makes it from.
+///
+/// # Errors
+/// Those of [`prepare`].
+pub(super) fn essential(text: &str) -> Result<Map<String, Value>, &'static str> {
+    let jwk = parse(text)?;
+    let material = match jwk.kty.as_str() {
+        "RSA" => vec![("n", &jwk.n), ("e", &jwk.e)],
+        "EC" => vec![("crv", &jwk.crv), ("x", &jwk.x), ("y", &jwk.y)],
+        _ => vec![("crv", &jwk.crv), ("x", &jwk.x)],
+    };
+    let members = [("kid", &jwk.kid), ("alg", &jwk.alg)].into_iter();
+    let members = members.chain(material).filter_map(|(name, value)| {
+        let value = value.as_deref()?;
+        Some((name.to_owned(), Value::from(value)))
+    });
+    let mut members: Map<_, _> = members.collect();
+    members.insert("kty".to_owned(), jwk.kty.as_str().into());
+    prepared(jwk).map(|_| members)
+}
+
+fn parse(text: &str) -> Result<Jwk, &'static str> {
     // Deriving refuses a repeated member and one of a wrong type.
-    let jwk: Jwk = serde_json::from_str(text)
-        .map_err(|_| "a key is not a JSON Web Key (a member is repeated or of the wrong type)")?;
+    serde_json::from_str(text)
+        .map_err(|_| "a key is not a JSON Web Key (a member is repeated or of the wrong type)")
+}
+
+fn prepared(jwk: Jwk) -> Result<VerificationKey, &'static str> {
+    if jwk.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID) {
+        return Err("a key's `kid` is longer than 1024 bytes");
+    }
     if jwk.d.is_some() || jwk.k.is_some() {
         return Err("a key is private or symmetric, and must not be published");
     }
@@ -167,6 +204,9 @@ fn allowed(of_type: &[Algorithm], alg: Option<&str>) -> Result<Vec<Algorithm>, &
 
 fn decode(member: Option<&str>) -> Result<Vec<u8>, &'static str> {
     let text = member.ok_or("a key lacks a member that its type demands")?;
+    if text.len() > MAX_NUMBER {
+        return Err("a key's material is longer than 8192 bits can be");
+    }
     URL_SAFE_NO_PAD
         .decode(text)
         .map_err(|_| "a key's material is not base64url")

@@ -220,3 +220,37 @@ proptest! {
         let _ = parse(&[json!({"kty": kty, "crv": crv, "n": n, "e": e, "x": n, "y": n})]);
     }
 }
+
+#[test]
+fn essential_set_of_every_type_has_the_same_keys_however_it_was_padded() {
+    let algorithms = ["RS256", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
+    for algorithm in algorithms {
+        let signer = tokens::Signer::new(algorithm, "one");
+        let mut set: serde_json::Value =
+            serde_json::from_str(&tokens::key_set(&[&signer])).unwrap();
+        let key = set["keys"][0].as_object_mut().unwrap();
+        for member in ["x5c", "n", "e", "x", "y", "crv"] {
+            key.entry(member)
+                .or_insert_with(|| "A".repeat(100_000).into());
+        }
+        let text = set.to_string();
+        let essential = essential(text.as_bytes()).unwrap();
+        assert!(essential.len() < 1024, "{algorithm}: {}", essential.len());
+        let ids = |text: &[u8]| {
+            let set = KeySet::parse(text).unwrap();
+            set.keys.iter().map(|key| key.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(&essential), ids(text.as_bytes()), "{algorithm}");
+    }
+}
+
+#[test]
+fn key_of_absurd_size_is_not_usable() {
+    let signer = tokens::Signer::new("ES256", &"k".repeat(1025));
+    let error = KeySet::parse(tokens::key_set(&[&signer]).as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("1024 bytes"), "{error}");
+    let zeros = "A".repeat(500_000);
+    let set = serde_json::json!({ "keys": [{ "kty": "RSA", "n": zeros, "e": "AQAB" }] });
+    let error = KeySet::parse(set.to_string().as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("8192"), "{error}");
+}

@@ -9,6 +9,9 @@ use thiserror::Error;
 
 use crate::operator::admission::{InjectorConfig, PatchError, between, inject};
 
+/// The most bytes of a denial.
+const MAX_DENIAL: usize = 2048;
+
 /// What becomes of a review.
 #[derive(Debug)]
 pub(super) enum Answer {
@@ -111,13 +114,28 @@ fn review(
                 .name
                 .as_ref()
                 .or(pod.metadata.generate_name.as_ref());
-            tracing::info!(namespace = request.namespace, pod = name, %denial, "denied a pod");
+            let denial = line(&denial.to_string());
+            tracing::info!(
+                namespace = request.namespace,
+                pod = name,
+                denial,
+                "denied a pod"
+            );
             response.allowed = false;
-            response.result = Status::failure(&denial.to_string(), "Forbidden").with_code(403);
+            response.result = Status::failure(&denial, "Forbidden").with_code(403);
             Outcome::Denied
         }
     };
     Ok((serde_json::to_vec(&response.into_review())?, outcome))
+}
+
+/// One line of bounded length: a denial quotes names that nobody has looked at yet.
+fn line(text: &str) -> String {
+    let end = text.floor_char_boundary(MAX_DENIAL);
+    let more = if end < text.len() { "…" } else { "" };
+    let line = text[..end].chars();
+    let line = line.map(|c| if c.is_control() { ' ' } else { c });
+    line.chain(more.chars()).collect()
 }
 
 fn parse(body: &[u8]) -> Result<(AdmissionRequest<Pod>, Pod), String> {

@@ -1,4 +1,6 @@
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
 
 use super::*;
 use crate::operator::authenticate::Pods;
@@ -65,6 +67,33 @@ fn object_that_does_not_parse_is_handed_on_as_such() {
     };
     assert_eq!((&*object.uid, object.generation), ("1", 3));
     assert!(object.spec.unwrap_err().contains("not a structure"));
+}
+
+/// An object may take 1.5 MiB: a page has to fit into the operator's memory several times.
+#[tokio::test]
+async fn listings_come_in_small_pages() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", server.local_addr().unwrap());
+    let config = kube::Config::new(url.parse().unwrap());
+    let metrics = Metrics::new(prometheus_client::registry::Registry::default());
+    let mut observed = all(Client::try_from(config).unwrap(), metrics);
+    let polled = tokio::spawn(async move { while observed.next().await.is_some() {} });
+    let mut listed = BTreeSet::new();
+    while listed.len() < 3 {
+        // Dropped without an answer: the watch asks again.
+        let (stream, _) = server.accept().await.unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).await.unwrap();
+        let target = line.split(' ').nth(1).unwrap();
+        let (path, query) = target.split_once('?').unwrap();
+        let limit = query
+            .split('&')
+            .find_map(|part| part.strip_prefix("limit="));
+        let limit: u32 = limit.expect("a page").parse().unwrap();
+        assert!((1..=32).contains(&limit), "{target}");
+        listed.insert(path.to_owned());
+    }
+    polled.abort();
 }
 
 struct Held {

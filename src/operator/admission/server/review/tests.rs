@@ -125,3 +125,44 @@ fn what_is_no_review_of_a_pods_creation_is_malformed() {
         assert!(!malformed(&bad.to_string()).is_empty(), "{place}");
     }
 }
+
+/// The API server looks at the size of annotations, and for names given twice, after the webhook.
+#[test]
+fn a_forged_status_of_3_mb_costs_no_more_than_a_pod_of_3_mb() {
+    let port = json!({ "name": "a", "listen": 1, "app": 80, "renamed": "b" });
+    let status = json!({ "version": "1", "ports": vec![port; 20_000] }).to_string();
+    let annotations = json!({ "endpoints.dev/service": "a", "endpoints.dev/status": status });
+    let mut object = pod(annotations);
+    let container = json!({ "name": "c", "ports": [{ "name": "http", "containerPort": 80 }] });
+    object["spec"]["containers"] = json!(vec![container; 20_000]);
+    object["spec"]["initContainers"] = json!([{ "name": "endpoints-proxy" }]);
+    let begun = tokio::time::Instant::now();
+    let (_, outcome) = reviewed(&review_of(object));
+    assert_eq!(outcome, Outcome::Denied);
+    // It took 40 s.
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn several_containers_of_the_sidecars_name_were_not_injected() {
+    let status = json!({ "version": "1", "ports": [] }).to_string();
+    let annotations = json!({ "endpoints.dev/service": "a", "endpoints.dev/status": status });
+    let mut object = pod(annotations);
+    object["spec"]["initContainers"] = json!(vec![json!({ "name": "endpoints-proxy" }); 2]);
+    let (answer, outcome) = reviewed(&review_of(object));
+    assert_eq!(outcome, Outcome::Denied);
+    let message = answer["response"]["status"]["message"].as_str().unwrap();
+    assert!(message.contains("reserved"), "{message}");
+}
+
+#[test]
+fn a_denial_is_one_line_that_people_can_read() {
+    let mut object = pod(json!({ "endpoints.dev/service": "a", "endpoints.dev/ports": "http" }));
+    let container = json!({ "name": "c\nx", "ports": [{ "name": "http", "containerPort": 80 }] });
+    object["spec"]["containers"] = json!(vec![container; 1000]);
+    let (answer, _) = reviewed(&review_of(object));
+    let message = answer["response"]["status"]["message"].as_str().unwrap();
+    assert!(message.contains("declared more than once"), "{message}");
+    assert!(message.len() <= 2048 + '…'.len_utf8(), "{}", message.len());
+    assert!(!message.contains('\n'), "{message}");
+}

@@ -1,4 +1,4 @@
-# The binary is built beside it, static (target-feature=+crt-static): see docs/contributing.md.
+# `make image` builds the binary beside it, static (target-feature=+crt-static), and then this.
 #   BINARY  path of the binary inside the build context
 FROM scratch
 ARG BINARY=endpoints

@@ -12,9 +12,10 @@ use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 
-use crate::api_server::{ISSUER, SYSTEM, Test};
+use crate::api_server::{ISSUER, SOON, SYSTEM, Test};
 use crate::objects::{
     create_kube_service, create_pod, create_service, document, edit, protected_document, wait_for,
     wait_for_sidecars,
@@ -176,6 +177,55 @@ async fn pod_created_again_under_its_name_starts_uncounted() {
     wait_for_sidecars(&test, "bookstore", "1/1").await;
 }
 
+/// Before authentication; `push`'s own tests go on behind it.
+#[tokio::test]
+async fn garbage_on_the_policy_port_ends_its_own_connection_and_no_other() {
+    let test = Test::start().await;
+    let operator = test.cluster.operator();
+    create_service(&test, "bookstore", &document(&[])).await;
+    let pod = create_pod(&test, "a", "bookstore").await;
+    let sidecar = Sidecar::start(&test, &pod, "bookstore").await;
+    wait_for_sidecars(&test, "bookstore", "1/1").await;
+
+    let connect = || tokio::net::TcpStream::connect(("127.0.0.1", operator.push_port));
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[0x16, 3, 1, 0xff, 0xff, 0, 0],
+        &[0; 4096],
+    ] {
+        is_hung_up(connect().await.unwrap(), garbage).await;
+    }
+    let tls = client::tls_config(&bundle(&test).await).unwrap();
+    let name = format!("endpoints-operator.{SYSTEM}.svc")
+        .try_into()
+        .unwrap();
+    let stream = connect().await.unwrap();
+    let stream = tokio_rustls::TlsConnector::from(Arc::new(tls))
+        .connect(name, stream)
+        .await;
+    let no_preface = [0xff; 256];
+    is_hung_up(stream.unwrap(), &no_preface).await;
+
+    let more = json!({ "openapi": { "inline": document(&["/shelves"]) } });
+    edit(&test, "bookstore", more).await;
+    wait_for(&test, "bookstore", "Programmed", "True", "AllCurrent").await;
+    assert_eq!(sidecar.operations(), 2);
+    let log = operator.log();
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+/// Says it, and waits for the other side to hang up.
+async fn is_hung_up(mut stream: impl AsyncRead + AsyncWrite + Unpin, garbage: &[u8]) {
+    let ended = async {
+        // A reset is an end, too.
+        let _ = stream.write_all(garbage).await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    };
+    tokio::time::timeout(SOON, ended)
+        .await
+        .expect("it hangs up");
+}
+
 /// A sidecar's stream without the proxy behind it.
 struct Sidecar {
     state: watch::Receiver<State>,
@@ -206,14 +256,7 @@ impl Sidecar {
         token
             .write_all(token_of(test, pod).await.as_bytes())
             .unwrap();
-        let secrets = Api::<Secret>::namespaced(test.client.clone(), SYSTEM);
-        let data = secrets
-            .get("endpoints-operator-ca")
-            .await
-            .unwrap()
-            .data
-            .unwrap();
-        let bundle = String::from_utf8(data["ca.crt"].0.clone()).unwrap();
+        let bundle = bundle(test).await;
         let config = Config {
             addresses: vec![format!("127.0.0.1:{}", test.cluster.operator().push_port)],
             tls: Arc::new(client::tls_config(&bundle).unwrap()),
@@ -263,6 +306,13 @@ impl Apply for Recorder {
             .send_modify(|state| state.operations = policy.operations.len());
         Ok(())
     }
+}
+
+/// The certificate that the operator is recognised by.
+async fn bundle(test: &Test) -> String {
+    let secrets = Api::<Secret>::namespaced(test.client.clone(), SYSTEM);
+    let secret = secrets.get("endpoints-operator-ca").await.unwrap();
+    String::from_utf8(secret.data.unwrap()["ca.crt"].0.clone()).unwrap()
 }
 
 /// What kubelet would project into the pod.

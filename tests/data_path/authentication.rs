@@ -158,6 +158,31 @@ async fn without_keys_the_answer_is_503() {
     assert_eq!((answer.status, &*answer.reason()), (503, "KeysUnavailable"));
 }
 
+/// What the refresher leaves of a dead issuer, in its own virtual-time tests, as a client sees it:
+/// the clock is moved by the age of the keys.
+#[tokio::test]
+async fn keys_of_a_dead_issuer_still_answer_200_in_minute_6_and_503_after_a_day() {
+    let signer = Signer::new("ES256", "one");
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address);
+    let token = signer.token(&claims("me"));
+    for (age, status) in [(6 * 60, 200), (25 * 3600, 503)] {
+        proxy
+            .policies
+            .store(snapshot_with(&document("me"), |source| {
+                let slot = endpoints::jwks::KeySlot::new(source.clone());
+                let set = KeySet::parse(key_set(&[&signer]).as_bytes()).unwrap();
+                slot.replace(Keys {
+                    set: Arc::new(set),
+                    fetched_at: now() - age,
+                });
+                Arc::new(slot)
+            }));
+        let answer = ask(proxy.address, &request(&token)).await;
+        assert_eq!(answer.status, status, "keys of {age} s ago");
+    }
+}
+
 #[tokio::test]
 async fn removing_the_audience_or_the_key_refuses_the_next_request() {
     let (first, second) = (Signer::new("ES256", "1"), Signer::new("ES256", "2"));

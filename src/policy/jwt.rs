@@ -34,22 +34,6 @@ use crate::api::endpoints_service::RegisteredClaim;
 
 pub use self::cache::TokenCache;
 
-/// Signature algorithms that are accepted; HS* and none never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Algorithm {
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-    Es256,
-    Es384,
-    Es512,
-    EdDsa,
-}
-
 /// A provider made ready.
 #[derive(Debug)]
 pub struct PreparedProvider {
@@ -142,54 +126,6 @@ impl PreparedProvider {
             audiences: provider.audiences.as_ref().map(canonical),
             required_claims: policy.required_claims.clone(),
             fingerprint: fingerprint(provider),
-        }
-    }
-}
-
-impl Algorithm {
-    /// Those of RSA keys.
-    pub const RSA: [Self; 6] = [
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-    ];
-    /// All.
-    pub const ALL: [Self; 10] = [
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-        Self::Es256,
-        Self::Es384,
-        Self::Es512,
-        Self::EdDsa,
-    ];
-
-    /// By its registered name (RFC 7518 section 3.1, RFC 8037 section 3.1).
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
-    }
-
-    /// The registered name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::Es512 => "ES512",
-            Self::EdDsa => "EdDSA",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Key sets: JSON Web Key Sets (RFC 7517), parsed strictly and prepared once.
 
+mod algorithm;
 mod jwk;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ use aws_lc_rs::signature::ParsedPublicKey;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::jwt::Algorithm;
+pub use self::algorithm::Algorithm;
 
 /// The most keys a set may hold.
 pub const MAX_KEYS: usize = 64;

@@ -6,8 +6,9 @@ use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use super::claims::{Claims, canonical_issuer};
+use super::json;
 use super::refusal::Fault;
-use super::{Algorithm, json};
+use crate::policy::key_set::Algorithm;
 
 /// A token that is well-formed. Its signature is not verified.
 pub(super) struct Token<'t> {

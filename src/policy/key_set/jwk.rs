@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::VerificationKey;
-use crate::policy::jwt::Algorithm;
+use super::algorithm::Algorithm;
 
 /// The most bytes of a `kid`: a token's header has to hold it, too.
 const MAX_KID: usize = 1024;

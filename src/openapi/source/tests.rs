@@ -352,6 +352,8 @@ proptest! {
     fn yaml_of_a_value_is_that_value(value in json_value()) {
         let value = json!({ "root": value });
         let text = serde_yaml::to_string(&value).unwrap();
+        // A key `<<`, which that writer leaves bare, merges.
+        prop_assume!(!text.contains("<<"));
         // Line breaks of YAML 1.1, which that writer still thinks in, but not of 1.2.
         prop_assume!(!text.contains(['\u{85}', '\u{2028}', '\u{2029}']));
         prop_assert_eq!(parse(&text).map(|root| plain(&root)), Ok(value), "{}", text);

@@ -43,8 +43,6 @@ pub mod reason {
     pub const NUMERIC_TARGET_PORT: &str = "NumericTargetPort";
     /// Captured: clients of a headless Service dial the app's own number.
     pub const HEADLESS_SERVICE: &str = "HeadlessService";
-    /// Captured: a Service selects injected and un-injected pods alike.
-    pub const MIXED_PODS: &str = "MixedPods";
     /// Captured, Programmed: no pod of the service has a sidecar.
     pub const NO_SIDECARS: &str = "NoSidecars";
     /// Captured: no Service selects the pods.

@@ -68,8 +68,6 @@ pub enum Reason {
     // === our side and the backend's ===
     /// There is no policy yet: 503.
     NoPolicy,
-    /// The proxy is shutting down: 503.
-    Draining,
     /// The backend cannot be connected: 503.
     BackendUnreachable,
     /// The backend broke off before its answer: 502.
@@ -139,7 +137,6 @@ impl Reason {
             Self::TokenSignature => "TokenSignature",
             Self::KeysUnavailable => "KeysUnavailable",
             Self::NoPolicy => "NoPolicy",
-            Self::Draining => "Draining",
             Self::BackendUnreachable => "BackendUnreachable",
             Self::BackendReset => "BackendReset",
             Self::BackendMalformed => "BackendMalformed",

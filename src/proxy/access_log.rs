@@ -47,7 +47,7 @@ fn fault(outcome: &Outcome<'_>) -> &'static str {
             | Reason::BackendTimeout,
         ) => "backend",
         Some(Reason::KeysUnavailable) => "issuer",
-        Some(Reason::NoPolicy | Reason::Draining | Reason::Internal) => "proxy",
+        Some(Reason::NoPolicy | Reason::Internal) => "proxy",
         Some(_) => "client",
         None if outcome.source == Source::Backend => "backend",
         None => "proxy",

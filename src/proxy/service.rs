@@ -57,10 +57,7 @@ pub(super) async fn serve(
                 None,
             )
         }
-        Ok(policy) => {
-            let (answer, cors, realm) = under(policy, &mut exchange, &backend, parts, body).await;
-            (answer, cors, realm)
-        }
+        Ok(policy) => under(policy, &mut exchange, &backend, parts, body).await,
     };
 
     let ours = !matches!(answer, Answer::Backend(_));

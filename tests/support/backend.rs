@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::client::header_values;
+
 /// A request as it came: the head's text, and the body with its framing removed.
 #[derive(Clone, Debug)]
 pub struct Recorded {
@@ -104,15 +106,7 @@ impl Recorded {
 
     /// All values of a header.
     pub fn values(&self, name: &str) -> Vec<&str> {
-        let fields = self
-            .head
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split_once(':'));
-        fields
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.trim())
-            .collect()
+        header_values(&self.head, name)
     }
 }
 

@@ -169,15 +169,7 @@ impl Client {
 impl Answer {
     /// All values of a header.
     pub fn values(&self, name: &str) -> Vec<&str> {
-        let fields = self
-            .head
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split_once(':'));
-        fields
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.trim())
-            .collect()
+        header_values(&self.head, name)
     }
 
     /// The only value of a header.
@@ -204,4 +196,13 @@ pub async fn patient<F: Future>(future: F) -> F::Output {
     timeout(PATIENCE, future)
         .await
         .expect("nothing here takes this long")
+}
+
+/// All values of a header in the text of a head.
+pub fn header_values<'h>(head: &'h str, name: &str) -> Vec<&'h str> {
+    let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    fields
+        .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, v)| v.trim())
+        .collect()
 }

@@ -9,6 +9,7 @@
 
 pub mod address;
 mod demand;
+mod discovery;
 pub mod fetch;
 pub mod refresh;
 pub mod slot;

@@ -6,6 +6,8 @@
 pub mod description;
 pub mod diagnostic;
 mod google;
+pub mod lints;
+mod security;
 pub mod source;
 mod v2;
 

@@ -18,6 +18,7 @@ use url::Url;
 
 pub use self::proxy::{ProxyError, ProxySettings};
 use super::address::AddressRule;
+use super::discovery;
 use crate::policy::format::KeySource;
 use crate::policy::key_set::KeySetError;
 use crate::tls;
@@ -85,6 +86,16 @@ pub enum FetchError {
     /// Received, but not usable.
     #[error(transparent)]
     NotAKeySet(#[from] KeySetError),
+    /// Received from the discovery URL, but no issuer and `jwks_uri` in it.
+    #[error(
+        "the discovery document is not JSON with `issuer` and `jwks_uri`: name the key set in jwt.issuers[].jwksUri"
+    )]
+    NotADiscoveryDocument,
+    /// The discovery document is another issuer's; this one.
+    #[error(
+        "the discovery document is of the issuer {0}: if tokens say otherwise, name the key set in jwt.issuers[].jwksUri"
+    )]
+    OtherIssuer(String),
     /// Keys were asked of this cluster for an issuer that is not its own; this one is.
     #[error("this cluster's issuer is {0}")]
     NotThisCluster(String),
@@ -156,6 +167,10 @@ impl FetchKeys for HttpFetcher {
         Box::pin(async move {
             match source {
                 KeySource::Url(url) => self.get(url).await,
+                KeySource::Discovery { url, issuer } => {
+                    let document = self.get(url).await?;
+                    self.get(&discovery::jwks_uri(&document, issuer)?).await
+                }
                 KeySource::Kubernetes { .. } => Err(FetchError::Source(
                     "the keys of a cluster are read by the operator inside it: give a jwksUri here"
                         .to_owned(),
@@ -183,6 +198,8 @@ impl FetchError {
             Self::NotHttp => "NotHttp",
             Self::TooLarge => "TooLarge",
             Self::NotAKeySet(_) => "NotAKeySet",
+            Self::NotADiscoveryDocument => "NotADiscoveryDocument",
+            Self::OtherIssuer(_) => "OtherIssuer",
             Self::NotThisCluster(_) => "NotThisCluster",
             Self::Source(_) => "Source",
         }

@@ -261,7 +261,7 @@ impl fmt::Debug for Refresher {
 /// Where keys come from, for logs: without a query or credentials, which a URL may hold.
 fn place(source: &KeySource) -> String {
     match source {
-        KeySource::Url(url) => match Url::parse(url) {
+        KeySource::Url(url) | KeySource::Discovery { url, .. } => match Url::parse(url) {
             Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
             Err(_) => "not a URL".to_owned(),
         },

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The names of findings that refuse a document; each is also a reason of `Accepted=False`.
+/// The names of findings that refuse a document; each is also a reason of `Accepted=False`. Lints
+/// have names of their own, in lower case with hyphens ([`super::lints`]).
 pub mod code {
     /// The document does not parse or contradicts itself.
     pub const INVALID_OPENAPI: &str = "InvalidOpenAPI";
@@ -59,8 +60,7 @@ pub struct Position {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
-    /// A stable name, CamelCase: also the reason of `Accepted=False` where it is one of
-    /// [`code`].
+    /// A stable name: one of [`code`], or that of a lint.
     pub code: &'static str,
     /// What is wrong, in one line.
     pub message: String,
@@ -68,6 +68,8 @@ pub struct Diagnostic {
     pub help: Option<Box<str>>,
     /// Where.
     pub place: Place,
+    /// Other places that have to do with it ("first defined here"), each with what it is.
+    pub related: Vec<(Place, Box<str>)>,
 }
 
 impl Place {
@@ -99,6 +101,7 @@ impl Diagnostic {
             message: message.into(),
             help: None,
             place,
+            related: Vec::new(),
         }
     }
 
@@ -110,6 +113,7 @@ impl Diagnostic {
             message: message.into(),
             help: None,
             place,
+            related: Vec::new(),
         }
     }
 
@@ -118,6 +122,19 @@ impl Diagnostic {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into().into_boxed_str());
         self
+    }
+
+    /// Adds another place that has to do with it.
+    #[must_use]
+    pub fn related(mut self, place: Place, what: impl Into<String>) -> Self {
+        self.related.push((place, what.into().into_boxed_str()));
+        self
+    }
+
+    /// The reason of `Accepted=False` (CamelCase, as Kubernetes demands): the name, or for a lint
+    /// that is an error the one that [`super::lints`] gives it.
+    pub fn reason(&self) -> &'static str {
+        super::lints::lint(self.code).map_or(self.code, |lint| lint.reason)
     }
 
     /// Whether it refuses the document.

@@ -3,22 +3,13 @@
 //! What decides about access and is not understood is an error; `x-google-management` and
 //! `x-google-quota` are passed over: nothing here counts calls.
 
-use super::description::JwtScheme;
+use super::description::{JwtScheme, SchemeKind};
 use super::diagnostic::{Diagnostic, Findings, code, quote};
+use super::lints;
 use super::source::{Cursor, Kind};
 
 /// The longest issuer, URL or list of audiences, in bytes.
 const MAX_TEXT: usize = 4096;
-
-/// What `securityDefinitions` hold of a scheme with `type: oauth2`.
-pub(super) enum Found {
-    /// A scheme for tokens.
-    Scheme(Box<JwtScheme>),
-    /// Nothing about tokens.
-    NoIssuer,
-    /// Something wrong; it was found.
-    Broken,
-}
 
 /// Findings for extensions that would change who may call what, on a document, path item or operation.
 pub(super) fn check_unsupported(at: &Cursor<'_>, findings: &mut Findings) {
@@ -163,7 +154,7 @@ fn check_endpoint_name(endpoint: &Cursor<'_>, host: Option<&str>, findings: &mut
 }
 
 /// Reads the extensions of a scheme with `type: oauth2`.
-pub(super) fn read_jwt_scheme(name: &str, at: &Cursor<'_>, findings: &mut Findings) -> Found {
+pub(super) fn read_jwt_scheme(at: &Cursor<'_>, findings: &mut Findings) -> SchemeKind {
     let mut broken = false;
     if let Some(locations) = at.get("x-google-jwt-locations") {
         broken = true;
@@ -186,7 +177,7 @@ pub(super) fn read_jwt_scheme(name: &str, at: &Cursor<'_>, findings: &mut Findin
         if key.starts_with("x-google-") && !known.contains(&key) {
             findings.push(
                 Diagnostic::warning(
-                    "UnknownExtension",
+                    lints::UNKNOWN_EXTENSION,
                     extension.key_place(),
                     format!("{} is not known and changes nothing", quote(key)),
                 )
@@ -199,13 +190,18 @@ pub(super) fn read_jwt_scheme(name: &str, at: &Cursor<'_>, findings: &mut Findin
         text(at, &["x-google-jwks_uri", "x-jwks_uri"], findings),
         audiences(at, findings),
     ) else {
-        return Found::Broken;
+        return SchemeKind::Broken;
     };
     let Some((issuer, issuer_at)) = issuer else {
         return if broken {
-            Found::Broken
+            SchemeKind::Broken
         } else {
-            Found::NoIssuer
+            SchemeKind::Unenforceable {
+                what: String::from(
+                    "is OAuth 2.0 without `x-google-issuer`: nothing says whose tokens it accepts",
+                ),
+                help: String::from("add `x-google-issuer` and `x-google-jwks_uri` to the scheme"),
+            }
         };
     };
     if issuer.is_empty() || issuer.trim() != issuer {
@@ -217,21 +213,25 @@ pub(super) fn read_jwt_scheme(name: &str, at: &Cursor<'_>, findings: &mut Findin
             )
             .help("write exactly what tokens hold as `iss`"),
         );
-        return Found::Broken;
+        return SchemeKind::Broken;
     }
     if broken {
-        return Found::Broken;
+        return SchemeKind::Broken;
     }
     let jwks_uri = jwks_uri.filter(|(uri, _)| !uri.is_empty());
-    Found::Scheme(Box::new(JwtScheme {
-        name: name.to_owned(),
+    SchemeKind::Jwt(Box::new(JwtScheme {
         issuer: issuer.to_owned(),
+        issuer_place: issuer_at.place(),
         jwks_uri_place: jwks_uri
             .as_ref()
             .map_or_else(|| at.key_place(), |(_, at)| at.place()),
         jwks_uri: jwks_uri.map(|(uri, _)| uri.to_owned()),
+        discovery_url: None,
         audiences,
-        place: at.key_place(),
+        audiences_place: at
+            .get("x-google-audiences")
+            .map_or_else(|| at.key_place(), |audiences| audiences.place()),
+        locations: Vec::new(),
     }))
 }
 

@@ -82,20 +82,32 @@ fn structure_and_text_say_the_same() {
         description
             .schemes
             .sort_by_key(|scheme| scheme.name.clone());
-        let places = description
-            .operations
-            .iter_mut()
-            .flat_map(|operation| [&mut operation.place, &mut operation.path_place])
-            .chain(
-                description
-                    .schemes
-                    .iter_mut()
-                    .flat_map(|s| [&mut s.place, &mut s.jwks_uri_place]),
-            )
-            .chain(&mut description.host_place);
-        places.for_each(|place| place.position = None);
     }
+    let (from_text, from_structure) = (format!("{from_text:#?}"), format!("{from_structure:#?}"));
+    let (from_text, from_structure) = (
+        without_positions(&from_text),
+        without_positions(&from_structure),
+    );
     assert_eq!(from_text, from_structure);
+}
+
+/// What is left of a value's debug text when no place has a position.
+fn without_positions(text: &str) -> String {
+    let mut kept = String::new();
+    let mut inside = false;
+    for line in text.lines() {
+        match line.trim() {
+            "position: Some(" => inside = true,
+            ")," if inside => inside = false,
+            "position: None," => {}
+            _ if inside => {}
+            line => {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+        }
+    }
+    kept
 }
 
 #[test]

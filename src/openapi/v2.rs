@@ -47,8 +47,8 @@ pub(super) fn read(root: &Cursor<'_>, findings: &mut Findings) -> Description {
     let base_path = root.get("basePath").map_or_else(String::new, |base_path| {
         read_base_path(&base_path, findings)
     });
-    let schemes = security::Schemes::read(root, findings);
-    let mut reader = paths::Reader::new(root, &base_path, &schemes, findings);
+    let schemes = security::schemes(root, findings);
+    let mut reader = paths::Reader::new(root, &base_path, findings);
     reader.read();
     let operations = reader.operations;
     Description {
@@ -56,7 +56,9 @@ pub(super) fn read(root: &Cursor<'_>, findings: &mut Findings) -> Description {
         allow_cors: google::read_allow_cors(root, host.as_deref(), findings),
         host,
         operations,
-        schemes: schemes.into_jwt(),
+        schemes,
+        endpoint_name: None,
+        allow_all: None,
     }
 }
 

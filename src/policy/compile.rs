@@ -7,6 +7,7 @@ mod duration;
 mod jwt;
 mod origin;
 mod routes;
+mod security;
 mod service;
 
 use crate::api::EndpointsServiceSpec;
@@ -14,7 +15,6 @@ use crate::api::endpoints_service::{MAX_DOCUMENT_BYTES, OpenApiSource};
 use crate::openapi::diagnostic::code;
 use crate::openapi::{self, Description, Diagnostic, Findings, Place};
 use crate::policy::Policy;
-use crate::policy::format::FORMAT;
 
 pub use cors::origin_regex;
 
@@ -68,8 +68,8 @@ pub fn compile(
             &service,
             &mut findings,
         );
-        Policy {
-            format: FORMAT,
+        let mut policy = Policy {
+            format: 1,
             operations,
             providers,
             cors: cors::mode(cors.flatten(), description.allow_cors),
@@ -77,7 +77,11 @@ pub fn compile(
             backend,
             healthz,
             service,
-        }
+            backends: Vec::new(),
+            cors_rules: Vec::new(),
+        };
+        policy.format = policy.needed_format();
+        policy
     });
     let failed = findings.has_errors();
     match policy {

@@ -3,6 +3,9 @@
 //! Canonical: maps are ordered, lists sorted by the compiler, so that equal policies have equal
 //! bytes and hence equal hashes, whatever the order or formatting of the document. Keys are not in
 //! it: a [`KeySource`] names where they come from.
+//!
+//! Versioned: a policy says the lowest format that has all its forms ([`Policy::needed_format`]), so
+//! that older sidecars run everything they can, and refuse the rest instead of half-applying it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +18,11 @@ use crate::api::endpoints_service::RegisteredClaim;
 mod tests;
 
 /// The newest format this build reads and writes.
-pub const FORMAT: u32 = 1;
+///
+/// - 1: alternatives of one scheme each, the service's own backend, one CORS rule.
+/// - 2: schemes demanded together and optional tokens, scopes, audiences of an operation, token
+///   locations, discovered keys, backends and CORS rules of operations, variables inside segments.
+pub const FORMAT: u32 = 2;
 /// The most bytes a policy may take: what the largest document can come to.
 pub const MAX_POLICY_BYTES: usize = 32 * 1024 * 1024;
 
@@ -41,6 +48,12 @@ pub struct Policy {
     /// A path answered 200 by the proxy, normalised.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthz: Option<String>,
+    /// Backends of operations, sorted, none twice (format 2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backends: Vec<BackendRule>,
+    /// CORS rules of operations, sorted, none twice (format 2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cors_rules: Vec<CorsMode>,
 }
 
 /// One method of one path template.
@@ -53,9 +66,89 @@ pub struct Operation {
     pub path: String,
     /// `operationId`, else made from method and path; for logs and metrics.
     pub name: String,
-    /// Alternatives (OR), in document order: names in [`Policy::providers`]. Empty: open.
+    /// Alternatives (OR), in document order. Empty: open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub security: Vec<String>,
+    pub security: Vec<Alternative>,
+    /// Where it goes: a place in [`Policy::backends`]; absent: [`Policy::backend`], the path as it is
+    /// (format 2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<usize>,
+    /// Its CORS rule: a place in [`Policy::cors_rules`]; absent: [`Policy::cors`] (format 2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<usize>,
+}
+
+/// What lets a request in: all of its requirements, each by a token of its own. Without any (`{}`):
+/// no token is needed, but one that is there must be good (format 2).
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(from = "AlternativeForm", into = "AlternativeForm")]
+pub struct Alternative(pub Vec<Requirement>);
+
+/// One token that is demanded.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Requirement {
+    /// Its provider: a name in [`Policy::providers`].
+    pub provider: String,
+    /// Scopes it must have, all of them (format 2).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub scopes: BTreeSet<String>,
+    /// Audiences that take the place of the provider's (format 2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audiences: Option<BTreeSet<String>>,
+}
+
+/// How an alternative is written: in the form of format 1 if that says it all.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum AlternativeForm {
+    Provider(String),
+    All(Vec<Requirement>),
+}
+
+/// Where an operation's requests go, and for how long (format 2).
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackendRule {
+    /// `SCHEME://HOST:PORT`, SCHEME being http, https, grpc (h2c) or grpcs; absent:
+    /// [`Policy::backend`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// HTTP/2 to an address whose scheme does not say so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub http2: bool,
+    /// What becomes of the path; absent: it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathRule>,
+    /// The whole answer must be there by then, in milliseconds; absent: the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+}
+
+/// What becomes of a request's path (ESPv2's path translation).
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum PathRule {
+    /// This, without a slash at its end, goes before it.
+    Append(String),
+    /// This takes its place; path variables go into the query.
+    Constant(String),
+}
+
+/// One place where a request carries a token (format 2).
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum TokenLocation {
+    /// A header.
+    Header {
+        /// Lower-case name.
+        name: String,
+        /// What stands before the token (`Bearer `); may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        value_prefix: String,
+    },
+    /// A query parameter, by its decoded name.
+    Query(String),
 }
 
 /// A JWT scheme.
@@ -69,6 +162,9 @@ pub struct Provider {
     /// Accepted audiences, without scheme prefix and trailing slash compared; absent: not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audiences: Option<BTreeSet<String>>,
+    /// Where its tokens are looked for, in this order; empty: ESPv2's defaults (format 2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locations: Vec<TokenLocation>,
 }
 
 /// Where keys come from. This, never the issuer, identifies a key set: one tenant's URL must not
@@ -78,6 +174,14 @@ pub struct Provider {
 pub enum KeySource {
     /// A JSON Web Key Set at a URL.
     Url(String),
+    /// A JSON Web Key Set at the URL that a discovery document names (OpenID Connect Discovery 1.0;
+    /// format 2).
+    Discovery {
+        /// Where the document is.
+        url: String,
+        /// The issuer that it must name.
+        issuer: String,
+    },
     /// This cluster's API server, for the issuer named; the operator reads it.
     Kubernetes {
         /// The issuer that must be the cluster's own.
@@ -86,7 +190,7 @@ pub enum KeySource {
 }
 
 /// Who answers for CORS.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
 pub enum CorsMode {
     /// Nobody: OPTIONS is a method like others.
@@ -98,7 +202,7 @@ pub enum CorsMode {
 }
 
 /// The proxy's CORS rules, checked: what is written here can be sent as it is.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CorsPolicy {
     /// Which origins match.
@@ -116,7 +220,7 @@ pub struct CorsPolicy {
 }
 
 /// Which origins match.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
 pub enum OriginRule {
     /// Any; answered with a literal `*` without credentials, reflected (never `null`) with them.
@@ -146,7 +250,63 @@ pub enum FormatError {
     Malformed(#[from] serde_json::Error),
 }
 
+impl Alternative {
+    /// A token of this provider, with nothing else asked of it.
+    pub fn of(provider: impl Into<String>) -> Self {
+        Self(vec![Requirement {
+            provider: provider.into(),
+            scopes: BTreeSet::new(),
+            audiences: None,
+        }])
+    }
+
+    /// Whether format 1 can say it.
+    fn is_plain(&self) -> bool {
+        matches!(&*self.0, [only] if only.scopes.is_empty() && only.audiences.is_none())
+    }
+}
+
+impl From<AlternativeForm> for Alternative {
+    fn from(form: AlternativeForm) -> Self {
+        match form {
+            AlternativeForm::Provider(provider) => Self::of(provider),
+            AlternativeForm::All(requirements) => Self(requirements),
+        }
+    }
+}
+
+impl From<Alternative> for AlternativeForm {
+    fn from(alternative: Alternative) -> Self {
+        let plain = alternative.is_plain();
+        let Alternative(mut requirements) = alternative;
+        match requirements.pop() {
+            Some(only) if plain => Self::Provider(only.provider),
+            last => {
+                requirements.extend(last);
+                Self::All(requirements)
+            }
+        }
+    }
+}
+
 impl Policy {
+    /// The lowest format that has all forms in use here: what [`Policy::format`] should be.
+    pub fn needed_format(&self) -> u32 {
+        let newer = !self.backends.is_empty()
+            || !self.cors_rules.is_empty()
+            || self.providers.values().any(|provider| {
+                !provider.locations.is_empty()
+                    || matches!(provider.keys, KeySource::Discovery { .. })
+            })
+            || self.operations.iter().any(|operation| {
+                operation.backend.is_some()
+                    || operation.cors.is_some()
+                    || !operation.security.iter().all(Alternative::is_plain)
+                    || super::route::has_partial_segment(&operation.path)
+            });
+        if newer { 2 } else { 1 }
+    }
+
     /// The policy as it travels and is hashed: JSON, fields in the order of the type.
     pub fn canonical_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a policy holds only text keys, numbers and text")

@@ -7,7 +7,7 @@ use http::Method;
 
 use super::Policy;
 use super::cors::CorsDecider;
-use super::format::{FORMAT, Operation};
+use super::format::{Alternative, FORMAT, Operation};
 use super::jwt::PreparedProvider;
 use super::path::{NormalisedPath, normalise};
 use super::route::Router;
@@ -107,7 +107,11 @@ fn alternatives(operation: &Operation, policy: &Policy) -> Result<Vec<usize>, Pr
     operation
         .security
         .iter()
-        .map(|name| {
+        .map(|Alternative(requirements)| {
+            let [only] = requirements.as_slice() else {
+                return Err(invalid("several tokens at once"));
+            };
+            let name = &only.provider;
             let place = policy.providers.keys().position(|known| known == name);
             // Never open by mistake: an unknown name is no policy, not one alternative less.
             place.ok_or_else(|| {

@@ -80,6 +80,18 @@ pub fn shape(template: &str) -> Result<String, String> {
     Template::parse(template).map(|template| template.to_string())
 }
 
+/// Whether a variable of the template is only a part of a segment (`/items/{id}.{format}`).
+pub fn has_partial_segment(template: &str) -> bool {
+    template.split('/').any(|segment| {
+        let (Some(open), Some(close)) = (segment.find('{'), segment.find('}')) else {
+            return false;
+        };
+        let rest = &segment[(close + 1).max(open)..];
+        open < close
+            && (open > 0 || !(rest.is_empty() || rest.starts_with(':')) || rest.contains('{'))
+    })
+}
+
 impl Router {
     /// Builds the tree.
     ///

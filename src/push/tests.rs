@@ -47,12 +47,16 @@ pub(super) fn policy(name: &str) -> Policy {
             path: "/shelves".into(),
             name: "ListShelves".into(),
             security: vec![],
+            backend: None,
+            cors: None,
         }],
         providers: BTreeMap::new(),
         cors: CorsMode::Off,
         required_claims: BTreeSet::new(),
         backend: None,
         healthz: None,
+        backends: Vec::new(),
+        cors_rules: Vec::new(),
     }
 }
 
@@ -61,6 +65,7 @@ pub(super) fn policy_with_keys(name: &str) -> Policy {
         issuer: "https://issuer.example".into(),
         keys: KeySource::Url(KEYS_URL.into()),
         audiences: None,
+        locations: Vec::new(),
     };
     Policy {
         providers: BTreeMap::from([("issuer".into(), provider)]),

@@ -10,7 +10,7 @@ use super::say;
 use crate::cli::egress;
 use crate::jwks::{AddressRule, KeyEvent, KeySlot, KeyStore, Keys, Refresher};
 use crate::policy::Policy;
-use crate::policy::format::KeySource;
+use crate::policy::format::{Alternative, KeySource};
 use crate::policy::key_set::{KeySet, KeySetError};
 
 /// An audience that no service is named.
@@ -72,7 +72,7 @@ impl KeyRing {
         };
         let provider = hints::protected(policy)
             .and_then(|operation| operation.security.first())
-            .and_then(|name| policy.providers.get(name));
+            .and_then(|Alternative(all)| policy.providers.get(&all.first()?.provider));
         let Some(provider) = provider else {
             return Ok(None);
         };
@@ -114,7 +114,9 @@ fn pinned(source: KeySource, set: Arc<KeySet>) -> Arc<KeySlot> {
 fn tell(event: KeyEvent) {
     let Err(error) = event.result else { return };
     let line = match event.source {
-        KeySource::Url(url) => format!("cannot fetch the keys at {url}: {error}"),
+        KeySource::Url(url) | KeySource::Discovery { url, .. } => {
+            format!("cannot fetch the keys at {url}: {error}")
+        }
         KeySource::Kubernetes { issuer } => format!(
             "the keys of {issuer} are a cluster's (kubernetes: true), and there is none here: its \
              tokens are answered 503; --issuers embedded stands in for it"

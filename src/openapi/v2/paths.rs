@@ -1,10 +1,12 @@
 //! `paths`: which operations there are.
 
-use super::super::description::Operation;
+use std::sync::Arc;
+
+use super::super::description::{Operation, Security};
 use super::super::diagnostic::{Diagnostic, Findings, code, quote};
 use super::super::google;
+use super::super::security;
 use super::super::source::{Cursor, Kind};
-use super::security::Schemes;
 use super::{MAX_OPERATIONS, check_fields};
 
 /// Methods of OpenAPI 2.0, as fields of a path item.
@@ -51,10 +53,9 @@ pub(super) struct Reader<'r, 't> {
     pub(super) operations: Vec<Operation>,
     root: &'r Cursor<'t>,
     base_path: &'r str,
-    schemes: &'r Schemes,
     findings: &'r mut Findings,
     /// The API-level requirement, read when the first operation needs it.
-    default_security: Option<Vec<String>>,
+    default_security: Option<Arc<Security>>,
     output_bytes: usize,
     references: usize,
 }
@@ -63,14 +64,12 @@ impl<'r, 't> Reader<'r, 't> {
     pub(super) fn new(
         root: &'r Cursor<'t>,
         base_path: &'r str,
-        schemes: &'r Schemes,
         findings: &'r mut Findings,
     ) -> Self {
         Self {
             operations: Vec::new(),
             root,
             base_path,
-            schemes,
             findings,
             default_security: None,
             output_bytes: 0,
@@ -218,7 +217,7 @@ impl<'r, 't> Reader<'r, 't> {
             name.map(str::to_owned)
         });
         let security = match at.get("security") {
-            Some(security) => self.schemes.requirement(&security, self.findings),
+            Some(security) => Arc::new(security::read(&security, self.findings)),
             None => self.default_security(),
         };
         let place = at.key_place();
@@ -227,7 +226,7 @@ impl<'r, 't> Reader<'r, 't> {
             + 2 * path.len()
             + 2 * place.pointer.len()
             + operation_id.as_ref().map_or(0, String::len)
-            + security.iter().map(|name| 24 + name.len()).sum::<usize>();
+            + 100 * security.alternatives.len();
         if self.operations.len() >= MAX_OPERATIONS || self.output_bytes > MAX_OUTPUT_BYTES {
             self.error(at, format!("the document has too many operations: at most {MAX_OPERATIONS} are served, and 16 MiB of them"), "split the API into several services");
             return false;
@@ -237,20 +236,23 @@ impl<'r, 't> Reader<'r, 't> {
             path: format!("{}{path}", self.base_path),
             operation_id,
             security,
+            backend: None,
+            cors: None,
             place,
             path_place: item.key_place(),
         });
         true
     }
 
-    fn default_security(&mut self) -> Vec<String> {
-        if self.default_security.is_none() {
-            let security = self.root.get("security").map_or_else(Vec::new, |security| {
-                self.schemes.requirement(&security, self.findings)
-            });
-            self.default_security = Some(security);
+    fn default_security(&mut self) -> Arc<Security> {
+        if let Some(security) = &self.default_security {
+            return Arc::clone(security);
         }
-        self.default_security.clone().unwrap_or_default()
+        let written = self.root.get("security");
+        let security = written.map_or_else(Security::default, |security| {
+            security::read(&security, self.findings)
+        });
+        Arc::clone(self.default_security.insert(Arc::new(security)))
     }
 
     fn error(&mut self, at: &Cursor<'t>, message: String, help: &str) {

@@ -1,3 +1,4 @@
+use super::super::description::{Alternative, Requirement, Security};
 use super::super::diagnostic::Position;
 use super::super::{read_text, source};
 use super::*;
@@ -47,6 +48,21 @@ paths:
     )
 }
 
+/// Alternatives with `|` between them, what is demanded together with `&`, scopes behind a `:`.
+fn written(security: &Security) -> String {
+    let requirement = |requirement: &Requirement| {
+        [&[requirement.scheme.clone()], requirement.scopes.as_slice()]
+            .concat()
+            .join(":")
+    };
+    let alternative = |alternative: &Alternative| -> String {
+        let all: Vec<_> = alternative.requirements.iter().map(requirement).collect();
+        all.join("&")
+    };
+    let alternatives: Vec<_> = security.alternatives.iter().map(alternative).collect();
+    alternatives.join("|")
+}
+
 #[test]
 fn a_document_is_read_completely() {
     let (description, warnings) = read_text(SHOP).unwrap();
@@ -58,7 +74,7 @@ fn a_document_is_read_completely() {
         .iter()
         .map(|o| {
             let line = o.place.position.unwrap().line;
-            let security = o.security.join("|");
+            let security = written(&o.security);
             format!(
                 "{line} {} {} {:?} {security}",
                 o.method, o.path, o.operation_id
@@ -75,11 +91,10 @@ fn a_document_is_read_completely() {
         ]
     );
     let schemes: Vec<_> = description
-        .schemes
-        .iter()
-        .map(|s| {
+        .jwt_schemes()
+        .map(|(at, s)| {
             (
-                s.name.as_str(),
+                at.name.as_str(),
                 s.issuer.as_str(),
                 s.jwks_uri.as_deref(),
                 s.audiences.clone(),
@@ -108,15 +123,15 @@ fn a_document_is_read_completely() {
 #[test]
 fn without_security_anyone_may_call() {
     let (description, _) = read_text("swagger: '2.0'\npaths: {/a: {get: {}}}\n").unwrap();
-    assert!(description.operations[0].security.is_empty());
+    assert!(description.operations[0].security.alternatives.is_empty());
     let (description, _) = read_text(&secured("[]")).unwrap();
-    assert!(description.operations[0].security.is_empty());
+    assert!(description.operations[0].security.alternatives.is_empty());
 }
 
 #[test]
 fn alternatives_are_names_in_order() {
     let (description, _) = read_text(&secured("[{jwt: []}, {jwt: []}]")).unwrap();
-    assert_eq!(description.operations[0].security, ["jwt"]);
+    assert_eq!(written(&description.operations[0].security), "jwt|jwt");
 }
 
 #[test]
@@ -314,7 +329,7 @@ fn schemes_are_checked_where_they_stand() {
     let mistyped = "{type: oauth2, x-google-issuer: i, x-google-audience: a}";
     assert_finding(
         &document(mistyped),
-        "UnknownExtension",
+        "unknown-extension",
         4,
         40,
         "`x-google-audience` is not known",

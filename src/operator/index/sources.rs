@@ -157,7 +157,7 @@ impl Sources {
 /// What a user calls it. A URL's user and query parts may hold secrets; they stay out.
 fn name(source: &KeySource) -> String {
     match source {
-        KeySource::Url(url) => match url::Url::parse(url) {
+        KeySource::Url(url) | KeySource::Discovery { url, .. } => match url::Url::parse(url) {
             Ok(mut url) => {
                 // Both fail only for URLs that have no such part.
                 let _ = url.set_username("");

@@ -626,6 +626,7 @@ fn fake_compile(
                 issuer: word.into(),
                 keys,
                 audiences: None,
+                locations: Vec::new(),
             },
         )
     });
@@ -637,12 +638,16 @@ fn fake_compile(
             path: "/books".into(),
             name: "listBooks".into(),
             security: Vec::new(),
+            backend: None,
+            cors: None,
         }],
         providers: providers.collect(),
         cors: CorsMode::Off,
         required_claims: BTreeSet::new(),
         backend: None,
         healthz: None,
+        backends: Vec::new(),
+        cors_rules: Vec::new(),
     };
     Ok(policy::Compiled {
         policy,
@@ -763,7 +768,7 @@ fn find<'s>(
 fn url(source: &KeySource) -> &str {
     match source {
         KeySource::Url(url) => url,
-        KeySource::Kubernetes { .. } => panic!("not a URL"),
+        _ => panic!("not a URL"),
     }
 }
 

@@ -8,7 +8,7 @@ use super::origin::canonical_origin;
 use super::{duration, invalid};
 use crate::api::endpoints_service::{CorsPreset, CorsSpec};
 use crate::openapi::diagnostic::quote;
-use crate::openapi::{Diagnostic, Findings, Place};
+use crate::openapi::{Diagnostic, Findings, Place, lints};
 use crate::policy::format::{CorsMode, CorsPolicy, OriginRule};
 
 /// ESPv2's default for `--cors_allow_methods`.
@@ -227,7 +227,7 @@ fn check_credentials(
     if any_with_credentials && !(allow_credentials && matches_anybody) {
         findings.push(
             Diagnostic::warning(
-                "NoEffect",
+                lints::NO_EFFECT,
                 Place::resource("/spec/cors/allowAnyOriginWithCredentials"),
                 "it changes nothing: it speaks of `*` together with `allowCredentials: true`",
             )

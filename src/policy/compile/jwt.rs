@@ -6,9 +6,9 @@ use url::Url;
 
 use super::invalid;
 use crate::api::endpoints_service::{AudienceMode, IssuerSpec, JwtSpec, RegisteredClaim};
-use crate::openapi::description::JwtScheme;
+use crate::openapi::description::{JwtScheme, Scheme};
 use crate::openapi::diagnostic::{code, quote};
-use crate::openapi::{Description, Diagnostic, Findings};
+use crate::openapi::{Description, Diagnostic, Findings, lints};
 use crate::policy::format::{KeySource, Provider};
 
 /// The most entries of `jwt.issuers`; also in the resource's schema.
@@ -122,34 +122,36 @@ pub(super) fn providers(
     let demanded: HashSet<&str> = description
         .operations
         .iter()
-        .flat_map(|operation| &operation.security)
-        .map(String::as_str)
+        .flat_map(|operation| &operation.security.alternatives)
+        .flat_map(|alternative| &alternative.requirements)
+        .map(|requirement| requirement.scheme.as_str())
         .collect();
     let mut providers = BTreeMap::new();
-    for scheme in &description.schemes {
-        if !demanded.contains(scheme.name.as_str()) {
+    for (at, scheme) in description.jwt_schemes() {
+        if !demanded.contains(at.name.as_str()) {
             findings.push(
                 Diagnostic::warning(
-                    "UnusedScheme",
-                    scheme.place.clone(),
+                    lints::UNUSED_SCHEME,
+                    at.place.clone(),
                     format!(
                         "no operation demands the security scheme {}: it protects nothing",
-                        quote(&scheme.name)
+                        quote(&at.name)
                     ),
                 )
                 .help("name it in a `security`, or remove it"),
             );
             continue;
         }
-        let Some(keys) = key_source(scheme, sources, findings) else {
+        let Some(keys) = key_source(at, scheme, sources, findings) else {
             continue;
         };
         let provider = Provider {
             issuer: scheme.issuer.clone(),
             keys,
             audiences: audiences(scheme, mode, service),
+            locations: Vec::new(),
         };
-        providers.insert(scheme.name.clone(), provider);
+        providers.insert(at.name.clone(), provider);
     }
     providers
 }
@@ -165,16 +167,14 @@ fn check_issuers_are_named(
         .unwrap_or_default();
     for (index, entry) in entries.iter().enumerate().take(MAX_ISSUERS) {
         if description
-            .schemes
-            .iter()
-            .any(|scheme| scheme.issuer == entry.issuer)
+            .jwt_schemes()
+            .any(|(_, scheme)| scheme.issuer == entry.issuer)
         {
             continue;
         }
         let known: BTreeSet<_> = description
-            .schemes
-            .iter()
-            .map(|scheme| scheme.issuer.as_str())
+            .jwt_schemes()
+            .map(|(_, scheme)| scheme.issuer.as_str())
             .collect();
         let known: Vec<_> = known.into_iter().take(8).map(quote).collect();
         findings.push(
@@ -196,6 +196,7 @@ fn check_issuers_are_named(
 }
 
 fn key_source(
+    at: &Scheme,
     scheme: &JwtScheme,
     sources: &BTreeMap<String, KeySource>,
     findings: &mut Findings,
@@ -207,8 +208,8 @@ fn key_source(
         findings.push(
             Diagnostic::error(
                 code::UNSUPPORTED_FEATURE,
-                scheme.place.clone(),
-                format!("nothing says where the keys of {} are: this version does not discover them", quote(&scheme.name)),
+                at.place.clone(),
+                format!("nothing says where the keys of {} are: this version does not discover them", quote(&at.name)),
             )
             .help("add `x-google-jwks_uri` to the scheme, or an entry for the issuer to jwt.issuers of the EndpointsService"),
         );
@@ -232,11 +233,7 @@ fn key_source(
 
 /// Accepted audiences as they are compared: without scheme and one trailing slash.
 fn audiences(scheme: &JwtScheme, mode: AudienceMode, service: &str) -> Option<BTreeSet<String>> {
-    let mut audiences: BTreeSet<String> = scheme
-        .audiences
-        .iter()
-        .map(|audience| normal_audience(audience).to_owned())
-        .collect();
+    let mut audiences = normal_audiences(&scheme.audiences);
     let has_list = !audiences.is_empty();
     match mode {
         AudienceMode::Unchecked if !has_list => return None,
@@ -249,6 +246,14 @@ fn audiences(scheme: &JwtScheme, mode: AudienceMode, service: &str) -> Option<BT
         AudienceMode::Exclusive | AudienceMode::Unchecked => {}
     }
     Some(audiences)
+}
+
+/// Audiences as they are compared.
+pub(super) fn normal_audiences(audiences: &[String]) -> BTreeSet<String> {
+    audiences
+        .iter()
+        .map(|audience| normal_audience(audience).to_owned())
+        .collect()
 }
 
 fn normal_audience(audience: &str) -> &str {

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::security::Resolver;
 use crate::openapi::diagnostic::{code, quote};
 use crate::openapi::{Description, Diagnostic, Findings, description};
 use crate::policy::format::Operation;
-use crate::policy::route::shape;
+use crate::policy::route::{has_partial_segment, shape};
 
 /// The longest operation name, in bytes: it becomes a label of logs and metrics.
 const MAX_NAME: usize = 128;
 
 /// Checks the routes and sorts them.
 pub(super) fn compile(description: &Description, findings: &mut Findings) -> Vec<Operation> {
+    let mut security = Resolver::new(description, true);
     let mut taken: HashMap<(&str, String), &description::Operation> = HashMap::new();
     let mut operations = Vec::with_capacity(description.operations.len());
     for operation in &description.operations {
@@ -30,7 +32,9 @@ pub(super) fn compile(description: &Description, findings: &mut Findings) -> Vec
             method: operation.method.clone(),
             path: operation.path.clone(),
             name: String::new(),
-            security: operation.security.clone(),
+            security: security.resolve(&operation.security, findings),
+            backend: None,
+            cors: None,
         });
     }
     operations.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
@@ -43,7 +47,7 @@ fn bad_template(operation: &description::Operation, why: &str) -> Diagnostic {
     let place = operation.path_place.clone();
     // OpenAPI allows these, ESPv2 and this version do not.
     let is_path = !operation.path.contains(['?', '#']);
-    if is_path && operation.path.split('/').any(has_partial_variable) {
+    if is_path && has_partial_segment(&operation.path) {
         return Diagnostic::error(
             code::UNSUPPORTED_FEATURE,
             place,
@@ -57,15 +61,6 @@ fn bad_template(operation: &description::Operation, why: &str) -> Diagnostic {
         format!("{path} is not a path template: {why}"),
     )
     .help("write segments between slashes, each literal or `{name}`: `/shelves/{shelf}`")
-}
-
-/// Whether text stands around `{name}` in a segment; a verb behind it (`:archive`) is fine.
-fn has_partial_variable(segment: &str) -> bool {
-    let (Some(open), Some(close)) = (segment.find('{'), segment.find('}')) else {
-        return false;
-    };
-    let rest = &segment[(close + 1).max(open)..];
-    open < close && (open > 0 || !(rest.is_empty() || rest.starts_with(':')) || rest.contains('{'))
 }
 
 fn conflict(first: &description::Operation, second: &description::Operation) -> Diagnostic {

@@ -5,7 +5,7 @@ use http::Uri;
 use super::{ServiceIdentity, invalid};
 use crate::api::endpoints_service::{BackendSpec, RoutingSpec};
 use crate::openapi::diagnostic::{code, quote};
-use crate::openapi::{Description, Diagnostic, Findings, Place};
+use crate::openapi::{Description, Diagnostic, Findings, Place, lints};
 use crate::policy::path::normalise;
 
 /// Checks `serviceName` as written.
@@ -49,7 +49,7 @@ pub(super) fn name(
     {
         findings.push(
             Diagnostic::warning(
-                "ServiceNameDiffers",
+                lints::SERVICE_NAME_DIFFERS,
                 Place::resource("/spec/serviceName"),
                 format!(
                     "the document's `host` is {}: the audience now accepted is `https://{written}`",

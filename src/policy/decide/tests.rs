@@ -28,6 +28,8 @@ fn prepared(cors: CorsMode) -> Prepared {
         path: path.to_owned(),
         name: format!("{method} {path}"),
         security: Vec::new(),
+        backend: None,
+        cors: None,
     });
     Prepared::new(Policy {
         format: FORMAT,
@@ -38,6 +40,8 @@ fn prepared(cors: CorsMode) -> Prepared {
         required_claims: BTreeSet::new(),
         backend: None,
         healthz: Some("/health/z".to_owned()),
+        backends: Vec::new(),
+        cors_rules: Vec::new(),
     })
     .expect("a good policy")
 }

@@ -8,7 +8,9 @@ fn policy() -> Policy {
             method: String::from("GET"),
             path: String::from("/a"),
             name: String::from("a"),
-            security: vec![String::from("p")],
+            security: vec![Alternative::of("p")],
+            backend: None,
+            cors: None,
         }],
         providers: BTreeMap::from([(
             String::from("p"),
@@ -16,12 +18,15 @@ fn policy() -> Policy {
                 issuer: String::from("i"),
                 keys: KeySource::Url(String::from("https://i/k")),
                 audiences: Some(BTreeSet::from([String::from("s")])),
+                locations: Vec::new(),
             },
         )]),
         cors: CorsMode::Off,
         required_claims: BTreeSet::from([RegisteredClaim::Exp]),
         backend: None,
         healthz: None,
+        backends: Vec::new(),
+        cors_rules: Vec::new(),
     }
 }
 

@@ -40,7 +40,9 @@ impl Operation {
             method: "GET".to_owned(),
             path: path.to_owned(),
             name: path.to_owned(),
-            security: security.to_vec(),
+            security: security.iter().map(format::Alternative::of).collect(),
+            backend: None,
+            cors: None,
         };
         let policy = Policy {
             format: format::FORMAT,
@@ -51,6 +53,8 @@ impl Operation {
             required_claims: BTreeSet::from([RegisteredClaim::Exp]),
             backend: None,
             healthz: None,
+            backends: Vec::new(),
+            cors_rules: Vec::new(),
         };
         let set = Arc::new(KeySet::parse(key_set(keys).as_bytes()).unwrap());
         let prepared = Prepared::new(policy.clone()).unwrap();
@@ -131,6 +135,7 @@ fn provider(issuer: &str, audiences: Option<&[&str]>) -> Provider {
         issuer: issuer.to_owned(),
         keys: KeySource::Url(format!("{issuer}/jwks")),
         audiences: audiences.map(|list| list.iter().map(|a| (*a).to_owned()).collect()),
+        locations: Vec::new(),
     }
 }
 

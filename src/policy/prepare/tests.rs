@@ -8,12 +8,15 @@ fn policy() -> Policy {
         method: method.to_owned(),
         path: path.to_owned(),
         name: format!("{method} {path}"),
-        security: security.iter().map(|&name| name.to_owned()).collect(),
+        security: security.iter().copied().map(Alternative::of).collect(),
+        backend: None,
+        cors: None,
     };
     let provider = |issuer: &str| Provider {
         issuer: issuer.to_owned(),
         keys: KeySource::Url(format!("{issuer}/keys")),
         audiences: None,
+        locations: Vec::new(),
     };
     Policy {
         format: FORMAT,
@@ -30,6 +33,8 @@ fn policy() -> Policy {
         required_claims: BTreeSet::new(),
         backend: None,
         healthz: Some("/%68ealth//z".to_owned()),
+        backends: Vec::new(),
+        cors_rules: Vec::new(),
     }
 }
 
@@ -73,7 +78,7 @@ fn a_newer_format_is_refused_with_the_remedy() {
 #[test]
 fn what_no_compiler_writes_is_refused_never_loosened() {
     let mut unknown = policy();
-    unknown.operations[1].security = vec!["first".to_owned(), "third".to_owned()];
+    unknown.operations[1].security = vec![Alternative::of("first"), Alternative::of("third")];
     assert!(refused(unknown).contains("`third`"));
 
     let mut method = policy();

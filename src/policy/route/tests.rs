@@ -9,6 +9,8 @@ fn operation(method: &str, path: &str) -> Operation {
         path: path.to_owned(),
         name: format!("{method} {path}"),
         security: Vec::new(),
+        backend: None,
+        cors: None,
     }
 }
 

@@ -41,6 +41,8 @@ fn logged(code: u16, source: Source, reason: Option<Reason>, broken_off: Option<
         path: "/shelves/{shelf}".to_owned(),
         name: "getShelf".to_owned(),
         security: Vec::new(),
+        backend: None,
+        cors: None,
     };
     let outcome = Outcome {
         method: &Method::GET,

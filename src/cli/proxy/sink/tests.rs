@@ -15,6 +15,7 @@ fn policy() -> Policy {
         issuer: "https://issuer.example".into(),
         keys: KeySource::Url(URL.into()),
         audiences: None,
+        locations: Vec::new(),
     };
     Policy {
         format: FORMAT,
@@ -25,6 +26,8 @@ fn policy() -> Policy {
         required_claims: BTreeSet::new(),
         backend: None,
         healthz: None,
+        backends: Vec::new(),
+        cors_rules: Vec::new(),
     }
 }
 

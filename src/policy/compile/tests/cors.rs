@@ -203,7 +203,7 @@ fn credentials_for_everybody_need_the_override() {
     );
     cors(json!({"allowCredentials": true, "allowOrigins": ["https://a"]}));
     let idle = compiled(json!({"cors": {"allowAnyOriginWithCredentials": true}}));
-    assert_eq!(idle.warnings[0].code, "NoEffect");
+    assert_eq!(idle.warnings[0].code, "no-effect");
 }
 
 #[test]

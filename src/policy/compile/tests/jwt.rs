@@ -125,7 +125,7 @@ fn a_scheme_that_nothing_demands_is_a_warning_and_no_provider() {
     let document = BOOKSTORE.replace("security:\n- google: []\n", "");
     let compiled = compile(&inline(&document), &identity()).unwrap();
     assert!(compiled.policy.providers.is_empty());
-    assert_eq!(compiled.warnings[0].code, "UnusedScheme");
+    assert_eq!(compiled.warnings[0].code, "unused-scheme");
     assert_eq!(compiled.warnings[0].place.position.map(|p| p.line), Some(7));
 }
 

@@ -8,7 +8,7 @@ fn the_service_is_the_field_else_the_host_else_the_resource() {
     let named = compiled(json!({"serviceName": "books"}));
     assert_eq!(named.policy.service, "books");
     assert_eq!(named.warnings.len(), 1);
-    assert_eq!(named.warnings[0].code, "ServiceNameDiffers");
+    assert_eq!(named.warnings[0].code, "service-name-differs");
     assert!(named.warnings[0].message.contains("`https://books`"));
     assert_eq!(
         compiled(json!({"serviceName": "bookstore.example.com"})).warnings,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::description::{Backend, CorsOverride, JwtScheme, SchemeKind, Security};
-use super::diagnostic::{Diagnostic, Findings, code, quote};
+use super::diagnostic::{Diagnostic, Findings, Place, code, quote};
 use super::dialect::Dialect;
 use super::lints;
 use super::source::{Cursor, Kind};
@@ -130,27 +130,24 @@ pub(super) fn check_allow(root: &Cursor<'_>, findings: &mut Findings) {
     }
 }
 
-/// `x-google-endpoints`: a list of at most one entry, whose name is the host.
+/// `x-google-endpoints`: a list of at most one entry, whose name is the host. Where it says
+/// `allowCors: true`.
 pub(super) fn read_allow_cors(
     root: &Cursor<'_>,
     host: Option<&str>,
     findings: &mut Findings,
-) -> bool {
-    let Some(endpoints) = root.get("x-google-endpoints") else {
-        return false;
-    };
+) -> Option<Place> {
+    let endpoints = root.get("x-google-endpoints")?;
     let Kind::Sequence(_) = endpoints.kind() else {
         findings.push(
             endpoints
                 .wrong_kind("x-google-endpoints", "a list")
                 .help("write its entry with a `-` in front: `- name: …`"),
         );
-        return false;
+        return None;
     };
     let mut entries = endpoints.items();
-    let Some(endpoint) = entries.next() else {
-        return false;
-    };
+    let endpoint = entries.next()?;
     if let Some(second) = entries.next() {
         findings.push(
             Diagnostic::error(
@@ -160,24 +157,23 @@ pub(super) fn read_allow_cors(
             )
             .help("keep the one whose name is the `host`"),
         );
-        return false;
+        return None;
     }
     let Kind::Mapping(_) = endpoint.kind() else {
         findings.push(endpoint.wrong_kind("x-google-endpoints", "a list of mappings"));
-        return false;
+        return None;
     };
     check_endpoint_name(&endpoint, host, findings);
-    let Some(allow_cors) = endpoint.get("allowCors") else {
-        return false;
-    };
+    let allow_cors = endpoint.get("allowCors")?;
     match allow_cors.kind() {
-        Kind::Bool(allow_cors) => *allow_cors,
+        Kind::Bool(true) => Some(allow_cors.key_place()),
+        Kind::Bool(false) => None,
         // Google's compiler takes the quoted form too.
-        Kind::String(text) if text == "true" => true,
-        Kind::String(text) if text == "false" => false,
+        Kind::String(text) if text == "true" => Some(allow_cors.key_place()),
+        Kind::String(text) if text == "false" => None,
         _ => {
             findings.push(allow_cors.wrong_kind("allowCors", "true or false"));
-            false
+            None
         }
     }
 }

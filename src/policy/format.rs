@@ -137,7 +137,11 @@ pub enum PathRule {
 
 /// One place where a request carries a token (format 2).
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum TokenLocation {
     /// A header.
     Header {

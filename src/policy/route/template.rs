@@ -5,7 +5,6 @@ use std::fmt;
 use std::ops::Range;
 
 use super::partial::Partial;
-use crate::openapi::diagnostic::quote;
 use crate::policy::path::{normalise, push_unescaped};
 
 /// The most segments a template may have: lookups recurse along them.
@@ -138,8 +137,7 @@ impl Template {
             let (name, pattern) = name_and_pattern(inside)?;
             if pattern != ONE {
                 return Err(format!(
-                    "{} is a part of a segment, so it cannot match several",
-                    quote(&format!("{{{inside}}}"))
+                    "`{{{inside}}}` is a part of a segment, so it cannot match several"
                 ));
             }
             self.variables.push(Variable {
@@ -153,10 +151,7 @@ impl Template {
         }
         texts.push(parse_text(rest)?);
         let partial = Partial::new(&texts).ok_or_else(|| {
-            format!(
-                "in {} nothing tells where one variable ends and the next begins",
-                quote(segment)
-            )
+            format!("in `{segment}` nothing tells where one variable ends and the next begins")
         })?;
         self.segments.push(Segment::Partial(partial));
         Ok(())
@@ -193,9 +188,7 @@ fn split_verb(body: &str) -> Result<(&str, Option<&str>), String> {
     let (path, verb) = (&body[..colon], &body[colon + 1..]);
     if path.is_empty() || path.ends_with('/') {
         return Err(format!(
-            "{} stands where a segment is due: a variable is written {}",
-            quote(&format!(":{verb}")),
-            quote(&format!("{{{verb}}}"))
+            "`:{verb}` stands where a segment is due: a variable is written `{{{verb}}}`"
         ));
     }
     if verb.is_empty() {
@@ -226,10 +219,7 @@ const ONE: &str = "*";
 fn name_and_pattern(inside: &str) -> Result<(&str, &str), String> {
     let (name, pattern) = inside.split_once('=').unwrap_or((inside, ONE));
     if name.is_empty() || name.contains(['{', '*', '/', ':']) {
-        return Err(format!(
-            "{} has no proper variable name",
-            quote(&format!("{{{inside}}}"))
-        ));
+        return Err(format!("`{{{inside}}}` has no proper variable name"));
     }
     Ok((name, pattern))
 }
@@ -255,25 +245,22 @@ fn parse_text(text: &str) -> Result<String, String> {
         return Err(star(text));
     }
     let mut out = String::with_capacity(text.len());
-    push_unescaped(&mut out, text).map_err(|error| format!("{}: {error}", quote(text)))?;
+    push_unescaped(&mut out, text).map_err(|error| format!("`{text}`: {error}"))?;
     Ok(out)
 }
 
 fn star(text: &str) -> String {
-    format!(
-        "in {} a `*` is a part of a segment: write `%2A` for the character",
-        quote(text)
-    )
+    format!("in `{text}` a `*` is a part of a segment: write `%2A` for the character")
 }
 
 /// A literal in the spelling that request paths are brought to.
 fn literal(text: &str) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
-    push_unescaped(&mut out, text).map_err(|error| format!("{}: {error}", quote(text)))?;
+    push_unescaped(&mut out, text).map_err(|error| format!("`{text}`: {error}"))?;
     // What normalising a path would change could never match.
     let path = format!("/{out}");
     match normalise(&path) {
         Ok(normal) if normal.0 == path => Ok(out),
-        _ => Err(format!("{} is a dot segment", quote(text))),
+        _ => Err(format!("`{text}` is a dot segment")),
     }
 }

@@ -112,6 +112,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             workers: NonZeroUsize::MIN,
             admin: None,
             limits: Limits::default(),
+            roots: egress::roots()?,
         },
         policies.clone(),
         Readiness::new(),

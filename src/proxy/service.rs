@@ -218,9 +218,13 @@ async fn under(
     if let Some(method) = method {
         parts.method = method;
     }
-    let backend = policy.backend.as_ref().unwrap_or(backend);
-    let request = to_backend(parts, body, exchange.client(), backend);
-    exchange.client().start_deadline(exchange.started());
+    let (backend, remote) = policy.route(operation, backend);
+    let host = remote.and_then(|remote| remote.host.as_ref());
+    let request = to_backend(parts, body, exchange.client(), backend, host);
+    let deadline = remote.and_then(|remote| remote.deadline);
+    exchange
+        .client()
+        .start_deadline(exchange.started(), deadline);
     match backend.send(exchange.client(), request).await {
         Ok(response) => (Answer::Backend(response), cors, None),
         Err(error) => {
@@ -313,12 +317,14 @@ fn target(came: &Uri, path: Cow<'_, str>) -> Result<Option<Uri>, Refusal> {
         })
 }
 
-/// The request as the backend gets it.
+/// The request as the backend gets it. `host`: the name of a backend that is not the service's own,
+/// which takes the place of the client's.
 fn to_backend(
     mut parts: Parts,
     body: Incoming,
     client: &Client,
     backend: &Backend,
+    host: Option<&HeaderValue>,
 ) -> Request<RequestBody> {
     let body = RequestBody::new(body);
     let headers = &mut parts.headers;
@@ -339,7 +345,10 @@ fn to_backend(
             &host,
         );
     }
-    if body.size_hint().exact().is_none() {
+    if let Some(host) = host {
+        headers.insert(HOST, host.clone());
+    }
+    if body.size_hint().exact().is_none() && !backend.address().http2() {
         // Said aloud, or hyper would take a GET's body for none.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }

@@ -14,6 +14,8 @@ use endpoints::policy::{Prepared, ServiceIdentity, compile};
 use endpoints::proxy::{Config, Limits, Listener, PolicyCell, Proxy, Running, Snapshot};
 use endpoints::readiness::Readiness;
 use endpoints::shutdown::{self, Trigger};
+use endpoints::tls;
+use rustls::RootCertStore;
 
 pub struct TestProxy {
     pub address: SocketAddr,
@@ -71,6 +73,16 @@ impl TestProxy {
     }
 
     pub fn with(backend: SocketAddr, limits: Limits, workers: usize) -> Self {
+        Self::trusting(tls::built_in_roots(), backend, limits, workers)
+    }
+
+    /// With roots that backends with TLS are verified by.
+    pub fn trusting(
+        roots: RootCertStore,
+        backend: SocketAddr,
+        limits: Limits,
+        workers: usize,
+    ) -> Self {
         let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let config = Config {
             listeners: vec![Listener {
@@ -80,6 +92,7 @@ impl TestProxy {
             workers: NonZeroUsize::new(workers).expect("some"),
             admin: Some(free),
             limits,
+            roots,
         };
         let (trigger, shutdown) = shutdown::channel();
         let (policies, readiness) = (PolicyCell::new(), Readiness::new());

@@ -5,6 +5,7 @@ use tokio::task::spawn_local;
 
 use super::*;
 use crate::proxy::metrics::WorkerMetrics;
+use crate::proxy::upstream::BackendTls;
 use crate::proxy::{Limits, PolicyCell};
 
 #[test]
@@ -19,6 +20,7 @@ fn a_panic_ends_its_connection_and_is_counted() {
             Limits::default(),
             metrics.clone(),
             &PolicyCell::new(),
+            BackendTls::new(crate::tls::built_in_roots()).unwrap(),
         ));
         let connection = |panics: bool| {
             let worker = worker.clone();

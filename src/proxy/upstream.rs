@@ -210,7 +210,10 @@ impl Backend {
     }
 }
 
-fn answer_http2(client: &Rc<Client>, response: Response<http2::Receiving>) -> Response<BackendBody> {
+fn answer_http2(
+    client: &Rc<Client>,
+    response: Response<http2::Receiving>,
+) -> Response<BackendBody> {
     let (mut parts, receiving) = response.into_parts();
     if !receiving.is_end_stream() && http2::is_grpc(&parts.headers) {
         parts.headers.entry(TRAILER).or_insert(GRPC_TRAILERS);

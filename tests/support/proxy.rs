@@ -10,7 +10,7 @@ use endpoints::api::EndpointsServiceSpec;
 use endpoints::jwks::{KeySlot, Keys};
 use endpoints::policy::format::KeySource;
 use endpoints::policy::key_set::KeySet;
-use endpoints::policy::{Prepared, ServiceIdentity, compile};
+use endpoints::policy::{Policy, Prepared, ServiceIdentity, compile};
 use endpoints::proxy::{Config, Limits, Listener, PolicyCell, Proxy, Running, Snapshot};
 use endpoints::readiness::Readiness;
 use endpoints::shutdown::{self, Trigger};
@@ -48,16 +48,26 @@ pub fn snapshot(yaml: &str, keys: &BTreeMap<String, String>) -> Snapshot {
     })
 }
 
-/// Compiles; `slot`: where the keys of a source are.
-pub fn snapshot_with(yaml: &str, slot: impl Fn(&KeySource) -> Arc<KeySlot>) -> Snapshot {
+/// Compiles.
+pub fn policy(yaml: &str) -> Policy {
     let identity = ServiceIdentity {
         name: "books".to_owned(),
         namespace: "shop".to_owned(),
     };
     let compiled = compile(&spec(yaml), &identity).expect("the test's document");
-    let providers = compiled.policy.providers.values();
+    compiled.policy
+}
+
+/// Compiles; `slot`: where the keys of a source are.
+pub fn snapshot_with(yaml: &str, slot: impl Fn(&KeySource) -> Arc<KeySlot>) -> Snapshot {
+    ready(policy(yaml), slot)
+}
+
+/// Makes a policy ready; `slot`: where the keys of a source are.
+pub fn ready(policy: Policy, slot: impl Fn(&KeySource) -> Arc<KeySlot>) -> Snapshot {
+    let providers = policy.providers.values();
     let slots = providers.map(|provider| slot(&provider.keys)).collect();
-    let prepared = Prepared::new(compiled.policy).expect("compiled here");
+    let prepared = Prepared::new(policy).expect("compiled here");
     Snapshot::new(prepared, slots).expect("compiled here")
 }
 

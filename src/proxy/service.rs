@@ -208,7 +208,12 @@ async fn under(
             }
         }
     }
-    let changed = match target(&parts.uri, path) {
+    let translation = policy.snapshot.prepared.translations.get(operation);
+    let changed = match translation.and_then(Option::as_ref) {
+        None => target(&parts.uri, path),
+        Some(translation) => origin_form(translation.apply(&path, parts.uri.query())).map(Some),
+    };
+    let changed = match changed {
         Ok(changed) => changed,
         Err(refusal) => return (Answer::Refused(refusal), cors, None),
     };
@@ -301,20 +306,22 @@ fn realm(headers: &HeaderMap, path: &str) -> String {
 
 /// The target in origin form, with the path that was decided about; None: it is as it came.
 fn target(came: &Uri, path: Cow<'_, str>) -> Result<Option<Uri>, Refusal> {
-    let path_and_query = match (path, came.path_and_query()) {
-        (Cow::Borrowed(_), Some(_)) if came.authority().is_none() => return Ok(None),
-        (Cow::Borrowed(_), Some(as_it_came)) => Ok(as_it_came.clone()),
-        (path, _) => PathAndQuery::try_from(match came.query() {
+    match (path, came.path_and_query()) {
+        (Cow::Borrowed(_), Some(_)) if came.authority().is_none() => Ok(None),
+        (Cow::Borrowed(_), Some(as_it_came)) => Ok(Some(Uri::from(as_it_came.clone()))),
+        (path, _) => origin_form(match came.query() {
             Some(query) => format!("{path}?{query}"),
             None => path.into_owned(),
-        }),
-    };
-    path_and_query
-        .map(|target| Some(Uri::from(target)))
-        .map_err(|_| {
-            let message = "The request path has a character that is not allowed.";
-            refusal(StatusCode::BAD_REQUEST, Reason::BadPath, message)
         })
+        .map(Some),
+    }
+}
+
+fn origin_form(target: String) -> Result<Uri, Refusal> {
+    PathAndQuery::try_from(target).map(Uri::from).map_err(|_| {
+        let message = "The request path has a character that is not allowed.";
+        refusal(StatusCode::BAD_REQUEST, Reason::BadPath, message)
+    })
 }
 
 /// The request as the backend gets it. `host`: the name of a backend that is not the service's own,

@@ -313,7 +313,7 @@ async fn a_backend_that_reads_slowly_slows_the_client() {
     })
     .await;
     let proxy = grpc(backend);
-    const BYTES: usize = 64 << 20;
+    const BYTES: usize = 24 << 20;
     let mut client = Client::connect(proxy.address).await;
     client
         .send(format!(
@@ -590,7 +590,7 @@ async fn a_body_that_ends_early_is_the_clients_fault_and_resets_the_stream() {
                 let mut body = request.into_body();
                 while let Some(data) = body.data().await {
                     if data.is_err() {
-                        reset.add_permits(1);
+                        return reset.add_permits(1);
                     }
                 }
             }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use http_body::{Body, Frame, SizeHint};
@@ -24,7 +25,7 @@ use crate::proxy::client::Client;
 pub(in crate::proxy) struct BackendBody {
     content: Content,
     client: Rc<Client>,
-    /// A stream of events: not its end has a deadline, but each of its pauses.
+    /// A stream: not its end has a deadline, but each of its pauses.
     endless: bool,
 }
 
@@ -73,11 +74,7 @@ impl BackendBody {
             endless: false,
         };
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
-            body.endless = head.headers.get(CONTENT_TYPE).is_some_and(|kind| {
-                let kind = kind.as_bytes();
-                let stream = b"text/event-stream";
-                kind.len() >= stream.len() && kind[..stream.len()].eq_ignore_ascii_case(stream)
-            });
+            body.endless = head.headers.get(CONTENT_TYPE).is_some_and(is_endless);
             body.postpone();
         }
         body
@@ -89,6 +86,17 @@ impl BackendBody {
             self.client.deadline.borrow_mut().set(deadline);
         }
     }
+}
+
+/// Whether an answer of this kind may last for as long as something comes: events, and gRPC (whose
+/// calls may be streams).
+fn is_endless(kind: &HeaderValue) -> bool {
+    let kind = kind.as_bytes();
+    [&b"text/event-stream"[..], b"application/grpc"]
+        .iter()
+        .any(|stream| {
+            kind.len() >= stream.len() && kind[..stream.len()].eq_ignore_ascii_case(stream)
+        })
 }
 
 impl Content {

@@ -39,7 +39,7 @@ pub(in crate::proxy) enum UpstreamError {
     Deadline,
     /// The client's body could not be read to its end.
     #[error("the client's body ended early")]
-    ClientBody(#[source] hyper::Error),
+    ClientBody(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// What the library of a protocol version said.
@@ -66,7 +66,7 @@ impl UpstreamError {
     pub(super) fn from_hyper(error: hyper::Error) -> Self {
         // A body given to hyper fails as the user's: ours is the client's.
         if error.is_user() {
-            Self::ClientBody(error)
+            Self::ClientBody(error.into())
         } else if error.is_parse() {
             Self::Malformed(Protocol::Http1(error))
         } else {
@@ -119,7 +119,7 @@ impl UpstreamError {
                 "upstream request timeout",
             ),
             Self::ClientBody(error) => {
-                let (status, message) = match root(error) {
+                let (status, message) = match root(&**error) {
                     root if root.is::<StalledBody>() => {
                         (StatusCode::REQUEST_TIMEOUT, "The request body stalled.")
                     }

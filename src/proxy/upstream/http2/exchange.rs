@@ -74,7 +74,7 @@ pub(in crate::proxy::upstream) async fn exchange(
             match running.poll(context) {
                 Poll::Ready(Ok(())) => sent = true,
                 Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Err((UpstreamError::ClientBody(error), false)));
+                    return Poll::Ready(Err((UpstreamError::ClientBody(error.into()), false)));
                 }
                 Poll::Pending => {}
             }
@@ -169,7 +169,7 @@ impl Receiving {
             match sending.poll(context) {
                 Poll::Ready(Ok(())) => self.sending = None,
                 Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Some(Err(UpstreamError::ClientBody(error))));
+                    return Poll::Ready(Some(Err(UpstreamError::ClientBody(error.into()))));
                 }
                 Poll::Pending => {}
             }

@@ -7,7 +7,7 @@ use bytes::{Buf as _, Bytes};
 use h2::{Reason, SendStream};
 use http_body::Body as _;
 
-use crate::proxy::body::RequestBody;
+use crate::proxy::body::{RequestBody, RequestBodyError};
 
 /// A body that is being sent. Whoever waits for the answer, or reads it, drives it.
 pub(super) struct Sending {
@@ -38,7 +38,7 @@ impl Sending {
     ///
     /// # Errors
     /// The client's body cannot be read; the stream is reset.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), RequestBodyError>> {
         loop {
             // A backend that has answered may not want the rest (RFC 9113 section 8.1).
             if self.stream.poll_reset(context).is_ready() {

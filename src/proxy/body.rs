@@ -1,9 +1,11 @@
 //! Bodies: the client's on its way to the backend, and what the client gets.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -18,7 +20,12 @@ pub(super) enum RequestBody {
     /// None.
     Empty,
     /// Streamed as it comes.
-    Stream(Incoming),
+    Stream {
+        /// hyper's.
+        incoming: Incoming,
+        /// What its trailers may not hold ([`sanitise_trailers`]).
+        token_headers: Arc<[HeaderName]>,
+    },
 }
 
 /// The body of an answer, with what is to be noted when it is over.
@@ -39,11 +46,14 @@ enum Content {
 // === impl RequestBody ===
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming) -> Self {
+    pub(super) fn new(incoming: Incoming, token_headers: &Arc<[HeaderName]>) -> Self {
         if incoming.is_end_stream() {
             Self::Empty
         } else {
-            Self::Stream(incoming)
+            Self::Stream {
+                incoming,
+                token_headers: Arc::clone(token_headers),
+            }
         }
     }
 }
@@ -56,14 +66,18 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Self::Stream(incoming) = self.get_mut() else {
+        let Self::Stream {
+            incoming,
+            token_headers,
+        } = self.get_mut()
+        else {
             return Poll::Ready(None);
         };
         let frame = ready!(Pin::new(incoming).poll_frame(context)?);
         Poll::Ready(frame.map(|frame| {
             Ok(match frame.into_trailers() {
                 Ok(mut trailers) => {
-                    sanitise_trailers(&mut trailers);
+                    sanitise_trailers(&mut trailers, token_headers);
                     Frame::trailers(trailers)
                 }
                 Err(frame) => frame,
@@ -74,14 +88,14 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(incoming) => incoming.is_end_stream(),
+            Self::Stream { incoming, .. } => incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(incoming) => incoming.size_hint(),
+            Self::Stream { incoming, .. } => incoming.size_hint(),
         }
     }
 }

@@ -44,6 +44,8 @@ lints! {
     ALTERNATIVE_LEFT_OUT = "alternative-left-out", "an alternative of security that cannot be enforced is not offered";
     /// An audience that no token holds in this spelling.
     AUDIENCE_SPELLING = "audience-spelling", "an audience with a stray slash, space, quote or `*`";
+    /// Audiences as a list, which Google's compiler refuses.
+    AUDIENCES_AS_LIST = "audiences-as-list", "x-google-audiences is a list, not a text with commas";
     /// An expression that matches origins nobody had in mind.
     BROAD_ORIGIN_REGEX = "broad-origin-regex", "allowOriginRegex matches more origins than meant";
     /// CORS lists that keep a script from sending its token.
@@ -66,6 +68,8 @@ lints! {
     NO_EFFECT = "no-effect", "a field that changes nothing";
     /// The origin that any site can take.
     NULL_ORIGIN_WITH_CREDENTIALS = "null-origin-with-credentials", "the origin `null` is allowed with credentials";
+    /// An empty `x-security` that drops the document's `security`.
+    OPENED_BY_X_SECURITY = "opened-by-x-security", "an empty x-security opens an operation to anyone";
     /// Two templates that one path matches, neither of them the narrower one.
     OVERLAPPING_ROUTES = "overlapping-routes", "a path matches two templates, and it is not plain which one wins";
     /// Two paths that only upper and lower case tell apart.
@@ -76,6 +80,8 @@ lints! {
     PREFLIGHT_NEEDS_TOKEN = "preflight-needs-token", "a declared OPTIONS demands a token, which no preflight carries";
     /// Every operation is open, though there are schemes.
     SCHEME_NEVER_REQUIRED = "scheme-never-required", "security schemes are defined, but every operation is open" => INVALID_OPENAPI;
+    /// A variable of a server that changes paths, of which one value is served.
+    SERVER_VARIABLE = "server-variable", "operations exist under the default of a server's variable only";
     /// `serviceName` and the document's `host` differ.
     SERVICE_NAME_DIFFERS = "service-name-differs", "serviceName is not the document's host";
     /// An operation that no request reaches.

@@ -3,13 +3,17 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::exchange::Exchange;
+use super::guard::StalledBody;
+use super::timer::LazyTimer;
 use super::upstream::{BackendBody, UpstreamError};
 use crate::policy::headers::sanitise_trailers;
 
@@ -19,13 +23,33 @@ use crate::policy::headers::sanitise_trailers;
 pub(super) enum RequestBody {
     /// None.
     Empty,
-    /// Streamed as it comes.
-    Stream {
-        /// hyper's.
-        incoming: Incoming,
-        /// What its trailers may not hold ([`sanitise_trailers`]).
-        token_headers: Arc<[HeaderName]>,
-    },
+    /// Streamed as it comes; over HTTP/1 the guard notices when it stalls.
+    Stream(Incoming, TokenHeaders),
+    /// Streamed over HTTP/2, where other streams may go on while this one stalls.
+    Watched(Box<Stalling>),
+}
+
+/// Where tokens come that were checked, in the head: trailers have no such fields.
+type TokenHeaders = Arc<[HeaderName]>;
+
+/// A body, and how long it may be silent.
+#[derive(Debug)]
+pub(super) struct Stalling {
+    incoming: Incoming,
+    token_headers: TokenHeaders,
+    limit: Duration,
+    timer: LazyTimer,
+}
+
+/// A client's body could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestBodyError {
+    /// It broke off, or is not framed as it should be.
+    #[error("the request body cannot be read")]
+    Broken(#[source] hyper::Error),
+    /// Nothing came for too long.
+    #[error("the request body cannot be read")]
+    Stalled(#[source] StalledBody),
 }
 
 /// The body of an answer, with what is to be noted when it is over.
@@ -46,36 +70,68 @@ enum Content {
 // === impl RequestBody ===
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, token_headers: &Arc<[HeaderName]>) -> Self {
+    pub(super) fn new(incoming: Incoming, token_headers: &TokenHeaders) -> Self {
         if incoming.is_end_stream() {
             Self::Empty
         } else {
-            Self::Stream {
+            Self::Stream(incoming, Arc::clone(token_headers))
+        }
+    }
+
+    /// The body of a stream, which may be silent for `limit` at most.
+    pub(super) fn of_stream(
+        incoming: Incoming,
+        token_headers: &TokenHeaders,
+        limit: Duration,
+    ) -> Self {
+        match incoming.is_end_stream() {
+            true => Self::Empty,
+            false => Self::Watched(Box::new(Stalling {
                 incoming,
                 token_headers: Arc::clone(token_headers),
-            }
+                limit,
+                timer: LazyTimer::default(),
+            })),
         }
+    }
+}
+
+impl Stalling {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
+            self.timer.clear();
+            return Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Broken)));
+        }
+        if !self.timer.is_set() {
+            self.timer.set(Instant::now() + self.limit);
+        }
+        ready!(self.timer.poll(context));
+        Poll::Ready(Some(Err(RequestBodyError::Stalled(StalledBody))))
     }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = RequestBodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Self::Stream {
-            incoming,
-            token_headers,
-        } = self.get_mut()
-        else {
-            return Poll::Ready(None);
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let (frame, token_headers) = match self.get_mut() {
+            Self::Empty => return Poll::Ready(None),
+            Self::Stream(incoming, token_headers) => {
+                let frame = ready!(Pin::new(incoming).poll_frame(context));
+                let frame = frame.map(|frame| frame.map_err(RequestBodyError::Broken));
+                (frame, token_headers)
+            }
+            Self::Watched(body) => (ready!(body.poll_frame(context)), &mut body.token_headers),
         };
-        let frame = ready!(Pin::new(incoming).poll_frame(context)?);
         Poll::Ready(frame.map(|frame| {
-            Ok(match frame.into_trailers() {
+            Ok(match frame?.into_trailers() {
                 Ok(mut trailers) => {
                     sanitise_trailers(&mut trailers, token_headers);
                     Frame::trailers(trailers)
@@ -88,14 +144,16 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream { incoming, .. } => incoming.is_end_stream(),
+            Self::Stream(incoming, _) => incoming.is_end_stream(),
+            Self::Watched(body) => body.incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream { incoming, .. } => incoming.size_hint(),
+            Self::Stream(incoming, _) => incoming.size_hint(),
+            Self::Watched(body) => body.incoming.size_hint(),
         }
     }
 }

@@ -43,6 +43,7 @@ pub(super) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
+    let http1 = parts.version != Version::HTTP_2;
     let mut exchange = Exchange::begin(worker, client, parts.method.clone());
     let policy = exchange.worker().policy();
 
@@ -83,7 +84,8 @@ pub(super) async fn serve(
             .cors
             .decorate(&cors, response.headers_mut(), ours);
     }
-    if exchange.worker().drain.started() {
+    // HTTP/2 says it by GOAWAY.
+    if http1 && exchange.worker().drain.started() {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -220,7 +222,14 @@ async fn under(
         parts.method = method;
     }
     let backend = policy.backend.as_ref().unwrap_or(backend);
-    let body = RequestBody::new(body, &policy.snapshot.prepared.token_headers);
+    let token_headers = &policy.snapshot.prepared.token_headers;
+    let body = match parts.version {
+        Version::HTTP_2 => {
+            let limit = exchange.client().limits.body_progress_timeout;
+            RequestBody::of_stream(body, token_headers, limit)
+        }
+        _ => RequestBody::new(body, token_headers),
+    };
     let request = to_backend(parts, body, exchange.client(), backend);
     exchange.client().start_deadline(exchange.started());
     match backend.send(exchange.client(), request).await {

@@ -51,9 +51,8 @@ paths:
 /// Alternatives with `|` between them, what is demanded together with `&`, scopes behind a `:`.
 fn written(security: &Security) -> String {
     let requirement = |requirement: &Requirement| {
-        [&[requirement.scheme.clone()], requirement.scopes.as_slice()]
-            .concat()
-            .join(":")
+        let names = std::iter::once(&requirement.scheme).chain(&requirement.scopes);
+        names.map(String::as_str).collect::<Vec<_>>().join(":")
     };
     let alternative = |alternative: &Alternative| -> String {
         let all: Vec<_> = alternative.requirements.iter().map(requirement).collect();

@@ -156,9 +156,13 @@ impl Findings {
     /// The most findings of one severity that are kept; further ones are only counted.
     pub const MAX: usize = 100;
 
-    /// Adds a finding.
+    /// Adds a finding, unless the same is there already.
     pub fn push(&mut self, finding: Diagnostic) {
         self.errors += usize::from(finding.is_error());
+        // What a path item says wrong is read again for each of its operations.
+        if self.list.contains(&finding) {
+            return;
+        }
         if self
             .list
             .iter()

@@ -10,7 +10,6 @@ mod locations;
 mod management;
 mod parameter;
 mod scheme;
-mod seeds;
 
 use super::super::description::{JwtScheme, Operation};
 use super::super::diagnostic::code;

@@ -16,6 +16,17 @@ fn one_text_with_commas_is_trimmed() {
     let read = scheme(&flat("' web , mobile,,\thttps://api/ '"));
     assert_eq!(read.audiences, ["web", "mobile", "https://api/"]);
     assert_eq!(read.audiences_place.pointer, V2);
+    let block = "swagger: '2.0'
+securityDefinitions:
+  s:
+    type: oauth2
+    x-google-issuer: i
+    x-google-audiences: |
+      web,
+      mobile
+paths: {}
+";
+    assert_eq!(scheme(block).audiences, ["web", "mobile"]);
     assert_eq!(scheme(&flat("','")).audiences, Vec::<String>::new());
 }
 

@@ -61,7 +61,9 @@ fn an_unknown_extension_gets_the_nearest_name() {
 #[test]
 fn a_hostile_name_is_no_work() {
     let long = format!("x-google-{}", "a".repeat(100_000));
-    let found = findings(&v2(&format!("\"{long}\": 1")));
+    let found = findings(&format!(
+        "{{\"swagger\": \"2.0\", \"paths\": {{}}, \"{long}\": 1}}"
+    ));
     assert_eq!(found[0].code, "unknown-extension");
     assert!(found[0].message.len() < 200);
 }
@@ -74,12 +76,6 @@ fn what_decides_is_refused_at_the_wrong_place() {
             "/paths/~1a/get/x-google-issuer",
             "belongs to a security scheme",
             "move it to a security scheme",
-        ),
-        (
-            v2("x-google-audiences: a"),
-            "/x-google-audiences",
-            "belongs to a security scheme",
-            "move it",
         ),
         (
             v2_scheme("x-google-issuer: i, x-google-backend: {}"),

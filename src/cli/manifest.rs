@@ -23,6 +23,9 @@ use crate::policy::{self, Compiled, ServiceIdentity};
 use self::looks::Looks;
 pub(super) use self::looks::claims_to_be_ours;
 
+#[cfg(test)]
+mod tests;
+
 /// What a file holds.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
@@ -69,7 +72,7 @@ pub(super) fn read(stem: &str, text: &str, index: &PointerIndex) -> Contents {
     let mut budget = Budget::default();
     for (document, root) in roots {
         match looks::looks(&root) {
-            Looks::OpenApi => contents.services.push(Entry {
+            Looks::OpenApi if !budget.is_spent() => contents.services.push(Entry {
                 home: Home::Document(document),
                 identity: identity_of(stem),
                 spec: value::value(&root, &mut budget)
@@ -99,6 +102,7 @@ fn read_objects(
     contents: &mut Contents,
 ) {
     match looks::looks(object) {
+        _ if budget.is_spent() => {}
         Looks::Nothing => {}
         Looks::List => {
             // An empty one is still no mistake.

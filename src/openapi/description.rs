@@ -22,8 +22,8 @@ pub struct Description {
     pub operations: Vec<Operation>,
     /// Security schemes in document order, enforceable or not.
     pub schemes: Vec<Scheme>,
-    /// `allowCors`: preflights go to the backend.
-    pub allow_cors: bool,
+    /// `allowCors: true`, and where it stands: preflights go to the backend.
+    pub allow_cors: Option<Place>,
     /// `x-google-allow: all`, and where it stands: undefined paths are let through.
     pub allow_all: Option<Place>,
 }

@@ -72,7 +72,7 @@ pub fn compile(
             format: 1,
             operations,
             providers,
-            cors: cors::mode(cors.flatten(), description.allow_cors),
+            cors: cors::mode(cors.flatten(), description.allow_cors.is_some()),
             required_claims: jwt::required_claims(spec.jwt.as_ref()),
             backend,
             healthz,

@@ -137,7 +137,11 @@ pub enum PathRule {
 
 /// One place where a request carries a token (format 2).
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum TokenLocation {
     /// A header.
     Header {
@@ -289,14 +293,23 @@ impl From<Alternative> for AlternativeForm {
     }
 }
 
+impl KeySource {
+    /// The lowest format that knows this kind of source: an older sidecar cannot even read keys of it.
+    pub fn needed_format(&self) -> u32 {
+        match self {
+            Self::Discovery { .. } => 2,
+            Self::Url(_) | Self::Kubernetes { .. } => 1,
+        }
+    }
+}
+
 impl Policy {
     /// The lowest format that has all forms in use here: what [`Policy::format`] should be.
     pub fn needed_format(&self) -> u32 {
         let newer = !self.backends.is_empty()
             || !self.cors_rules.is_empty()
             || self.providers.values().any(|provider| {
-                !provider.locations.is_empty()
-                    || matches!(provider.keys, KeySource::Discovery { .. })
+                !provider.locations.is_empty() || provider.keys.needed_format() > 1
             })
             || self.operations.iter().any(|operation| {
                 operation.backend.is_some()

@@ -5,7 +5,6 @@
 
 use super::Run;
 use crate::cli::report::Located;
-use crate::openapi::Severity;
 use crate::openapi::diagnostic::Position;
 
 /// One command a line: findings, then what could not be read.
@@ -27,10 +26,7 @@ pub(super) fn commands(run: &Run) -> String {
 
 fn command(file: &str, located: &Located) -> String {
     let finding = &located.finding;
-    let name = match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-    };
+    let name = finding.severity.name();
     let place = match located.spot.position {
         Some(Position { line, column }) => format!(",line={line},col={column}"),
         None => String::new(),

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::{Run, routes};
 use crate::cli::report::{Located, Spot, Tally};
-use crate::openapi::Severity;
 use crate::openapi::diagnostic::{Origin, Place};
 
 /// The version of the form: another one, if a field goes or changes its meaning.
@@ -105,10 +104,7 @@ pub(super) fn document(run: &Run, routes: bool) -> serde_json::Result<String> {
 fn finding<'r>(file: &'r str, located: &'r Located) -> Finding<'r> {
     let finding = &located.finding;
     Finding {
-        severity: match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        },
+        severity: finding.severity.name(),
         code: finding.code,
         message: &finding.message,
         help: finding.help.as_deref(),

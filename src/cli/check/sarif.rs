@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 use super::Run;
 use super::file::Checked;
 use crate::cli::report::{Located, Spot};
-use crate::openapi::Severity;
-use crate::openapi::diagnostic::Position;
+use crate::openapi::diagnostic::{Position, code};
 use crate::openapi::lints;
 
 /// What stays as it is in a relative URI (RFC 3986 section 3.3, without `:`).
@@ -62,7 +61,7 @@ pub(super) fn log(run: &Run) -> serde_json::Result<String> {
     for (index, place) in indices.values_mut().enumerate() {
         *place = index;
     }
-    let rules: Vec<_> = indices.keys().map(|code| rule(code)).collect();
+    let rules: Vec<_> = indices.keys().map(|name| rule(name)).collect();
     let results: Vec<_> = run
         .checked
         .iter()
@@ -103,22 +102,34 @@ pub(super) fn log(run: &Run) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(&log)? + "\n")
 }
 
-fn rule(code: &'static str) -> Rule {
-    let (summary, page) = match lints::lint(code) {
+fn rule(name: &'static str) -> Rule {
+    let (text, page) = match lints::lint(name) {
         Some(lint) => (lint.summary.to_owned(), "docs/lints.md"),
-        None => (format!("a document is refused: {code}"), "docs/check.md"),
+        None => (summary(name).to_owned(), "docs/check.md"),
     };
-    let anchor = code.to_ascii_lowercase();
+    let anchor = name.to_ascii_lowercase();
     Rule {
-        id: code,
+        id: name,
         help: Message {
             text: format!("{page}#{anchor} says more."),
-            markdown: Some(format!("[{code}]({page}#{anchor})")),
+            markdown: Some(format!("[{name}]({page}#{anchor})")),
         },
         short_description: Message {
-            text: summary,
+            text,
             markdown: None,
         },
+    }
+}
+
+/// What a name that is no lint's stands for.
+fn summary(name: &str) -> &str {
+    match name {
+        code::INVALID_OPENAPI => "the document does not parse or contradicts itself",
+        code::INVALID_SPEC => "a field of the EndpointsService is wrong",
+        code::UNSUPPORTED_FEATURE => "the document uses something that is not enforced",
+        code::UNSUPPORTED_SECURITY => "security that cannot be enforced",
+        code::CONFLICTING_ROUTES => "two operations have one route",
+        other => other,
     }
 }
 
@@ -137,10 +148,7 @@ fn outcome(
     Outcome {
         rule_id: finding.code,
         rule_index: indices.get(finding.code).copied().unwrap_or_default(),
-        level: match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        },
+        level: finding.severity.name(),
         message: Message {
             text,
             markdown: None,

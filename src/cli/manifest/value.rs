@@ -8,14 +8,18 @@ use crate::openapi::source::{Cursor, Kind};
 
 /// The most text that one file's manifests may come to, in bytes, aliases counted as what they stand
 /// for: a service's document is compiled as often as it is there.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// What is left of [`MAX_BYTES`].
-pub(super) struct Budget(usize);
+pub(super) struct Budget {
+    left: Option<usize>,
+}
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(MAX_BYTES)
+        Self {
+            left: Some(MAX_BYTES),
+        }
     }
 }
 
@@ -56,15 +60,23 @@ pub(super) fn value(cursor: &Cursor<'_>, budget: &mut Budget) -> Result<Value, D
 }
 
 impl Budget {
+    /// Whether it was not enough: what is left of the file is not looked at.
+    pub(super) fn is_spent(&self) -> bool {
+        self.left.is_none()
+    }
+
     fn spend(&mut self, bytes: usize, at: &Cursor<'_>) -> Result<(), Diagnostic> {
-        self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
-            let message = format!(
-                "the manifests of this file come to more than {MAX_BYTES} bytes, aliases counted \
-                 as what they stand for"
-            );
-            broken(at, message).help("put them into several files")
-        })?;
-        Ok(())
+        self.left = self.left.and_then(|left| left.checked_sub(bytes));
+        match self.left {
+            Some(_) => Ok(()),
+            None => {
+                let message = format!(
+                    "the manifests of this file come to more than {MAX_BYTES} bytes, aliases \
+                     counted as what they stand for: the rest of it is not checked"
+                );
+                Err(broken(at, message).help("put them into several files"))
+            }
+        }
     }
 }
 

@@ -215,8 +215,9 @@ fn check_credentials(
             _ => "every origin is allowed (`*`)",
         };
         findings.push(
-            invalid(
-                "/spec/cors/allowCredentials",
+            Diagnostic::error(
+                lints::WILDCARD_WITH_CREDENTIALS,
+                Place::resource("/spec/cors/allowCredentials"),
                 format!("{what}, and with credentials every web site could act as your user"),
             )
             .help(

@@ -6,7 +6,7 @@ use super::security::Resolver;
 use crate::openapi::diagnostic::{code, quote};
 use crate::openapi::{Description, Diagnostic, Findings, description};
 use crate::policy::format::Operation;
-use crate::policy::route::{has_partial_segment, shape};
+use crate::policy::route::{RouteError, Router, shape};
 
 /// The longest operation name, in bytes: it becomes a label of logs and metrics.
 const MAX_NAME: usize = 128;
@@ -39,28 +39,38 @@ pub(super) fn compile(description: &Description, findings: &mut Findings) -> Vec
     }
     operations.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
     name_all(description, &mut operations);
+    if let Err(RouteError::Crowded { template }) = Router::new(&operations) {
+        findings.extend(crowded(description, &template));
+    }
     operations
+}
+
+/// Lookups must stay cheap however many routes there are.
+fn crowded(description: &Description, template: &str) -> Option<Diagnostic> {
+    let operations = &description.operations;
+    let operation = operations.iter().find(|own| own.path == template)?;
+    Some(
+        Diagnostic::error(
+            code::UNSUPPORTED_FEATURE,
+            operation.path_place.clone(),
+            format!(
+                "{} is one path too many whose variables are parts of the same segment",
+                quote(template)
+            ),
+        )
+        .help("give such segments text of their own before the first variable or after the last, or make the whole segment a variable"),
+    )
 }
 
 fn bad_template(operation: &description::Operation, why: &str) -> Diagnostic {
     let path = quote(&operation.path);
     let place = operation.path_place.clone();
-    // OpenAPI allows these, ESPv2 and this version do not.
-    let is_path = !operation.path.contains(['?', '#']);
-    if is_path && has_partial_segment(&operation.path) {
-        return Diagnostic::error(
-            code::UNSUPPORTED_FEATURE,
-            place,
-            format!("{path} is not a path template that is supported: {why}"),
-        )
-        .help("make the whole segment a variable: `/files/{name}` instead of `/files/{stem}.{suffix}`");
-    }
     Diagnostic::error(
         code::INVALID_OPENAPI,
         place,
         format!("{path} is not a path template: {why}"),
     )
-    .help("write segments between slashes, each literal or `{name}`: `/shelves/{shelf}`")
+    .help("write segments between slashes, of text and variables: `/shelves/{shelf}`, `/files/{stem}.{suffix}`")
 }
 
 fn conflict(first: &description::Operation, second: &description::Operation) -> Diagnostic {

@@ -148,9 +148,12 @@ impl Stream {
         }
     }
 
-    /// Sends what the sidecar lacks of `view`; no snapshot while it is `held`.
+    /// Sends what the sidecar lacks of `view`, and can read: a message that it does not know would end
+    /// its stream. No snapshot while it is `held`.
     async fn bring(&mut self, view: &View, held: bool) -> Result<(), End> {
-        for keys in &view.keys {
+        let format = self.hello.format;
+        let readable = |keys: &&Arc<EncodedKeys>| keys.source.needed_format() <= format;
+        for keys in view.keys.iter().filter(readable) {
             let sent = self.sent_keys.get(&keys.source);
             if !sent.is_some_and(|sent| Arc::ptr_eq(sent, keys)) {
                 self.writer.write(keys.frame.clone()).await?;

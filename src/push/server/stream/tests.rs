@@ -268,6 +268,36 @@ async fn a_sidecar_too_old_for_the_policy_is_rejected_without_being_sent_it() {
     rig.sidecar.silence().await;
 }
 
+/// A message that it cannot read would end its stream, again and again.
+#[tokio::test(start_paused = true)]
+async fn a_sidecar_too_old_for_a_kind_of_source_is_not_sent_its_keys() {
+    let discovered = Keys {
+        source: KeySource::Discovery {
+            url: "https://issuer.example/d".into(),
+            issuer: "https://issuer.example".into(),
+        },
+        ..keys("v1")
+    };
+    let mut policy = policy_with_keys("one");
+    let mut provider = policy.providers["issuer"].clone();
+    provider.keys = discovered.source.clone();
+    policy.providers.insert("other".into(), provider);
+    for (format, read) in [(1, 1), (2, 2)] {
+        let mut rig = Rig::with(format, None);
+        rig.hub.publish_keys(discovered.clone()).unwrap();
+        rig.hub.publish_keys(keys("v1")).unwrap();
+        rig.publish(&policy);
+        for _ in 0..read {
+            rig.sidecar.keys().await;
+        }
+        if format == 2 {
+            rig.sidecar.snapshot().await;
+        }
+        rig.sidecar.silence().await;
+        assert!(!rig.sidecar.stream.is_finished());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_removed_service_leaves_its_sidecars_what_they_have() {
     let mut rig = Rig::new(None);

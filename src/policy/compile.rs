@@ -14,9 +14,11 @@ use crate::api::EndpointsServiceSpec;
 use crate::api::endpoints_service::{MAX_DOCUMENT_BYTES, OpenApiSource};
 use crate::openapi::diagnostic::code;
 use crate::openapi::{self, Description, Diagnostic, Findings, Place};
-use crate::policy::Policy;
+use crate::policy::{Policy, lint};
 
+pub(super) use cors::NOBODYS_ORIGIN;
 pub use cors::origin_regex;
+pub(super) use origin::canonical_origin;
 
 #[cfg(test)]
 mod tests;
@@ -81,6 +83,12 @@ pub fn compile(
             cors_rules: Vec::new(),
         };
         policy.format = policy.needed_format();
+        let subject = lint::Subject {
+            description: &description,
+            spec,
+            policy: &policy,
+        };
+        lint::run(subject, &mut findings);
         policy
     });
     let failed = findings.has_errors();

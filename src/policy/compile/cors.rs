@@ -24,7 +24,7 @@ const REGEX_SIZE_LIMIT: usize = 256 * 1024;
 /// The longest expression, in bytes; also in the resource's schema.
 const MAX_REGEX_BYTES: usize = 1024;
 /// A site that nobody names on purpose (RFC 6761): a regex that matches it matches everybody.
-const NOBODYS_ORIGIN: &str = "https://a.invalid";
+pub(in crate::policy) const NOBODYS_ORIGIN: &str = "https://a.invalid";
 
 /// The whole-origin form of `allowOriginRegex`, compiled within bounds.
 ///

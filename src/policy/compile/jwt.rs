@@ -8,7 +8,7 @@ use super::invalid;
 use crate::api::endpoints_service::{AudienceMode, IssuerSpec, JwtSpec, RegisteredClaim};
 use crate::openapi::description::{JwtScheme, Scheme};
 use crate::openapi::diagnostic::{code, quote};
-use crate::openapi::{Description, Diagnostic, Findings, lints};
+use crate::openapi::{Description, Diagnostic, Findings};
 use crate::policy::format::{KeySource, Provider};
 
 /// The most entries of `jwt.issuers`; also in the resource's schema.
@@ -129,17 +129,6 @@ pub(super) fn providers(
     let mut providers = BTreeMap::new();
     for (at, scheme) in description.jwt_schemes() {
         if !demanded.contains(at.name.as_str()) {
-            findings.push(
-                Diagnostic::warning(
-                    lints::UNUSED_SCHEME,
-                    at.place.clone(),
-                    format!(
-                        "no operation demands the security scheme {}: it protects nothing",
-                        quote(&at.name)
-                    ),
-                )
-                .help("name it in a `security`, or remove it"),
-            );
             continue;
         }
         let Some(keys) = key_source(at, scheme, sources, findings) else {

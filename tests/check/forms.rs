@@ -72,7 +72,14 @@ fn json_says_how_many_there_are() {
     let document = json(&["--format", "json", "inline.yaml", "good", "missing.yaml"]);
     assert_eq!(document["schemaVersion"], 1);
     let findings = document["findings"].as_array().unwrap();
-    assert_eq!(document["summary"]["errors"], findings.len());
+    for severity in ["error", "warning"] {
+        let number = findings
+            .iter()
+            .filter(|finding| finding["severity"] == severity)
+            .count();
+        assert!(number > 0, "{severity}");
+        assert_eq!(document["summary"][format!("{severity}s")], number);
+    }
     assert_eq!(document["summary"]["services"], 4);
     assert_eq!(document["summary"]["passedOver"], 1);
     assert_eq!(document["unread"][0]["file"], "missing.yaml");

@@ -20,6 +20,7 @@ const RUNS: &[(&str, &[&str], i32)] = &[
     ("inline-github", &["--format", "github", "inline.yaml"], 1),
     ("inline-color", &["--color", "always", "inline.yaml"], 1),
     ("stream", &["stream.yaml"], 1),
+    ("three", &["three.yaml"], 1),
     ("list", &["list.json"], 1),
     ("list-json", &["--format", "json", "list.json"], 1),
     ("minified", &["minified.json"], 1),

@@ -19,7 +19,7 @@ use super::guard::Head;
 use super::respond::{self, refusal};
 use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker, now};
-use crate::policy::cors::ResponseCors;
+use crate::policy::cors::{ResponseCors, RuleId};
 use crate::policy::decide::{Action, Forward, decide};
 use crate::policy::headers::{
     METHOD_OVERRIDE, USER_INFO, forwarded, sanitise_request, sanitise_response,
@@ -49,12 +49,13 @@ pub(super) async fn serve(
 
     let (answer, cors, realm) = match admit(head, policy.as_ref(), &mut parts) {
         Err(refusal) => {
-            let cors = policy
-                .as_ref()
-                .map(|policy| policy.snapshot.prepared.cors.response(&parts.headers));
+            let cors = policy.as_ref().map(|policy| {
+                let rules = &policy.snapshot.prepared.cors;
+                rules.response(RuleId::SERVICE, &parts.headers)
+            });
             (
                 Answer::Refused(refusal),
-                cors.unwrap_or(ResponseCors::Untouched),
+                cors.unwrap_or(ResponseCors::UNTOUCHED),
                 None,
             )
         }
@@ -221,6 +222,14 @@ async fn under(
         parts.method = method;
     }
     let backend = policy.backend.as_ref().unwrap_or(backend);
+    let token_headers = &policy.snapshot.prepared.token_headers;
+    let body = match parts.version {
+        Version::HTTP_2 => {
+            let limit = exchange.client().limits.body_progress_timeout;
+            RequestBody::of_stream(body, token_headers, limit)
+        }
+        _ => RequestBody::new(body, token_headers),
+    };
     let request = to_backend(parts, body, exchange.client(), backend);
     exchange.client().start_deadline(exchange.started());
     match backend.send(exchange.client(), request).await {
@@ -318,14 +327,10 @@ fn target(came: &Uri, path: Cow<'_, str>) -> Result<Option<Uri>, Refusal> {
 /// The request as the backend gets it.
 fn to_backend(
     mut parts: Parts,
-    body: Incoming,
+    body: RequestBody,
     client: &Client,
     backend: &Backend,
 ) -> Request<RequestBody> {
-    let body = match parts.version {
-        Version::HTTP_2 => RequestBody::of_stream(body, client.limits.body_progress_timeout),
-        _ => RequestBody::new(body),
-    };
     let headers = &mut parts.headers;
     headers.remove(METHOD_OVERRIDE);
     // Met by us, by asking the client for its body.

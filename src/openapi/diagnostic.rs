@@ -26,6 +26,16 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// Its name for people and machines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// Which text a place points into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {

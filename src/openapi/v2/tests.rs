@@ -51,8 +51,10 @@ paths:
 /// Alternatives with `|` between them, what is demanded together with `&`, scopes behind a `:`.
 fn written(security: &Security) -> String {
     let requirement = |requirement: &Requirement| {
-        let names = std::iter::once(&requirement.scheme).chain(&requirement.scopes);
-        names.map(String::as_str).collect::<Vec<_>>().join(":")
+        let scopes = requirement.scopes.as_slice();
+        [std::slice::from_ref(&requirement.scheme), scopes]
+            .concat()
+            .join(":")
     };
     let alternative = |alternative: &Alternative| -> String {
         let all: Vec<_> = alternative.requirements.iter().map(requirement).collect();

@@ -112,6 +112,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             workers: NonZeroUsize::MIN,
             admin: None,
             limits: Limits::default(),
+            roots: egress::roots()?,
         },
         policies.clone(),
         Readiness::new(),
@@ -162,41 +163,29 @@ fn refuse_own_address(backend: &BackendAddress, listen: SocketAddr) -> anyhow::R
 
 /// Compiles FILE's text; findings go to stderr, none means errors.
 fn compile(args: &Args, text: &str) -> anyhow::Result<Option<Compiled>> {
-    let (compiled, findings) = match source::parse(&args.file, text, args.cors) {
-        Ok(source) => {
-            if args.cors && source.manifest {
-                bail!(
-                    "--cors is for a bare OpenAPI document: write `cors: {{}}` into the \
-                     EndpointsService"
-                );
-            }
-            let (compiled, findings) = match crate::policy::compile(&source.spec, &source.identity)
-            {
-                Ok(compiled) => {
-                    let warnings = compiled.warnings.clone();
-                    (Some(compiled), warnings)
-                }
-                Err(findings) => (None, findings),
-            };
-            match source.manifest {
-                true => (compiled, report::locate(text, findings)),
-                false => (compiled, findings),
-            }
-        }
-        Err(findings) => (None, findings),
-    };
+    let outcome = source::compile(&args.file, text, args.cors);
+    if args.cors && outcome.manifest {
+        bail!(
+            "--cors is for a bare OpenAPI document: write `cors: {{}}` into the EndpointsService"
+        );
+    }
     let mut stderr = std::io::stderr().lock();
-    let color = stderr.is_terminal();
+    let color = report::wants_color(&stderr);
     let file = args.file.display().to_string();
+    let text = report::render(&file, &outcome.findings, color);
     // Nobody reads a closed terminal.
-    let _ = stderr.write_all(report::render(&file, Some(text), &findings, color).as_bytes());
-    Ok(compiled)
+    let _ = stderr.write_all(text.as_bytes());
+    Ok(outcome.compiled)
 }
 
 /// Makes a policy ready, its keys' places included.
 fn snapshot(mut policy: Policy, keys: &KeyRing) -> anyhow::Result<Snapshot> {
     // The one named on the command line, or the echo, answers for every operation.
     policy.backend = None;
+    for rule in &mut policy.backends {
+        rule.address = None;
+        rule.http2 = false;
+    }
     let prepared = Prepared::new(policy)?;
     let slots = keys.slots(&prepared.policy);
     Ok(Snapshot::new(prepared, slots)?.with_key_hint(keys.hint()))
@@ -222,8 +211,8 @@ fn printed(policy: &Policy, keys: &KeyRing) -> anyhow::Result<Lines> {
         policy.operations.len(),
         protected.count(),
     );
-    if policy.backend.is_some() {
-        summary.push_str(" (backend.address is for the cluster: --backend names one here)");
+    if policy.backend.is_some() || policy.backends.iter().any(|rule| rule.address.is_some()) {
+        summary.push_str(" (addresses of backends are for the cluster: --backend names one here)");
     }
     Ok(Lines {
         summary,

@@ -204,7 +204,9 @@ impl Names {
                 .map(|segment| segment.ident.to_string())
                 .collect();
             match segments.as_slice() {
-                [.., module, _] => module == "lints" || (!is_warning && (module == "code" || module == "reason")),
+                [.., module, _] => {
+                    module == "lints" || (!is_warning && (module == "code" || module == "reason"))
+                }
                 [name] => name.chars().all(|c| c.is_lowercase() || c == '_'),
                 [] => false,
             }

@@ -14,15 +14,24 @@ fn an_expression_that_takes_strangers_is_shown_one_that_matches() {
         (r"https?://.*example\.com", "evilexample.com"),
         (r"https://.+example\.com", "https://evilexample.com"),
         (r"https://[a-z]+example\.com", "https://evilexample.com"),
-        (r"https://(.*\.)?shop.example\.com", "https://shopxexample.com"),
+        (
+            r"https://(.*\.)?shop.example\.com",
+            "https://shopxexample.com",
+        ),
         (r"https://example.com", "https://examplexcom"),
         (r"^https://example\.com.*$", "https://example.com.evil.net"),
-        (r"https://example\.com[a-z.]*", "https://example.com.evil.net"),
+        (
+            r"https://example\.com[a-z.]*",
+            "https://example.com.evil.net",
+        ),
         (r".*\.example\.com", "http://"),
         (r".*example\.com", "http://"),
         (r"http://192\.168\..*", ".evil.net"),
         (r"(?i)https://shop.example\.com", "https://shopxexample.com"),
-        (r"https://a\.example\.com|https://b.example\.com", "https://bxexample.com"),
+        (
+            r"https://a\.example\.com|https://b.example\.com",
+            "https://bxexample.com",
+        ),
     ] {
         let findings = regex(pattern);
         assert_eq!(findings.len(), 1, "{pattern}: {findings:#?}");
@@ -77,7 +86,11 @@ fn an_expression_that_no_browser_meets_says_why() {
         let findings = regex(pattern);
         assert_eq!(findings.len(), 1, "{pattern}: {findings:#?}");
         assert_eq!(findings[0].code, "dead-origin-regex", "{pattern}");
-        assert!(findings[0].message.contains(why), "{pattern}: {}", findings[0]);
+        assert!(
+            findings[0].message.contains(why),
+            "{pattern}: {}",
+            findings[0]
+        );
     }
 }
 
@@ -95,7 +108,10 @@ fn each_thing_that_scripts_cannot_send_is_one_finding() {
     };
     let fine: [String; 0] = [];
     assert_eq!(cors(json!(["*"]), json!(["AUTHORIZATION"])), fine);
-    assert_eq!(cors(json!(["PUT", "DELETE"]), json!(["authorization"])), fine);
+    assert_eq!(
+        cors(json!(["PUT", "DELETE"]), json!(["authorization"])),
+        fine
+    );
     assert_eq!(
         cors(json!(["PUT"]), json!(["*"])),
         [

@@ -7,7 +7,10 @@ use super::*;
 #[test]
 fn a_well_known_issuer_has_one_spelling() {
     for (written, right) in [
-        ("https://accounts.google.com/", "https://accounts.google.com"),
+        (
+            "https://accounts.google.com/",
+            "https://accounts.google.com",
+        ),
         ("http://accounts.google.com", "https://accounts.google.com"),
         (
             "securetoken.google.com/shop-1",
@@ -27,7 +30,10 @@ fn a_well_known_issuer_has_one_spelling() {
             "https://login.microsoftonline.com/1234/v2.0/",
             "https://login.microsoftonline.com/1234/v2.0",
         ),
-        ("https://sts.windows.net/1234", "https://sts.windows.net/1234/"),
+        (
+            "https://sts.windows.net/1234",
+            "https://sts.windows.net/1234/",
+        ),
         (
             "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc/",
             "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc",
@@ -74,13 +80,19 @@ fn a_well_known_issuer_has_one_spelling() {
 #[test]
 fn what_templates_leave_to_fill_in_is_found_and_names_are_not() {
     for (text, piece) in [
-        ("echo.endpoints.your-project-id.cloud.goog", "your-project-id"),
+        (
+            "echo.endpoints.your-project-id.cloud.goog",
+            "your-project-id",
+        ),
         ("https://YOUR-ACCOUNT-NAME.auth0.com/", "YOUR-ACCOUNT-NAME"),
         ("YOUR_CLIENT_ID", "YOUR_CLIENT_ID"),
         ("https://yourdomain.auth0.com/", "yourdomain"),
         ("https://securetoken.google.com/PROJECT_ID", "PROJECT_ID"),
         ("my-project-id.appspot.com", "my-project-id"),
-        ("https://login.microsoftonline.com/{tenantid}/v2.0", "{tenantid}"),
+        (
+            "https://login.microsoftonline.com/{tenantid}/v2.0",
+            "{tenantid}",
+        ),
         ("https://${HOST}/keys", "{HOST}"),
         ("{{ issuer }}", "{{ issuer }"),
         ("https://<TENANT>.auth0.com/", "<TENANT>"),
@@ -144,7 +156,10 @@ fn keys_of_somebody_else_are_found() {
         wrong
     );
     assert_eq!(
-        keys("https://a.auth0.com/", "https://b.auth0.com/.well-known/jwks.json"),
+        keys(
+            "https://a.auth0.com/",
+            "https://b.auth0.com/.well-known/jwks.json"
+        ),
         wrong
     );
     assert_eq!(
@@ -155,20 +170,27 @@ fn keys_of_somebody_else_are_found() {
         wrong
     );
     assert_eq!(
-        keys("https://issuer.example.com", "https://www.googleapis.com/oauth2/v3/certs"),
+        keys(
+            "https://issuer.example.com",
+            "https://www.googleapis.com/oauth2/v3/certs"
+        ),
         fine
     );
     assert_eq!(
         keys("https://issuer.example.com", "http://127.0.0.1:9000/keys"),
         fine
     );
-    assert_eq!(keys("https://issuer.example.com", "http://keys"), ["http-jwks-uri"]);
+    assert_eq!(
+        keys("https://issuer.example.com", "http://keys"),
+        ["http-jwks-uri"]
+    );
 }
 
 #[test]
 fn keys_of_the_resource_count_in_place_of_the_documents() {
-    let document =
-        scheme("x-google-issuer: i, x-google-jwks_uri: 'http://keys.example.com', x-google-audiences: a");
+    let document = scheme(
+        "x-google-issuer: i, x-google-jwks_uri: 'http://keys.example.com', x-google-audiences: a",
+    );
     let jwt = |uri: &str| json!({"jwt": {"issuers": [{"issuer": "i", "jwksUri": uri}]}});
     assert_eq!(findings(&document, jwt("https://keys.example.com")), []);
     let found = only("http-jwks-uri", &document, jwt("http://other.example.com"));
@@ -184,10 +206,20 @@ fn audiences_that_no_token_holds_are_found_and_the_switch_is_respected() {
     };
     let unchecked = json!({"jwt": {"audiences": "Unchecked"}});
     let missing = only("missing-audiences", &google(""), json!({}));
-    assert!(missing.message.contains("`https://a.example.com`"), "{missing}");
-    only("missing-audiences", &google(", x-google-audiences: ','"), json!({}));
+    assert!(
+        missing.message.contains("`https://a.example.com`"),
+        "{missing}"
+    );
+    only(
+        "missing-audiences",
+        &google(", x-google-audiences: ','"),
+        json!({}),
+    );
     assert_eq!(findings(&google(""), unchecked.clone()), []);
-    assert_eq!(findings(&google(", x-google-audiences: ','"), unchecked), []);
+    assert_eq!(
+        findings(&google(", x-google-audiences: ','"), unchecked),
+        []
+    );
     for (audience, words) in [
         ("a b", "a space"),
         ("https://*.example.com", "`*`"),
@@ -207,6 +239,13 @@ fn claims_are_spoken_of_only_where_somebody_lists_them() {
     assert_eq!(findings(&document, json!({})), []);
     assert_eq!(claims(json!(["exp", "sub", "iat"])), []);
     let message = claims(json!([]))[0].message.clone();
-    assert!(message.contains("`exp`, `sub`, `iat`") && message.contains("for ever"), "{message}");
-    assert!(claims(json!(["exp"]))[0].message.contains("without `sub`, `iat`"));
+    assert!(
+        message.contains("`exp`, `sub`, `iat`") && message.contains("for ever"),
+        "{message}"
+    );
+    assert!(
+        claims(json!(["exp"]))[0]
+            .message
+            .contains("without `sub`, `iat`")
+    );
 }

@@ -28,10 +28,7 @@ fn paths_that_two_templates_claim_are_named_with_the_one_that_wins() {
             ["/a/{x}/c/{y}", "/a/b/{z}/d"],
             "`GET /a/b/c/d` goes to `/a/b/{z}/d`",
         ),
-        (
-            ["/a/{x}/**", "/a/b/c/{d}:go", ],
-            "",
-        ),
+        (["/a/{x}/**", "/a/b/c/{d}:go"], ""),
         (
             ["/a/{x}/c:go", "/a/b/{y}:go"],
             "`GET /a/b/c:go` goes to `/a/b/{y}:go`",
@@ -51,7 +48,11 @@ fn paths_that_two_templates_claim_are_named_with_the_one_that_wins() {
 fn a_narrower_template_wins_without_a_word() {
     for paths in [
         &["/users/{id}", "/users/me"][..],
-        &["/users/{id}/posts/{post}", "/users/me/posts/latest", "/users/{id}/posts/latest"],
+        &[
+            "/users/{id}/posts/{post}",
+            "/users/me/posts/latest",
+            "/users/{id}/posts/latest",
+        ],
         &["/**", "/a/**", "/a/{x}", "/a/b"],
         &["/a/{x}", "/b/{y}", "/{z}"],
         &["/a/{x}/c", "/a/b/d"],
@@ -84,11 +85,15 @@ fn paths_that_differ_in_case_are_told_once_a_spelling() {
 
 #[test]
 fn the_health_path_hides_only_what_has_it() {
-    let document =
-        "swagger: '2.0'\npaths:\n  /health: {get: {}, post: {}}\n  /{any}: {get: {}}\n";
+    let document = "swagger: '2.0'\npaths:\n  /health: {get: {}, post: {}}\n  /{any}: {get: {}}\n";
     let at = |healthz: &str| findings(document, json!({"routing": {"healthz": healthz}}));
     let found = at("health/");
     assert_eq!(found.len(), 1, "{found:#?}");
-    assert!(found[0].message.contains("2 operations (first `GET /health`)"), "{found:?}");
+    assert!(
+        found[0]
+            .message
+            .contains("2 operations (first `GET /health`)"),
+        "{found:?}"
+    );
     assert_eq!(at("/healthz"), []);
 }

@@ -18,7 +18,10 @@ fn a_document_that_demands_nothing_says_so_or_is_refused() {
         ("paths: {/a: {get: {}, post: {security: []}}}\n", &never),
         ("security: []\npaths: {/a: {get: {}}}\n", &["unused-scheme"]),
         ("paths: {/a: {get: {security: []}}}\n", &["unused-scheme"]),
-        ("paths: {/a: {get: {security: []}, options: {}}}\n", &["unused-scheme"]),
+        (
+            "paths: {/a: {get: {security: []}, options: {}}}\n",
+            &["unused-scheme"],
+        ),
         ("paths: {}\n", &["unused-scheme"]),
         ("paths: {/a: {get: {security: [{shop: []}]}}}\n", &fine),
     ] {
@@ -37,7 +40,9 @@ fn an_open_operation_beside_closed_ones_is_told_once_unless_it_says_so() {
     let found = only("unprotected-operation", &document, json!({}));
     assert_eq!(found.place.pointer, "/paths/~1a/put");
     assert!(
-        found.message.starts_with("2 operations (first `PUT /a`) are open"),
+        found
+            .message
+            .starts_with("2 operations (first `PUT /a`) are open"),
         "{found}"
     );
     // The document's word is not the operation's.

@@ -51,7 +51,8 @@ paths:
 /// Alternatives with `|` between them, what is demanded together with `&`, scopes behind a `:`.
 fn written(security: &Security) -> String {
     let requirement = |requirement: &Requirement| {
-        [&[requirement.scheme.clone()], requirement.scopes.as_slice()]
+        let scopes = requirement.scopes.as_slice();
+        [std::slice::from_ref(&requirement.scheme), scopes]
             .concat()
             .join(":")
     };

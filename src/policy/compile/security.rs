@@ -10,6 +10,7 @@ use crate::openapi::description::{self, Scheme, SchemeKind, Security};
 use crate::openapi::diagnostic::{code, quote};
 use crate::openapi::{Description, Diagnostic, Findings, lints};
 use crate::policy::format::{Alternative, Requirement};
+use crate::policy::jwt::MAX_TOKENS;
 
 /// Resolves requirements against the schemes of a document.
 pub(super) struct Resolver<'d> {
@@ -71,6 +72,16 @@ impl<'d> Resolver<'d> {
     }
 
     fn alternative(&self, written: &description::Alternative) -> Result<Alternative, Obstacle> {
+        if written.requirements.len() > MAX_TOKENS {
+            return Err(Obstacle::Wrong(
+                Diagnostic::error(
+                    code::UNSUPPORTED_SECURITY,
+                    written.place.clone(),
+                    format!("more than {MAX_TOKENS} schemes are demanded together"),
+                )
+                .help("each needs a token of its own: write alternatives, or fewer schemes"),
+            ));
+        }
         let mut requirements: Vec<Requirement> = Vec::with_capacity(written.requirements.len());
         let mut obstacle = None;
         for requirement in &written.requirements {

@@ -146,3 +146,28 @@ fn required_claims_are_exp_unless_said_otherwise() {
     );
     assert_eq!(claims(json!({"jwt": {"requiredClaims": []}})), json!([]));
 }
+
+#[test]
+fn no_more_schemes_are_demanded_together_than_tokens_are_looked_at() {
+    let scheme = |at: usize| {
+        format!(
+            "  s{at}: {{type: oauth2, flow: implicit, authorizationUrl: '', x-google-issuer: 'https://{at}.example', x-google-jwks_uri: 'https://{at}.example/keys'}}\n"
+        )
+    };
+    let schemes: String = (0..9).map(scheme).collect();
+    let document = |together: usize| {
+        let all: Vec<_> = (0..together).map(|at| format!("s{at}: []")).collect();
+        let all = all.join(", ");
+        format!(
+            "swagger: '2.0'\nsecurityDefinitions:\n{schemes}security: [{{{all}}}]\npaths:\n  /a: {{get: {{}}}}\n"
+        )
+    };
+    assert!(compile(&inline(&document(8)), &identity()).is_ok());
+    let findings = compile(&inline(&document(9)), &identity()).unwrap_err();
+    let crowd = findings.iter().find(|f| f.message.contains("more than 8"));
+    assert_eq!(
+        crowd.expect("it is told").code,
+        code::UNSUPPORTED_SECURITY,
+        "{findings:?}"
+    );
+}

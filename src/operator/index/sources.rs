@@ -181,3 +181,6 @@ fn shown(url: &str) -> String {
         Err(_) => "a URL that does not parse".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ mod canonical;
 mod cors;
 mod jwt;
 mod routes;
+mod seeds;
 mod service;
 
 use proptest::prelude::*;

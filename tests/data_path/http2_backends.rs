@@ -283,6 +283,8 @@ async fn no_more_streams_are_opened_than_the_backend_allows_but_more_connections
     })
     .await;
     let proxy = grpc(backend);
+    // What is allowed is told with the first answer at the latest.
+    assert_eq!(ask(proxy.address, GET).await.status, 200);
     let clients: Vec<_> = (0..30)
         .map(|_| tokio::spawn(ask(proxy.address, GET)))
         .collect();

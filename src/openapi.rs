@@ -5,8 +5,12 @@
 
 pub mod description;
 pub mod diagnostic;
+mod dialect;
+mod fields;
 mod google;
 pub mod lints;
+mod paths;
+mod references;
 mod security;
 pub mod source;
 mod v2;

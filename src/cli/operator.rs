@@ -14,6 +14,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, anyhow, bail};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -170,9 +173,20 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     );
     parts.start("version check", keep_version(client.clone(), injector));
     let ca = certificates.ca().to_owned();
+    let name = args.webhook_configuration;
     parts.start(
         "caBundle",
-        certificates::keep_ca_bundle(client, args.webhook_configuration, ca, bundle),
+        certificates::keep_ca_bundle::<MutatingWebhookConfiguration>(
+            client.clone(),
+            name.clone(),
+            ca.clone(),
+            Some(bundle),
+        ),
+    );
+    // Only warns: nothing waits for it.
+    parts.start(
+        "caBundle of the checks",
+        certificates::keep_ca_bundle::<ValidatingWebhookConfiguration>(client, name, ca, None),
     );
     parts.start("certificate renewal", certificates.keep_fresh());
     let (synced, listed) = oneshot::channel();

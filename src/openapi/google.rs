@@ -3,39 +3,101 @@
 //! What decides about access and is not understood is an error; `x-google-management` and
 //! `x-google-quota` are passed over: nothing here counts calls.
 
-use super::description::{JwtScheme, SchemeKind};
+use std::sync::Arc;
+
+use super::description::{Backend, CorsOverride, JwtScheme, SchemeKind, Security};
 use super::diagnostic::{Diagnostic, Findings, Place, code, quote};
+use super::dialect::Dialect;
 use super::lints;
 use super::source::{Cursor, Kind};
 
 /// The longest issuer, URL or list of audiences, in bytes.
 const MAX_TEXT: usize = 4096;
 
-/// Findings for extensions that would change who may call what, on a document, path item or operation.
-pub(super) fn check_unsupported(at: &Cursor<'_>, findings: &mut Findings) {
-    let unsupported = [
-        (
-            "x-google-backend",
-            "sends requests elsewhere",
-            "remove it, and set backend.address of the EndpointsService",
-        ),
-        (
-            "x-security",
-            "sets audiences per operation",
-            "remove it, and use a security scheme with these `x-google-audiences`",
-        ),
-    ];
-    for (name, what, help) in unsupported {
-        if let Some(extension) = at.get(name) {
-            findings.push(
-                Diagnostic::error(
-                    code::UNSUPPORTED_FEATURE,
-                    extension.key_place(),
-                    format!("`{name}` {what}, which this version does not do"),
-                )
-                .help(help),
-            );
+/// What the extensions of the document say to those below it.
+#[derive(Debug)]
+pub(super) struct Context<'t> {
+    /// The document.
+    #[expect(dead_code, reason = "backends of 3.x stand there")]
+    root: Cursor<'t>,
+    /// Its version.
+    #[expect(dead_code, reason = "versions spell backends differently")]
+    dialect: &'static Dialect,
+}
+
+/// Where an extension stands: defaults differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// The document.
+    Document,
+    /// A path item.
+    PathItem,
+    /// An operation.
+    Operation,
+}
+
+impl<'t> Context<'t> {
+    /// Reads what stands at the document.
+    pub(super) fn new(
+        root: &Cursor<'t>,
+        dialect: &'static Dialect,
+        findings: &mut Findings,
+    ) -> Self {
+        operation_audiences(root, &mut Security::default(), findings);
+        Self {
+            root: root.clone(),
+            dialect,
         }
+    }
+}
+
+/// `x-google-backend`, where it stands; it takes the place of any further up as a whole.
+pub(super) fn backend(
+    at: &Cursor<'_>,
+    _level: Level,
+    _context: &Context<'_>,
+    findings: &mut Findings,
+) -> Option<Arc<Backend>> {
+    unsupported(
+        at,
+        "x-google-backend",
+        "sends requests elsewhere",
+        "remove it, and set backend.address of the EndpointsService",
+        findings,
+    );
+    None
+}
+
+/// `x-endpoints-cors` of a path item or an operation.
+pub(super) fn cors(_at: &Cursor<'_>, _findings: &mut Findings) -> Option<Arc<CorsOverride>> {
+    None
+}
+
+/// `x-security` of an operation: audiences in place of the schemes'.
+pub(super) fn operation_audiences(
+    at: &Cursor<'_>,
+    _security: &mut Security,
+    findings: &mut Findings,
+) {
+    unsupported(
+        at,
+        "x-security",
+        "sets audiences per operation",
+        "remove it, and use a security scheme with these `x-google-audiences`",
+        findings,
+    );
+}
+
+fn unsupported(at: &Cursor<'_>, name: &str, what: &str, help: &str, findings: &mut Findings) {
+    if let Some(extension) = at.get(name) {
+        findings.push(
+            Diagnostic::error(
+                code::UNSUPPORTED_FEATURE,
+                extension.key_place(),
+                format!("`{name}` {what}, which this version does not do"),
+            )
+            .help(help),
+        );
     }
 }
 

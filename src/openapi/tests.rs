@@ -113,7 +113,7 @@ fn without_positions(text: &str) -> String {
 #[test]
 fn a_finding_about_structure_has_its_pointer() {
     let document =
-        serde_json::json!({"swagger": "2.0", "paths": {"/a/b": {"get": {"security": [{}]}}}});
+        serde_json::json!({"swagger": "2.0", "paths": {"/a/b": {"get": {"security": [[]]}}}});
     let findings = read_value(&document).unwrap_err();
     assert_eq!(
         findings[0].place,

@@ -3,52 +3,32 @@
 //! Schemas, parameters, responses and tags are passed over. Fields that the specification does not
 //! know are errors at the levels that are read: a mistyped `security` would leave the API open.
 
-mod paths;
 mod security;
 
 use super::description::Description;
 use super::diagnostic::{Diagnostic, Findings, code, quote};
-use super::google;
 use super::source::{Cursor, Kind};
+use super::{dialect, fields, google, paths};
 
 #[cfg(test)]
 mod tests;
 
-/// The most operations in a document.
-pub const MAX_OPERATIONS: usize = 20_000;
 /// The longest base path, in bytes.
 const MAX_BASE_PATH: usize = 1024;
 
-/// Fields of the document itself; `x-…` come on top.
-const FIELDS: [&str; 15] = [
-    "swagger",
-    "info",
-    "host",
-    "basePath",
-    "schemes",
-    "consumes",
-    "produces",
-    "paths",
-    "definitions",
-    "parameters",
-    "responses",
-    "securityDefinitions",
-    "security",
-    "tags",
-    "externalDocs",
-];
-
 /// Reads a document whose version was checked. What it returns counts only if no error is found.
 pub(super) fn read(root: &Cursor<'_>, findings: &mut Findings) -> Description {
-    check_fields(root, "an OpenAPI 2.0 document", &FIELDS, findings);
-    google::check_unsupported(root, findings);
+    let dialect = &dialect::V2;
+    let names = dialect.document.iter().copied();
+    fields::check(root, "an OpenAPI 2.0 document", names, findings);
+    let google = google::Context::new(root, dialect, findings);
     google::check_allow(root, findings);
     let host = root.get("host").and_then(|host| read_host(&host, findings));
     let base_path = root.get("basePath").map_or_else(String::new, |base_path| {
         read_base_path(&base_path, findings)
     });
     let schemes = security::schemes(root, findings);
-    let mut reader = paths::Reader::new(root, &base_path, findings);
+    let mut reader = paths::Reader::new(root, dialect, &google, vec![base_path], findings);
     reader.read();
     let operations = reader.operations;
     Description {
@@ -60,46 +40,6 @@ pub(super) fn read(root: &Cursor<'_>, findings: &mut Findings) -> Description {
         endpoint_name: None,
         allow_all: None,
     }
-}
-
-/// Findings for keys that are neither fields nor extensions.
-fn check_fields(at: &Cursor<'_>, what: &str, fields: &[&str], findings: &mut Findings) {
-    for (key, value) in at.entries() {
-        if key.starts_with("x-") || fields.contains(&key) {
-            continue;
-        }
-        let finding = Diagnostic::error(
-            code::INVALID_OPENAPI,
-            value.key_place(),
-            format!("{} is not a field of {what}", quote(key)),
-        );
-        let near = fields.iter().find(|field| is_near(field, key));
-        findings.push(match near {
-            Some(near) => finding.help(format!("did you mean `{near}`?")),
-            None => finding.help("remove it, or begin its name with `x-`"),
-        });
-    }
-}
-
-/// Equal but for upper and lower case, or one character too many, too few or wrong.
-fn is_near(field: &str, key: &str) -> bool {
-    if field.eq_ignore_ascii_case(key) {
-        return true;
-    }
-    let (field, key) = (field.as_bytes(), key.as_bytes());
-    let start = field.iter().zip(key).take_while(|(a, b)| a == b).count();
-    let (field, key) = (&field[start..], &key[start..]);
-    let end = field
-        .iter()
-        .rev()
-        .zip(key.iter().rev())
-        .take_while(|(a, b)| a == b)
-        .count();
-    field.len().max(key.len()) - end <= 1
-        || (field.len() == key.len()
-            && field.len() - end == 2
-            && field[0] == key[1]
-            && field[1] == key[0])
 }
 
 fn read_host(at: &Cursor<'_>, findings: &mut Findings) -> Option<String> {

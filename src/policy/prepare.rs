@@ -1,11 +1,14 @@
 //! A policy made ready to decide: routes in a tree, header values built, regex compiled.
 
+mod check;
+
 use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
 
 use super::Policy;
+use super::backend::PathTranslation;
 use super::cors::CorsDecider;
 use super::format::{Alternative, FORMAT, Operation};
 use super::jwt::PreparedProvider;
@@ -27,6 +30,8 @@ pub struct Prepared {
     pub providers: Vec<PreparedProvider>,
     /// Per operation: alternatives, as indexes into `providers`.
     pub security: Vec<Vec<usize>>,
+    /// Per operation: what becomes of its path; `None`: it stays.
+    pub translations: Vec<Option<PathTranslation>>,
     /// The health path, normalised.
     pub healthz: Option<String>,
 }
@@ -61,6 +66,7 @@ impl Prepared {
                 supported: FORMAT,
             });
         }
+        check::check(&policy)?;
         for Operation { method, path, .. } in &policy.operations {
             if Method::from_bytes(method.as_bytes()).is_err() {
                 return Err(invalid(format_args!(
@@ -81,6 +87,11 @@ impl Prepared {
             .iter()
             .map(|operation| alternatives(operation, &policy))
             .collect::<Result<_, _>>()?;
+        let translations = policy
+            .operations
+            .iter()
+            .map(|operation| translation(operation, &policy))
+            .collect::<Result<_, _>>()?;
         let healthz = match &policy.healthz {
             None => None,
             Some(path) => match normalise(path) {
@@ -97,6 +108,7 @@ impl Prepared {
             cors,
             providers,
             security,
+            translations,
             healthz,
         })
     }
@@ -122,6 +134,24 @@ fn alternatives(operation: &Operation, policy: &Policy) -> Result<Vec<usize>, Pr
             })
         })
         .collect()
+}
+
+/// The translation of an operation's path. Its backend is one of the policy's.
+fn translation(
+    operation: &Operation,
+    policy: &Policy,
+) -> Result<Option<PathTranslation>, PrepareError> {
+    let Some(place) = operation.backend else {
+        return Ok(None);
+    };
+    let Some(backend) = policy.backends.get(place) else {
+        return Err(invalid(format_args!(
+            "`{}` has a backend that the policy lacks",
+            operation.name
+        )));
+    };
+    let new = |rule| PathTranslation::new(rule, &operation.path);
+    backend.path.as_ref().map(new).transpose().map_err(invalid)
 }
 
 fn invalid(why: impl fmt::Display) -> PrepareError {

@@ -2,10 +2,14 @@
 //!
 //! Templates make a tree whose branches are hashed, so a lookup costs by the length of the path,
 //! not by the number of routes. It goes back only where a literal and a variable compete, and
-//! visits no node of the tree twice.
+//! visits no node of the tree twice. Segments with variables in them (`{stem}.{suffix}`) are hashed
+//! by the text before and after those; how many of them may differ only in between is bounded.
 
+mod overlap;
+mod partial;
 mod template;
 mod tree;
+mod variables;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,11 +17,15 @@ use http::HeaderValue;
 
 use super::format::Operation;
 use super::path::{NormalisedPath, normalise};
-use template::Template;
-use tree::{Lookup, Node};
+use template::Segment;
+use tree::{Crowded, Lookup, Node};
+
+pub use self::template::Template;
+pub use self::variables::Variables;
 
 /// A tree over path templates; precedence as ESPv2 (literal, then `*`, then `**`), except that a
-/// template with a custom verb goes before one without.
+/// template with a custom verb goes before one without. Segments with variables in them stand between
+/// literals and `*`: the one with the longest text first.
 #[derive(Debug, Default)]
 pub struct Router {
     plain: Node,
@@ -59,6 +67,15 @@ pub enum RouteError {
         /// What is wrong with it.
         why: String,
     },
+    /// Lookups would have to try too many templates one after the other.
+    #[error(
+        "`{template}` is one template too many whose variables are parts of the same segment: give them \
+         text of their own at its beginning or end"
+    )]
+    Crowded {
+        /// The template.
+        template: String,
+    },
     /// Two operations with one route.
     #[error("{method} `{first}` and `{second}` are one route")]
     Duplicate {
@@ -82,22 +99,28 @@ pub fn shape(template: &str) -> Result<String, String> {
 
 /// Whether a variable of the template is only a part of a segment (`/items/{id}.{format}`).
 pub fn has_partial_segment(template: &str) -> bool {
-    template.split('/').any(|segment| {
-        let (Some(open), Some(close)) = (segment.find('{'), segment.find('}')) else {
-            return false;
-        };
-        let rest = &segment[(close + 1).max(open)..];
-        open < close
-            && (open > 0 || !(rest.is_empty() || rest.starts_with(':')) || rest.contains('{'))
-    })
+    let partial = |segment: &Segment| matches!(segment, Segment::Partial(_));
+    Template::parse(template).is_ok_and(|template| template.segments.iter().any(partial))
+}
+
+/// Whether some path matches both templates; false if one is none.
+pub fn overlaps(a: &str, b: &str) -> bool {
+    matches!((Template::parse(a), Template::parse(b)), (Ok(a), Ok(b)) if a.overlaps(&b))
+}
+
+/// Whether `first` takes paths that `second` matches as well: they overlap, and lookups try `first`
+/// before. False if one is no template.
+pub fn shadows(first: &str, second: &str) -> bool {
+    matches!((Template::parse(first), Template::parse(second)), (Ok(a), Ok(b)) if a.shadows(&b))
 }
 
 impl Router {
     /// Builds the tree.
     ///
     /// # Errors
-    /// A template that does not parse, or two operations with one route. The compiler reports both
-    /// with their places before; here they mean a policy that no compiler of ours wrote.
+    /// A template that does not parse, two operations with one route, or too many variables that are
+    /// parts of one segment. The compiler reports them with their places before; here they mean a
+    /// policy that no compiler of ours wrote.
     pub fn new(operations: &[Operation]) -> Result<Self, RouteError> {
         let mut router = Self::default();
         for (index, operation) in operations.iter().enumerate() {
@@ -110,7 +133,11 @@ impl Router {
                 Some(verb) => router.verbs.entry(verb).or_default(),
                 None => &mut router.plain,
             };
-            let route = root.route_mut(&template.segments);
+            let route =
+                root.route_mut(&template.segments)
+                    .map_err(|Crowded| RouteError::Crowded {
+                        template: operation.path.clone(),
+                    })?;
             if let Some(first) = route.methods.insert(operation.method.clone(), index) {
                 return Err(RouteError::Duplicate {
                     method: operation.method.clone(),

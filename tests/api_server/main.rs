@@ -7,6 +7,7 @@ mod admission;
 mod api_server;
 mod captured;
 mod certificates;
+mod checks;
 mod events;
 mod fields;
 mod key_sets;

@@ -140,8 +140,25 @@ fn a_broken_edit_is_told_with_its_place_and_the_last_policy_goes_on() {
     assert_eq!(shop.send(&Request::get("/v1/shelves")).status, 200);
     assert_eq!(shop.send(&Request::get("/v1/me")).status, 401);
 
-    // Mended, it is as before.
+    // One that reads well but would leave operations open says what to write instead.
     shop.edit_document("paths: [\n", "paths:\n");
+    shop.wait_condition("Accepted", "True");
+    shop.edit_document("- cluster: []", "- clusters: []");
+    let accepted = shop.wait_condition("Accepted", "False");
+    assert_eq!(accepted["reason"], "UnsupportedSecurity", "{accepted:#}");
+    let message = accepted["message"].as_str().expect("a text");
+    for part in [
+        "openapi#/security/0/clusters (line ",
+        "there is no security scheme `clusters`",
+        "use one that is: `cluster`",
+        "The last good policy stays in force",
+    ] {
+        assert!(message.contains(part), "{part:?} in {message}");
+    }
+    assert_eq!(shop.send(&Request::get("/v1/me")).status, 401);
+
+    // Mended, it is as before.
+    shop.edit_document("- clusters: []", "- cluster: []");
     shop.wait_condition("Ready", "True");
 }
 

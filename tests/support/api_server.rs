@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -515,7 +516,7 @@ async fn install_rights(cluster: &Cluster) -> PathBuf {
     path
 }
 
-/// The webhook configuration of the chart, but for the way to it. The Service is an ExternalName:
+/// The webhook configurations of the chart, but for the way to it. The Service is an ExternalName:
 /// the API server dials localhost, and verifies the name of the Service, as in a real cluster.
 async fn install_webhook(client: &Client, port: u16) {
     let apply = PatchParams::apply("tests").force();
@@ -528,7 +529,10 @@ async fn install_webhook(client: &Client, port: u16) {
         .patch("endpoints-operator", &apply, &Patch::Apply(service))
         .await
         .unwrap();
-    let kinds = [ApiResource::erase::<MutatingWebhookConfiguration>(&())];
+    let kinds = [
+        ApiResource::erase::<MutatingWebhookConfiguration>(&()),
+        ApiResource::erase::<ValidatingWebhookConfiguration>(&()),
+    ];
     install(client, &kinds, |configuration| {
         configuration.data["webhooks"][0]["clientConfig"]["service"]["port"] = json!(port);
     })

@@ -92,7 +92,7 @@ shop.yaml:23:15: error[UnsupportedSecurity]: there is no security scheme `nobody
 23 |             - nobody: []
    |               ^
    = at: /paths/~1books/get/security/0/nobody
-   = help: define it in `securityDefinitions`
+   = help: define it: the document has no security schemes
 "#
     );
 }

@@ -140,17 +140,22 @@ impl<'t> Cursor<'t> {
             .into_iter()
             .flatten()
         {
-            let token = token.replace("~1", "/").replace("~0", "~");
-            at = match at.kind() {
-                Kind::Mapping(_) => at.get(&token)?,
-                Kind::Sequence(items) => {
-                    let item = items.get(token.parse::<usize>().ok()?)?;
-                    at.child(&token, item, None)
-                }
-                _ => return None,
-            };
+            at = at.step(token)?;
         }
         Some(at)
+    }
+
+    /// One reference token of a pointer further down (RFC 6901 section 4); `None` if nothing is there.
+    pub fn step(&self, token: &str) -> Option<Cursor<'t>> {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        match self.kind() {
+            Kind::Mapping(_) => self.get(&token),
+            Kind::Sequence(items) => {
+                let item = items.get(token.parse::<usize>().ok()?)?;
+                Some(self.child(&token, item, None))
+            }
+            _ => None,
+        }
     }
 
     fn child(&self, token: &str, node: &'t Node, key: Option<Position>) -> Cursor<'t> {

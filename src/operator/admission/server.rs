@@ -1,5 +1,7 @@
-//! The webhook's HTTPS server: bounded in connections, bytes and time, and thin around [`review`].
+//! The webhooks' HTTPS server: bounded in connections, bytes and time, and thin around [`review`]
+//! (pods) and [`check`] (EndpointsServices).
 
+mod check;
 mod review;
 
 use std::convert::Infallible;
@@ -22,13 +24,16 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+pub use self::check::CheckOutcome;
 pub use self::review::Outcome;
 use super::InjectorConfig;
 use crate::connection_limit::{ConnectionLimit, Permit};
 use crate::shutdown::Shutdown;
 
-/// Where the API server posts its reviews.
-pub const PATH: &str = "/inject";
+/// Where the API server posts its reviews of pods.
+pub const INJECT_PATH: &str = "/inject";
+/// Where the API server posts its reviews of EndpointsServices.
+pub const CHECK_PATH: &str = "/check";
 
 /// The most that a review may hold. The API server takes requests of 3 MiB.
 const MAX_REVIEW: usize = 4 * 1024 * 1024;
@@ -46,18 +51,26 @@ const READ_TIMEOUT: Duration = Duration::from_secs(3);
 const TURN_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a connection may stay without a request's head.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// EndpointsServices that are compiled at one time: a large document takes a whole core for a while,
+/// and pods must not wait for it.
+const CHECKS_IN_FLIGHT: usize = 1;
+/// How long a check may wait for others and take; nothing depends on its answer.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long connections may take to end at shutdown.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after an accept that failed (out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the webhook counts.
+type Counters = prometheus_client::metrics::family::Family<
+    Vec<(&'static str, &'static str)>,
+    prometheus_client::metrics::counter::Counter,
+>;
+
+/// What the webhooks count.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
-    reviews: prometheus_client::metrics::family::Family<
-        Vec<(&'static str, &'static str)>,
-        prometheus_client::metrics::counter::Counter,
-    >,
+    reviews: Counters,
+    checks: Counters,
 }
 
 impl Metrics {
@@ -68,10 +81,21 @@ impl Metrics {
             "Pods that the webhook was asked about, by outcome",
             self.reviews.clone(),
         );
+        registry.register(
+            "endpoints_admission_checks",
+            "EndpointsServices that were checked while they were written, by outcome",
+            self.checks.clone(),
+        );
     }
 
     fn count(&self, outcome: Outcome) {
         self.reviews
+            .get_or_create(&vec![("outcome", outcome.name())])
+            .inc();
+    }
+
+    fn count_check(&self, outcome: CheckOutcome) {
+        self.checks
             .get_or_create(&vec![("outcome", outcome.name())])
             .inc();
     }
@@ -95,6 +119,7 @@ pub async fn serve(
         config,
         metrics,
         in_flight,
+        checks: Arc::new(Semaphore::new(CHECKS_IN_FLIGHT)),
         shutdown: shutdown.clone(),
     });
     let mut connections = JoinSet::new();
@@ -136,6 +161,7 @@ struct Server {
     config: Arc<ArcSwap<InjectorConfig>>,
     metrics: Metrics,
     in_flight: Arc<Semaphore>,
+    checks: Arc<Semaphore>,
     shutdown: Shutdown,
 }
 
@@ -186,9 +212,16 @@ async fn connection(
 
 impl Server {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        if request.uri().path() != PATH {
-            return plain(StatusCode::NOT_FOUND, "the webhook answers POST /inject");
-        }
+        let checks = match request.uri().path() {
+            INJECT_PATH => false,
+            CHECK_PATH => true,
+            _ => {
+                return plain(
+                    StatusCode::NOT_FOUND,
+                    "the webhook answers POST /inject and POST /check",
+                );
+            }
+        };
         if request.method() != Method::POST {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "the webhook answers POST");
             response
@@ -207,6 +240,9 @@ impl Server {
             Ok(body) => body,
             Err(response) => return response,
         };
+        if checks {
+            return self.check(body).await;
+        }
         let answer = review::answer(&body, &self.config.load());
         self.metrics.count(answer.outcome());
         match answer {
@@ -214,6 +250,50 @@ impl Server {
             review::Answer::Malformed(reason) => plain(StatusCode::BAD_REQUEST, &reason),
             review::Answer::Failed(reason) => plain(StatusCode::INTERNAL_SERVER_ERROR, &reason),
         }
+    }
+}
+
+impl Server {
+    /// Compiles an EndpointsService on a thread of its own, and warns.
+    async fn check(&self, body: Bytes) -> Response<Full<Bytes>> {
+        let check = match check::Check::parse(&body) {
+            Ok(check) => Arc::new(check),
+            Err(reason) => {
+                self.metrics.count_check(CheckOutcome::Malformed);
+                return plain(StatusCode::BAD_REQUEST, &reason);
+            }
+        };
+        let (outcome, warnings) = match self.findings(check.clone()).await {
+            Some(findings) if findings.is_empty() => (CheckOutcome::Clean, findings),
+            Some(findings) => (CheckOutcome::Warned, findings),
+            None => {
+                let why = "not checked just now: condition Accepted says how it compiles";
+                (CheckOutcome::Unchecked, vec![why.to_owned()])
+            }
+        };
+        self.metrics.count_check(outcome);
+        match check.allow(warnings) {
+            Ok(review) => json(review),
+            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
+    }
+
+    /// `None`: it was not this one's turn in time, or it took too long, or it failed (a panic of the
+    /// compiler is caught, and logged, where the resource is compiled for good).
+    async fn findings(&self, check: Arc<check::Check>) -> Option<Vec<String>> {
+        let deadline = tokio::time::Instant::now() + CHECK_TIMEOUT;
+        let turn = self.checks.clone().acquire_owned();
+        let turn = tokio::time::timeout_at(deadline, turn).await.ok()?.ok()?;
+        let compiling = tokio::task::spawn_blocking(move || {
+            let findings = check.findings();
+            // Whoever waits is gone after the deadline; the turn is over only now.
+            drop(turn);
+            findings
+        });
+        tokio::time::timeout_at(deadline, compiling)
+            .await
+            .ok()?
+            .ok()
     }
 }
 

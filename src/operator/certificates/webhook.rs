@@ -1,4 +1,4 @@
-//! Keeps our CA in the webhook configuration: the API server calls us only if it can verify us.
+//! Keeps our CA in the webhook configurations: the API server calls us only if it can verify us.
 //!
 //! Watched, so that a hand edit or an upgrade that drops the bundle heals by itself. Only the
 //! bundle is patched: everything else belongs to whoever installed the configuration.
@@ -8,7 +8,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{TryStreamExt, pin_mut};
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
+};
 use kube::api::{Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
@@ -22,16 +24,48 @@ mod tests;
 /// The pause before a patch that failed is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// Either kind of webhook configuration, as far as its bundles go.
+pub trait Configuration:
+    kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
+    + Clone
+    + std::fmt::Debug
+    + serde::de::DeserializeOwned
+    + Send
+    + 'static
+{
+    /// Each webhook's name, and how it is called.
+    fn webhooks(&self) -> Vec<(&str, &WebhookClientConfig)>;
+}
+
+impl Configuration for MutatingWebhookConfiguration {
+    fn webhooks(&self) -> Vec<(&str, &WebhookClientConfig)> {
+        let webhooks = self.webhooks.iter().flatten();
+        webhooks.map(|it| (&*it.name, &it.client_config)).collect()
+    }
+}
+
+impl Configuration for ValidatingWebhookConfiguration {
+    fn webhooks(&self) -> Vec<(&str, &WebhookClientConfig)> {
+        let webhooks = self.webhooks.iter().flatten();
+        webhooks.map(|it| (&*it.name, &it.client_config)).collect()
+    }
+}
+
 /// Keeps `ca` (PEM) in every webhook of the configuration `name`, for as long as it is polled.
-/// `ready` is let go once it was read back: until then pods that ask for injection are refused.
-pub async fn keep_ca_bundle(client: Client, name: String, ca: String, ready: Pending) {
-    let api = Api::<MutatingWebhookConfiguration>::all(client);
+/// `ready`, if given, is let go once it was read back: until then pods that ask for injection are
+/// refused.
+pub async fn keep_ca_bundle<K: Configuration>(
+    client: Client,
+    name: String,
+    ca: String,
+    mut ready: Option<Pending>,
+) {
+    let api = Api::<K>::all(client);
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let configurations = watcher(api.clone(), config)
         .default_backoff()
         .applied_objects();
     pin_mut!(configurations);
-    let mut ready = Some(ready);
     let mut retry = false;
     loop {
         let next = tokio::time::timeout(RETRY, configurations.try_next());
@@ -55,10 +89,7 @@ pub async fn keep_ca_bundle(client: Client, name: String, ca: String, ready: Pen
         retry = false;
         let Some(patch) = patch(&configuration, &ca) else {
             // A configuration without webhooks calls nobody.
-            if configuration
-                .webhooks
-                .is_some_and(|webhooks| !webhooks.is_empty())
-            {
+            if !configuration.webhooks().is_empty() {
                 drop(ready.take());
             }
             continue;
@@ -77,20 +108,15 @@ pub async fn keep_ca_bundle(client: Client, name: String, ca: String, ready: Pen
 
 /// What makes every webhook's bundle ours; none: they are. Each step first tests that it is about
 /// the webhook that was read.
-fn patch(configuration: &MutatingWebhookConfiguration, ca: &str) -> Option<json_patch::Patch> {
+fn patch(configuration: &impl Configuration, ca: &str) -> Option<json_patch::Patch> {
     let bundle = STANDARD.encode(ca);
     let mut steps = Vec::new();
-    for (index, webhook) in configuration.webhooks.iter().flatten().enumerate() {
-        let stored = webhook
-            .client_config
-            .ca_bundle
-            .as_ref()
-            .map_or(&[][..], |bytes| &bytes.0);
+    for (index, (name, called)) in configuration.webhooks().into_iter().enumerate() {
+        let stored = called.ca_bundle.as_ref().map_or(&[][..], |bytes| &bytes.0);
         if stored == ca.as_bytes() {
             continue;
         }
         let path = format!("/webhooks/{index}");
-        let name = &webhook.name;
         steps.push(json!({ "op": "test", "path": format!("{path}/name"), "value": name }));
         let bundle_path = format!("{path}/clientConfig/caBundle");
         steps.push(json!({ "op": "add", "path": bundle_path, "value": bundle }));

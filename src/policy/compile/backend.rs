@@ -265,25 +265,22 @@ fn warn_about_id_token(written: &Backend, findings: &mut Findings) {
     );
 }
 
-/// Under `CONSTANT_ADDRESS` the path's variables become query parameters, by their names.
+/// Under `CONSTANT_ADDRESS` the path's variables become query parameters, by their names: two of one
+/// name could not be told apart.
 fn check_variables(operation: &Operation, findings: &mut Findings) {
-    let unfit = variables(&operation.path).find(|name| {
-        !name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
-    });
-    if let Some(name) = unfit {
+    let mut names = BTreeSet::new();
+    if let Some(name) = variables(&operation.path).find(|name| !names.insert(*name)) {
         findings.push(
             Diagnostic::error(
                 code::INVALID_OPENAPI,
                 operation.path_place.clone(),
                 format!(
-                    "the variable {} of {} cannot become a query parameter of the backend's address",
-                    quote(name),
-                    quote(&operation.path)
+                    "two variables of {} are called {}: as query parameters of the backend's address they would be one",
+                    quote(&operation.path),
+                    quote(name)
                 ),
             )
-            .help("name it with letters, digits, `-`, `.`, `_` and `~`, or write `path_translation: APPEND_PATH_TO_ADDRESS`"),
+            .help("rename one, or write `path_translation: APPEND_PATH_TO_ADDRESS`"),
         );
     }
 }

@@ -12,7 +12,7 @@ use super::security::Resolver;
 use crate::openapi::diagnostic::{code, quote};
 use crate::openapi::{Description, Diagnostic, Findings, description, lints};
 use crate::policy::format::{BackendRule, CorsMode, MAX_POLICY_BYTES, Operation};
-use crate::policy::route::{has_partial_segment, shape};
+use crate::policy::route::{RouteError, Router, shape};
 
 /// About how many bytes an operation takes in a policy, beside its path and its security.
 const AROUND: usize = 256;
@@ -105,12 +105,18 @@ pub(super) fn compile<'d>(
         judged.operation.cors = cors;
     }
     let mut names = names::Names::default();
-    let operations = judged.into_iter().map(|judged| Operation {
-        name: names.name(judged.written, findings),
-        ..judged.operation
-    });
+    let operations: Vec<_> = judged
+        .into_iter()
+        .map(|judged| Operation {
+            name: names.name(judged.written, findings),
+            ..judged.operation
+        })
+        .collect();
+    if let Err(RouteError::Crowded { template }) = Router::new(&operations) {
+        findings.extend(crowded(description, &template));
+    }
     Routes {
-        operations: operations.collect(),
+        operations,
         backends,
         cors_rules,
         schemes: judges.security.into_demanded(),
@@ -183,25 +189,32 @@ fn too_large(operation: &description::Operation) -> Diagnostic {
     .help("operations that share a long `security` each carry a copy: shorten it, or describe them in several EndpointsServices")
 }
 
+/// Lookups must stay cheap however many routes there are.
+fn crowded(description: &Description, template: &str) -> Option<Diagnostic> {
+    let operations = &description.operations;
+    let operation = operations.iter().find(|own| own.path == template)?;
+    Some(
+        Diagnostic::error(
+            code::UNSUPPORTED_FEATURE,
+            operation.path_place.clone(),
+            format!(
+                "{} is one path too many whose variables are parts of the same segment",
+                quote(template)
+            ),
+        )
+        .help("give such segments text of their own before the first variable or after the last, or make the whole segment a variable"),
+    )
+}
+
 fn bad_template(operation: &description::Operation, why: &str) -> Diagnostic {
     let path = quote(&operation.path);
     let place = operation.path_place.clone();
-    // OpenAPI allows these, ESPv2 and this version do not.
-    let is_path = !operation.path.contains(['?', '#']);
-    if is_path && has_partial_segment(&operation.path) {
-        return Diagnostic::error(
-            code::UNSUPPORTED_FEATURE,
-            place,
-            format!("{path} is not a path template that is supported: {why}"),
-        )
-        .help("make the whole segment a variable: `/files/{name}` instead of `/files/{stem}.{suffix}`");
-    }
     Diagnostic::error(
         code::INVALID_OPENAPI,
         place,
         format!("{path} is not a path template: {why}"),
     )
-    .help("write segments between slashes, each literal or `{name}`: `/shelves/{shelf}`")
+    .help("write segments between slashes, of text and variables: `/shelves/{shelf}`, `/files/{stem}.{suffix}`")
 }
 
 fn conflict(first: &description::Operation, second: &description::Operation) -> Diagnostic {

@@ -164,7 +164,24 @@ impl<'d> Resolver<'d> {
                 .help(help.clone())
                 .related(scheme.place.clone(), "the scheme"),
             ))),
-            SchemeKind::Broken => Err(Obstacle::Found),
+            SchemeKind::Broken => {
+                // The reader refused the document already; if it ever did not, this does.
+                if !findings.has_errors() {
+                    findings.push(
+                        Diagnostic::error(
+                            code::UNSUPPORTED_SECURITY,
+                            written.place.clone(),
+                            format!(
+                                "the security scheme {} is wrong in itself",
+                                quote(&written.scheme)
+                            ),
+                        )
+                        .help("mend the scheme, or demand another one")
+                        .related(scheme.place.clone(), "the scheme"),
+                    );
+                }
+                Err(Obstacle::Found)
+            }
         }
     }
 

@@ -63,6 +63,42 @@ fn a_template_matches_as_in_espv2() {
         ("/a:b/c", &["/a:b/c"], &["/a/c"]),
         ("/caf\u{e9}/%7ex", &["/caf%C3%A9/~x"], &[]),
         ("/a b", &["/a%20b"], &[]),
+        (
+            "/a/{x}.{y}",
+            &["/a/b.c", "/a/b.c.d/", "/a/..."],
+            &["/a/b", "/a/.c", "/a/b.", "/a/b/.c", "/a/b.c/d"],
+        ),
+        (
+            "/v{x}/a",
+            &["/v1/a", "/v1.2/a/"],
+            &["/v/a", "/1/a", "/V1/a"],
+        ),
+        (
+            "/{x}-{y}",
+            &["/a-b", "/--b", "/---"],
+            &["/-b", "/a-", "/--", "/ab"],
+        ),
+        ("/a{x}a", &["/aba", "/aaa"], &["/aa", "/a"]),
+        (
+            "/{x}.json:v",
+            &["/a.json:v", "/a.json/:v"],
+            &["/a.json", "/.json:v"],
+        ),
+        ("/{x}:v/b", &["/a:v/b"], &["/:v/b", "/a/b"]),
+        ("/{x}:{y}", &["/a:b", "/a:b:c"], &["/:b", "/a:"]),
+        ("/{x=*}.json", &["/a.json"], &["/a"]),
+        // Escapes are characters: a variable never takes half of one.
+        (
+            "/{x}2{y}",
+            &["/a2b", "/%2F2%2F", "/%222%22"],
+            &["/%2Fb", "/a%2F", "/%25"],
+        ),
+        ("/{x}%2f{y}", &["/a%2Fb"], &["/%2Fb", "/a%252Fb"]),
+        (
+            "/\u{e9}{x}",
+            &["/%C3%A9a", "/%C3%A9%C3"],
+            &["/%C3%A9", "/%C3a"],
+        ),
     ] {
         for path in matches {
             assert_eq!(
@@ -102,6 +138,44 @@ fn the_more_specific_template_wins() {
     ] {
         assert_eq!(selected(&all, path), Some(template), "{path}");
     }
+}
+
+#[test]
+fn among_partial_segments_the_longest_text_wins() {
+    let all = [
+        "/a/{x}",
+        "/a/{x}.{y}",
+        "/a/{x}.json",
+        "/a/me.json",
+        "/a/v{x}.json",
+        "/a/{x}n",
+        "/a/v{x}",
+        "/a/**",
+    ];
+    for (path, template) in [
+        ("/a/b", "/a/{x}"),
+        ("/a/b.xml", "/a/{x}.{y}"),
+        ("/a/b.json", "/a/{x}.json"),
+        ("/a/me.json", "/a/me.json"),
+        ("/a/v1.json", "/a/v{x}.json"),
+        ("/a/bn", "/a/{x}n"),
+        // As much text in both: the one with more of it in front.
+        ("/a/von", "/a/v{x}"),
+        ("/a/v1/b", "/a/**"),
+    ] {
+        assert_eq!(selected(&all, path), Some(template), "{path}");
+    }
+    // The order of the document does not matter, and a lookup goes back.
+    let mut backwards = all;
+    backwards.reverse();
+    assert_eq!(selected(&backwards, "/a/von"), Some("/a/v{x}"));
+    assert_eq!(
+        selected(
+            &["/a/{x}.json/b", "/a/{x}.{y}/c", "/a/{x}/d"],
+            "/a/b.json/d"
+        ),
+        Some("/a/{x}/d")
+    );
 }
 
 #[test]
@@ -171,10 +245,17 @@ fn what_is_no_template_is_refused_with_its_reason() {
         ("/a/{x{y}}", "variable name"),
         ("/a/{=*}", "variable name"),
         ("/a/{x=}", "empty segment"),
-        ("/a/pre{x}", "whole segment"),
-        ("/a/{x}.json", "whole segment"),
-        ("/a/{x}:v/b", "whole segment"),
-        ("/a/x}", "whole segment"),
+        ("/a/{x}{y}", "one variable ends"),
+        ("/a/b{x}{y}c", "one variable ends"),
+        ("/a/{x=**}.json", "cannot match several"),
+        ("/a/b{x=c/*}", "cannot match several"),
+        ("/a/b{x", "not closed"),
+        ("/a/b{}c", "variable name"),
+        ("/a/b{x}*", "part of a segment"),
+        ("/a/b{x}%zz", "percent-escape"),
+        ("/a/{x=b{}", "braces stand in braces"),
+        ("/a/x}", "no `{`"),
+        ("/a/x}y{z}", "no `{`"),
         ("/a/b*", "part of a segment"),
         ("/a/***", "part of a segment"),
         ("/**/{x}", "only literal"),
@@ -208,6 +289,8 @@ fn two_templates_of_one_shape_are_one_route() {
         ("/{x=a/*}", "/a/{y}"),
         ("/%7ea", "/~a"),
         ("/a/{x}:v", "/a/*:v"),
+        ("/a/{x}.{y}", "/a/{y}.{z}/"),
+        ("/a/b{x}%41", "/a/b{y}A"),
     ] {
         assert_eq!(shape(one), shape(other));
         let twice = Router::new(&operations(&[("GET", one), ("GET", other)]));
@@ -264,6 +347,156 @@ fn an_escape_never_hides_another_operation() {
         router.find("DELETE", "/files/a%2Fmeta"),
         RouteMatch::Ambiguous
     );
+}
+
+#[test]
+fn an_escape_never_hides_an_operation_with_variables_inside_a_segment() {
+    let router = Router::new(&operations(&[
+        ("GET", "/a/{x}"),
+        ("GET", "/a/{x}.json"),
+        ("GET", "/a/{x}@{y}"),
+        ("GET", "/b/{x}.{y}"),
+    ]))
+    .expect("templates");
+    for (path, found) in [
+        ("/a/b%2Ejson", RouteMatch::Operation(1)),
+        ("/a/b.json;v=1", RouteMatch::Ambiguous),
+        ("/a/b%3Bv.json", RouteMatch::Ambiguous),
+        ("/a/b%40c", RouteMatch::Ambiguous),
+        ("/a/b@c", RouteMatch::Operation(2)),
+        ("/a/%2Fb", RouteMatch::Operation(0)),
+        ("/b/..%2Fa%2Fx.json", RouteMatch::Ambiguous),
+        ("/b/a%2F%2E%2E.c", RouteMatch::Operation(3)),
+    ] {
+        let path = &normalise(path).expect("a path").0;
+        assert_eq!(router.find("GET", path), found, "{path}");
+    }
+}
+
+#[test]
+fn ten_thousand_partial_segments_at_one_place_are_told_apart_by_their_ends() {
+    for template in [
+        |number: u32| format!("/a/p{number}-{{x}}"),
+        |number: u32| format!("/a/{{x}}.f{number}"),
+        |number: u32| format!("/a/p{number}{{x}}-{{y}}s{number}"),
+    ] {
+        let all: Vec<_> = (0..10_000)
+            .map(|n| operation("GET", &template(n)))
+            .collect();
+        let router = Router::new(&all).expect("templates");
+        let path = template(7_531).replace("{x}", "1").replace("{y}", "2");
+        assert_eq!(router.find("GET", &path), RouteMatch::Operation(7_531));
+    }
+}
+
+#[test]
+fn partial_segments_that_differ_only_in_the_middle_are_bounded() {
+    let crowd = |count: usize, template: fn(usize) -> String| {
+        let all: Vec<_> = (0..count).map(|n| operation("GET", &template(n))).collect();
+        Router::new(&all)
+    };
+    let middles = |number: usize| format!("/a/{{x}}-{number}-{{y}}");
+    assert!(crowd(32, middles).is_ok());
+    let error = crowd(33, middles).expect_err("too many");
+    assert!(matches!(&error, RouteError::Crowded { template } if template.contains("-32-")));
+    let lengths = |number: usize| format!("/a/{}{{x}}", "p".repeat(number + 1));
+    assert!(crowd(32, lengths).is_ok());
+    assert!(matches!(
+        crowd(33, lengths),
+        Err(RouteError::Crowded { .. })
+    ));
+}
+
+#[test]
+fn a_long_segment_is_matched_in_linear_time() {
+    // The worst for a matcher that goes back: every start matches for long.
+    let template = format!("/{{a}}{0}b{{b}}{0}c{{d}}", "x".repeat(1000));
+    let router = Router::new(&[operation("GET", &template)]).expect("a template");
+    let path = format!("/{}", "x".repeat(8000));
+    assert_eq!(router.find("GET", &path), RouteMatch::NotFound);
+    let escapes = Router::new(&[operation(
+        "GET",
+        &format!("/{{a}}2F{}z{{b}}", "%2F".repeat(500)),
+    )]);
+    let path = format!("/{}", "%2F".repeat(2600));
+    assert_eq!(
+        escapes.expect("a template").find("GET", &path),
+        RouteMatch::NotFound
+    );
+}
+
+#[test]
+fn variables_are_read_as_they_stand_in_the_path() {
+    for (template, path, expected) in [
+        ("/a/b", "/a/b", &[][..]),
+        ("/a/{x}", "/a/b%2Fc/", &[("x", "b%2Fc")][..]),
+        ("/{x}/*/{y.z}", "/a/b/c", &[("x", "a"), ("y.z", "c")]),
+        ("/a/{x=**}", "/a/b/c", &[("x", "b/c")]),
+        ("/a/{x=**}", "/a/b/c/", &[("x", "b/c/")]),
+        ("/a/{x=**}", "/a/", &[("x", "")]),
+        ("/{x=**}", "/", &[("x", "")]),
+        ("/{x=a/**}", "/a/b/c", &[("x", "a/b/c")]),
+        ("/{x=**/c}", "/a/b/c/", &[("x", "a/b/c")]),
+        ("/{x=**}/c", "/a/b/c/", &[("x", "a/b")]),
+        ("/{x=a}/{y}", "/a/b", &[("x", "a"), ("y", "b")]),
+        ("/{x}:v", "/a:b:v/", &[("x", "a:b")]),
+        ("/{x}:v", "/a/:v", &[("x", "a")]),
+        ("/{x=**}:v", "/a/b:v", &[("x", "a/b")]),
+        (
+            "/a{x}-{y}b/{z}",
+            "/a%41--2b/c",
+            &[("x", "%41"), ("y", "-2"), ("z", "c")],
+        ),
+        ("/{x}", "/a/b/c", &[("x", "a")]),
+        ("/{x}/{y}", "/a", &[]),
+        ("/a{x}", "/b", &[]),
+    ] {
+        let variables = Variables::new(template).expect(template);
+        let found = variables.of(path);
+        let found: Vec<_> = found.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        assert_eq!(found, expected, "{template} {path}");
+    }
+}
+
+#[test]
+fn templates_that_compete_for_a_path_overlap() {
+    for (first, second, both) in [
+        ("/a/b", "/a/{x}", true),
+        ("/a/{x}", "/{x}/b", true),
+        ("/a/{x}.json", "/a/{x}", true),
+        ("/a/me.json", "/a/{x}.json", true),
+        ("/a/v{x}", "/a/{x}.json", true),
+        ("/a/{x}.json", "/a/{x}.xml", false),
+        ("/a/v{x}", "/a/w{x}", false),
+        ("/a/v{x}", "/a/v", false),
+        ("/a/b", "/a/c", false),
+        ("/a", "/a/{x}", false),
+        ("/a", "/a/**", true),
+        ("/a/b", "/a/**", true),
+        ("/a/{x}/z", "/a/**/z", true),
+        ("/a/b/c/z", "/a/**/z", true),
+        ("/a/z", "/a/**/z", false),
+        ("/a/**/y/z", "/a/**/z", true),
+        ("/a/**/y", "/a/**/z", false),
+        ("/{x}/b/**", "/a/**", true),
+        ("/a/{x}:v", "/a/{x}", true),
+        ("/a/{x}:v", "/a/{x}:w", false),
+        ("/a/b:v", "/a/{x}", true),
+        ("/a/b:v", "/a/c{x}", false),
+        ("/**:v", "/{x}", true),
+        ("/**:v", "/{x}/{y}/{z}", true),
+        ("/a/{x}:v", "/b/**", false),
+    ] {
+        assert_eq!(overlaps(first, second), both, "{first} {second}");
+        assert_eq!(overlaps(second, first), both, "{second} {first}");
+        assert_eq!(
+            shadows(first, second) || shadows(second, first),
+            both,
+            "{first} {second}"
+        );
+    }
+    assert!(!overlaps("/a", "no template"));
+    assert!(!shadows("/a", "/a"));
 }
 
 #[test]
@@ -337,20 +570,27 @@ impl Reference {
         let rest = segments.iter().position(|segment| *segment == "**");
         for (at, segment) in segments.iter().enumerate() {
             template = format!("{template}/{segment}");
-            pattern += match *segment {
-                "*" => "/[^/]+",
-                "**" => "/.*",
-                "a" => "/a",
-                "b" => "/b",
-                _ => unreachable!("no other segment is made"),
+            pattern += &match *segment {
+                "*" => "/[^/]+".to_owned(),
+                "**" => "/.*".to_owned(),
+                other => format!("/{}", other.replace("{x}", "[^/]+").replace("{y}", "[^/]+")),
             };
             if rest.is_none_or(|rest| at < rest) {
-                rank.push(usize::from(*segment == "*"));
+                rank.push(match *segment {
+                    "*" => 100,
+                    partial if partial.contains('{') => {
+                        1 + PARTIALS
+                            .iter()
+                            .position(|known| *known == partial)
+                            .expect("one of them")
+                    }
+                    _ => 0,
+                });
             }
         }
         match rest {
-            None => rank.push(2),
-            Some(rest) => rank.extend([3, usize::MAX - (segments.len() - rest)]),
+            None => rank.push(200),
+            Some(rest) => rank.extend([300, usize::MAX - (segments.len() - rest)]),
         }
         if segments.is_empty() {
             template.push('/');
@@ -368,8 +608,15 @@ impl Reference {
     }
 }
 
+/// As they are tried.
+const PARTIALS: [&str; 5] = ["b{x}a", "a{x}", "b{x}", "{x}a", "{x}:{y}"];
+
 fn template() -> impl Strategy<Value = Reference> {
-    let head = prop::collection::vec(prop::sample::select(vec!["a", "b", "*"]), 0..4);
+    let segments = ["a", "b", "*"]
+        .into_iter()
+        .chain(PARTIALS)
+        .collect::<Vec<_>>();
+    let head = prop::collection::vec(prop::sample::select(segments), 0..4);
     let tail = prop::option::weighted(
         0.3,
         prop::collection::vec(prop::sample::select(vec!["a", "b"]), 0..3),
@@ -386,7 +633,9 @@ fn template() -> impl Strategy<Value = Reference> {
 }
 
 fn path() -> impl Strategy<Value = String> {
-    let segment = prop::sample::select(vec!["a", "b", "c", "a:v", "b:w", ":v", "a:", "c:v:w"]);
+    let segment = prop::sample::select(vec![
+        "a", "b", "c", "a:v", "b:w", ":v", "a:", "c:v:w", "ba", "bca", "aa", "bb", "ca:v",
+    ]);
     (prop::collection::vec(segment, 0..6), any::<bool>()).prop_map(|(segments, slash)| {
         let path = format!("/{}", segments.join("/"));
         match slash && !segments.is_empty() {
@@ -430,6 +679,13 @@ proptest! {
                 other => {
                     prop_assert_eq!(other, RouteMatch::NotFound);
                     prop_assert!(matching.is_empty(), "{} {:?}", path, matching);
+                }
+            }
+            // Those that match one path overlap, and the one that is tried first shadows the other.
+            for (at, &first) in matching.iter().enumerate() {
+                for &second in &matching[at + 1..] {
+                    let (first, second) = (&routes[first].0.template, &routes[second].0.template);
+                    prop_assert!(first == second || shadows(first, second), "{first} {second}");
                 }
             }
         }

@@ -6,7 +6,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use http::HeaderValue;
 
 use super::RouteMatch;
+use super::partial::{Partial, fold};
 use super::template::Segment;
+
+/// The most pairs of lengths (text before the first variable, text after the last) that the partial
+/// segments of one place may have: as many look-ups a segment costs.
+const MAX_LENGTHS: usize = 32;
+/// The most partial segments of one place with the same text before the first variable and after
+/// the last: they are tried one after the other.
+const MAX_ALIKE: usize = 32;
 
 /// What the templates with one beginning have in common.
 #[derive(Debug, Default)]
@@ -14,9 +22,22 @@ pub(super) struct Node {
     /// The template that ends here.
     route: Option<Route>,
     literals: HashMap<String, Node>,
+    partials: Option<Box<Partials>>,
     one: Option<Box<Node>>,
     rest: Option<Box<Rest>>,
 }
+
+/// Segments with variables in them, found by their text before and after those.
+#[derive(Debug, Default)]
+struct Partials {
+    by_ends: HashMap<String, HashMap<String, Vec<(Partial, Node)>>>,
+    /// In bytes, of the ends that occur.
+    lengths: BTreeSet<(usize, usize)>,
+}
+
+/// Too many partial segments compete at one place for a lookup to stay cheap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Crowded;
 
 /// `**`, and what follows it.
 #[derive(Debug, Default)]
@@ -44,13 +65,18 @@ pub(super) struct Lookup<'r, 'm> {
 }
 
 impl Node {
-    pub(super) fn route_mut(&mut self, segments: &[Segment]) -> &mut Route {
+    pub(super) fn route_mut(&mut self, segments: &[Segment]) -> Result<&mut Route, Crowded> {
         match segments {
-            [] => self.route.get_or_insert_default(),
+            [] => Ok(self.route.get_or_insert_default()),
             [Segment::Literal(text), further @ ..] => self
                 .literals
                 .entry(text.clone())
                 .or_default()
+                .route_mut(further),
+            [Segment::Partial(partial), further @ ..] => self
+                .partials
+                .get_or_insert_default()
+                .node_mut(partial)?
                 .route_mut(further),
             [Segment::One, further @ ..] => self.one.get_or_insert_default().route_mut(further),
             [Segment::Rest, further @ ..] => {
@@ -59,12 +85,12 @@ impl Node {
                     .filter_map(|segment| match segment {
                         Segment::Literal(text) => Some(text.as_str()),
                         // `Template::parse` lets only literals follow.
-                        Segment::One | Segment::Rest => None,
+                        Segment::Partial(_) | Segment::One | Segment::Rest => None,
                     })
                     .collect();
                 let rest = self.rest.get_or_insert_default();
                 rest.lengths.insert(Reverse(suffix.len()));
-                rest.routes.entry(suffix.join("/")).or_default()
+                Ok(rest.routes.entry(suffix.join("/")).or_default())
             }
         }
     }
@@ -88,12 +114,64 @@ impl Node {
             let literal = self.literals.get(segment);
             literal
                 .and_then(|node| node.find(further, lookup))
+                .or_else(|| self.partials.as_ref()?.find(segment, further, lookup))
                 .or_else(|| match &self.one {
                     Some(node) if !segment.is_empty() => node.find(further, lookup),
                     _ => None,
                 })
         };
         deeper.or_else(|| self.rest.as_ref()?.find(path, lookup))
+    }
+}
+
+impl Partials {
+    fn node_mut(&mut self, partial: &Partial) -> Result<&mut Node, Crowded> {
+        self.lengths
+            .insert((partial.prefix.len(), partial.suffix.len()));
+        if self.lengths.len() > MAX_LENGTHS {
+            return Err(Crowded);
+        }
+        let alike = self
+            .by_ends
+            .entry(partial.prefix.clone())
+            .or_default()
+            .entry(partial.suffix.clone())
+            .or_default();
+        let place = match alike.iter().position(|(own, _)| own == partial) {
+            Some(known) => known,
+            None if alike.len() == MAX_ALIKE => return Err(Crowded),
+            None => {
+                alike.push((partial.clone(), Node::default()));
+                alike.len() - 1
+            }
+        };
+        Ok(&mut alike[place].1)
+    }
+
+    fn find<'r>(
+        &'r self,
+        segment: &str,
+        further: Option<&str>,
+        lookup: &mut Lookup<'r, '_>,
+    ) -> Option<usize> {
+        let segment = fold(segment);
+        let alike = self.lengths.iter().filter_map(|&(prefix, suffix)| {
+            // At least one character is left for the variables.
+            let end = segment
+                .len()
+                .checked_sub(suffix)
+                .filter(|end| *end > prefix)?;
+            let by_suffix = self.by_ends.get(segment.get(..prefix)?)?;
+            by_suffix.get(segment.get(end..)?)
+        });
+        let mut fitting: Vec<_> = alike
+            .flatten()
+            .filter(|(partial, _)| partial.matches(&segment))
+            .collect();
+        fitting.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        fitting
+            .into_iter()
+            .find_map(|(_, node)| node.find(further, lookup))
     }
 }
 

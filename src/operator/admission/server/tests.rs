@@ -89,7 +89,7 @@ impl Rig {
     }
 
     async fn post(&self, body: impl Into<Bytes>) -> (StatusCode, String) {
-        self.send(request(Method::POST, PATH, Full::new(body.into())))
+        self.send(request(Method::POST, INJECT_PATH, Full::new(body.into())))
             .await
     }
 
@@ -154,6 +154,69 @@ async fn reviews_are_answered_and_counted() {
     }
 }
 
+/// A review of an EndpointsService with this document.
+fn check(document: &str) -> String {
+    serde_json::json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "u",
+            "kind": { "group": "endpoints.dev", "version": "v1alpha1", "kind": "EndpointsService" },
+            "resource": {
+                "group": "endpoints.dev", "version": "v1alpha1", "resource": "endpointsservices"
+            },
+            "operation": "UPDATE", "userInfo": {},
+            "object": {
+                "metadata": { "name": "shop" }, "spec": { "openapi": { "inline": document } }
+            },
+            "oldObject": null
+        }
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn an_endpointsservice_is_allowed_with_warnings_and_counted() {
+    let rig = rig().await;
+    let good = check("swagger: '2.0'\npaths: {/a: {get: {security: []}}}\n");
+    for (body, warns) in [(good, false), (check("swagger: '2.0'"), true)] {
+        let (status, answer) = rig
+            .send(request(Method::POST, CHECK_PATH, Full::new(body.into())))
+            .await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(answer.contains("\"allowed\":true"), "{answer}");
+        assert_eq!(answer.contains("\"warnings\""), warns, "{answer}");
+    }
+    let pod = review(&serde_json::json!({}));
+    let misled = rig
+        .send(request(Method::POST, CHECK_PATH, Full::new(pod.into())))
+        .await;
+    assert_eq!(misled.0, StatusCode::BAD_REQUEST);
+    let scrape = rig.scrape();
+    for outcome in ["clean", "warned", "malformed"] {
+        let line = format!("endpoints_admission_checks_total{{outcome=\"{outcome}\"}} 1");
+        assert!(scrape.contains(&line), "{scrape}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_gets_no_turn_allows_and_says_so() {
+    let (_trigger, shutdown) = shutdown::channel();
+    let server = Server {
+        config: Arc::new(ArcSwap::from_pointee(config("first"))),
+        metrics: Metrics::default(),
+        in_flight: Arc::new(Semaphore::new(1)),
+        checks: Arc::new(Semaphore::new(1)),
+        shutdown,
+    };
+    let _busy = server.checks.clone().acquire_owned().await.unwrap();
+    let response = server.check(check("swagger: '2.0'").into()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let answer = response.into_body().collect().await.unwrap().to_bytes();
+    let answer = String::from_utf8(answer.to_vec()).unwrap();
+    assert!(answer.contains("\"allowed\":true"), "{answer}");
+    assert!(answer.contains("not checked just now"), "{answer}");
+}
+
 #[tokio::test]
 async fn a_swapped_configuration_holds_for_the_next_review() {
     let rig = rig().await;
@@ -166,7 +229,9 @@ async fn a_swapped_configuration_holds_for_the_next_review() {
 async fn what_is_no_review_is_a_client_error() {
     let rig = rig().await;
     assert_eq!(rig.post("{").await.0, StatusCode::BAD_REQUEST);
-    let get = rig.send(request(Method::GET, PATH, Empty::new())).await;
+    let get = rig
+        .send(request(Method::GET, INJECT_PATH, Empty::new()))
+        .await;
     assert_eq!(get.0, StatusCode::METHOD_NOT_ALLOWED);
     let elsewhere = rig.send(request(Method::POST, "/", Empty::new())).await;
     assert_eq!(elsewhere.0, StatusCode::NOT_FOUND);
@@ -187,7 +252,7 @@ async fn a_review_that_never_arrives_is_given_up() {
     let never = StreamBody::new(futures_util::stream::pending::<
         Result<Frame<Bytes>, Infallible>,
     >());
-    let (status, _) = rig.send(request(Method::POST, PATH, never)).await;
+    let (status, _) = rig.send(request(Method::POST, INJECT_PATH, never)).await;
     assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
 }
 

@@ -220,7 +220,7 @@ fn discovered(scheme: &JwtScheme) -> Result<KeySource, Mistake> {
     let is_host_name = |url: &Url| {
         let name = url.host_str().unwrap_or_default();
         // One word is hardly a host, and `team:app` no host with a port.
-        is_name(name) && name.contains('.') && url.port().is_none() && !issuer.contains(':')
+        is_name(name) && name.contains('.') && !issuer.contains([':', '@'])
     };
     let url = match Url::parse(&address) {
         Ok(url) if issuer.contains("://") || is_host_name(&url) => url,

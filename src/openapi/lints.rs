@@ -44,6 +44,8 @@ lints! {
     ALTERNATIVE_LEFT_OUT = "alternative-left-out", "an alternative of security that cannot be enforced is not offered";
     /// An audience that no token holds in this spelling.
     AUDIENCE_SPELLING = "audience-spelling", "an audience with a stray slash, space, quote or `*`";
+    /// Audiences as a list, which Google's compiler refuses.
+    AUDIENCES_AS_LIST = "audiences-as-list", "x-google-audiences is a list, not a text with commas";
     /// A backend that Google's proxy would have called with a token of its own.
     BACKEND_ID_TOKEN_NOT_MINTED = "backend-id-token-not-minted", "no ID token is minted for a backend";
     /// An expression that matches origins nobody had in mind.
@@ -70,6 +72,8 @@ lints! {
     NO_EFFECT = "no-effect", "a field that changes nothing";
     /// The origin that any site can take.
     NULL_ORIGIN_WITH_CREDENTIALS = "null-origin-with-credentials", "the origin `null` is allowed with credentials";
+    /// An empty `x-security` that drops the document's `security`.
+    OPENED_BY_X_SECURITY = "opened-by-x-security", "an empty x-security opens an operation to anyone";
     /// Two templates that one path matches, neither of them the narrower one.
     OVERLAPPING_ROUTES = "overlapping-routes", "a path matches two templates, and it is not plain which one wins";
     /// Two paths that only upper and lower case tell apart.

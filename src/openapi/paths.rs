@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::description::{Backend, CorsOverride, Operation, Security};
+use super::description::{Backend, CorsOverride, Operation, Scheme, Security};
 use super::diagnostic::{Diagnostic, Findings, code, quote};
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Version};
 use super::references::References;
 use super::source::{Cursor, Kind};
 use super::{fields, google, security};
@@ -22,7 +22,8 @@ pub(super) struct Reader<'r, 't> {
     pub(super) operations: Vec<Operation>,
     root: &'r Cursor<'t>,
     dialect: &'static Dialect,
-    google: &'r google::Context<'t>,
+    google: &'r google::Context,
+    schemes: &'r [Scheme],
     references: References<'r, 't>,
     findings: &'r mut Findings,
     /// The API-level requirement, read when the first operation needs it.
@@ -52,7 +53,8 @@ impl<'r, 't> Reader<'r, 't> {
     pub(super) fn new(
         root: &'r Cursor<'t>,
         dialect: &'static Dialect,
-        google: &'r google::Context<'t>,
+        google: &'r google::Context,
+        schemes: &'r [Scheme],
         base_paths: Vec<String>,
         findings: &'r mut Findings,
     ) -> Self {
@@ -62,6 +64,7 @@ impl<'r, 't> Reader<'r, 't> {
             root,
             dialect,
             google,
+            schemes,
             references: References::new(root),
             findings,
             default_security: None,
@@ -127,9 +130,10 @@ impl<'r, 't> Reader<'r, 't> {
             }
             let names = self.dialect.methods.iter().chain(self.dialect.item);
             fields::check(at, "a path item", names.copied(), self.findings);
+            google::check_extensions(at, level, self.google, self.findings);
             let backend = google::backend(at, level, self.google, self.findings);
             inherited.backend = backend.or(inherited.backend);
-            inherited.cors = google::cors(at, self.findings).or(inherited.cors);
+            inherited.cors = google::cors(at, self.google, self.findings).or(inherited.cors);
         }
         for at in &chain {
             for method in self.dialect.methods {
@@ -166,6 +170,7 @@ impl<'r, 't> Reader<'r, 't> {
         });
         let security = self.security(at);
         let level = google::Level::Operation;
+        google::check_extensions(at, level, self.google, self.findings);
         let backend = google::backend(at, level, self.google, self.findings);
         let operation = Operation {
             method: method.to_ascii_uppercase(),
@@ -173,7 +178,7 @@ impl<'r, 't> Reader<'r, 't> {
             operation_id,
             security,
             backend: backend.or_else(|| inherited.backend.clone()),
-            cors: google::cors(at, self.findings).or_else(|| inherited.cors.clone()),
+            cors: google::cors(at, self.google, self.findings).or_else(|| inherited.cors.clone()),
             place: at.key_place(),
             path_place: path.at.key_place(),
         };
@@ -213,14 +218,13 @@ impl<'r, 't> Reader<'r, 't> {
     }
 
     fn security(&mut self, at: &Cursor<'t>) -> Arc<Security> {
-        let mut security = match at.get("security") {
+        let own = at.get("security");
+        let is_own = own.is_some();
+        let security = match own {
             Some(security) => Arc::new(security::read(&security, self.findings)),
             None => self.default_security(),
         };
-        if at.get("x-security").is_some() {
-            google::operation_audiences(at, Arc::make_mut(&mut security), self.findings);
-        }
-        security
+        self.with_legacy(at, security, is_own)
     }
 
     fn default_security(&mut self) -> Arc<Security> {
@@ -231,7 +235,21 @@ impl<'r, 't> Reader<'r, 't> {
         let security = written.map_or_else(Security::default, |security| {
             security::read(&security, self.findings)
         });
-        Arc::clone(self.default_security.insert(Arc::new(security)))
+        let security = self.with_legacy(self.root, Arc::new(security), true);
+        Arc::clone(self.default_security.insert(security))
+    }
+
+    fn with_legacy(
+        &mut self,
+        at: &Cursor<'t>,
+        security: Arc<Security>,
+        is_own: bool,
+    ) -> Arc<Security> {
+        if self.dialect.version != Version::V2 {
+            return security;
+        }
+        let (schemes, google) = (self.schemes, self.google);
+        google::with_legacy_security(at, security, is_own, schemes, google, self.findings)
     }
 
     fn error(&mut self, at: &Cursor<'t>, message: String, help: &str) {

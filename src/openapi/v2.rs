@@ -22,23 +22,24 @@ pub(super) fn read(root: &Cursor<'_>, findings: &mut Findings) -> Description {
     let names = dialect.document.iter().copied();
     fields::check(root, "an OpenAPI 2.0 document", names, findings);
     let google = google::Context::new(root, dialect, findings);
-    google::check_allow(root, findings);
     let host = root.get("host").and_then(|host| read_host(&host, findings));
     let base_path = root.get("basePath").map_or_else(String::new, |base_path| {
         read_base_path(&base_path, findings)
     });
-    let schemes = security::schemes(root, findings);
-    let mut reader = paths::Reader::new(root, dialect, &google, vec![base_path], findings);
+    let schemes = security::schemes(root, &google, findings);
+    let mut reader =
+        paths::Reader::new(root, dialect, &google, &schemes, vec![base_path], findings);
     reader.read();
     let operations = reader.operations;
+    let endpoints = google::endpoint_list(root, host.as_deref(), findings);
     Description {
         host_place: root.get("host").map(|host| host.place()),
-        allow_cors: google::read_allow_cors(root, host.as_deref(), findings),
+        allow_cors: endpoints.allow_cors,
         host,
         operations,
         schemes,
-        endpoint_name: None,
-        allow_all: None,
+        endpoint_name: endpoints.name,
+        allow_all: google::allow_all(root, findings),
     }
 }
 

@@ -11,7 +11,11 @@ const MAX_SCHEMES: usize = 256;
 const MAX_NAME: usize = 256;
 
 /// The schemes of a document, in its order.
-pub(super) fn schemes(root: &Cursor<'_>, findings: &mut Findings) -> Vec<Scheme> {
+pub(super) fn schemes(
+    root: &Cursor<'_>,
+    google: &google::Context,
+    findings: &mut Findings,
+) -> Vec<Scheme> {
     let Some(definitions) = root.get("securityDefinitions") else {
         return Vec::new();
     };
@@ -38,14 +42,19 @@ pub(super) fn schemes(root: &Cursor<'_>, findings: &mut Findings) -> Vec<Scheme>
         }
         schemes.push(Scheme {
             name: name.to_owned(),
-            kind: definition_kind(name, &definition, findings),
+            kind: definition_kind(name, &definition, google, findings),
             place: definition.key_place(),
         });
     }
     schemes
 }
 
-fn definition_kind(name: &str, at: &Cursor<'_>, findings: &mut Findings) -> SchemeKind {
+fn definition_kind(
+    name: &str,
+    at: &Cursor<'_>,
+    google: &google::Context,
+    findings: &mut Findings,
+) -> SchemeKind {
     if !matches!(at.kind(), Kind::Mapping(_)) {
         findings.push(at.wrong_kind(name, "a mapping"));
         return SchemeKind::Broken;
@@ -62,7 +71,7 @@ fn definition_kind(name: &str, at: &Cursor<'_>, findings: &mut Findings) -> Sche
         return SchemeKind::Broken;
     };
     match scheme_type.string() {
-        Some("oauth2") => google::read_jwt_scheme(at, findings),
+        Some("oauth2") => google::jwt_scheme(at, google, findings),
         Some(kind @ ("apiKey" | "basic")) => SchemeKind::Unenforceable {
             what: format!("has `type: {kind}`, which this version does not check"),
             help: String::from(

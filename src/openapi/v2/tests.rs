@@ -160,69 +160,43 @@ fn the_form_of_security_is_checked() {
 }
 
 #[test]
-fn extensions_that_would_change_access_are_refused_at_their_place() {
-    let feature = code::UNSUPPORTED_FEATURE;
-    let document = |top: &str, item: &str, operation: &str| {
-        format!(
-            "swagger: '2.0'\n{top}\npaths:\n  /a:\n    {item}\n    get:\n      {operation}\n      summary: s\n"
-        )
-    };
-    assert_finding(
-        &document("x-google-backend: {address: a}", "", ""),
-        feature,
-        2,
-        1,
-        "`x-google-backend`",
-    );
-    assert_finding(
-        &document("", "x-google-backend: {}", ""),
-        feature,
-        5,
-        5,
-        "`x-google-backend`",
-    );
-    assert_finding(
-        &document("", "", "x-google-backend: {}"),
-        feature,
-        7,
-        7,
-        "`x-google-backend`",
-    );
-    assert_finding(
-        &document("", "", "x-security: []"),
-        feature,
-        7,
-        7,
-        "`x-security`",
-    );
-    assert_finding(
-        &document("x-security: []", "", ""),
-        feature,
-        2,
-        1,
-        "`x-security`",
-    );
-    assert_finding(
-        &document("x-google-allow: all", "", ""),
-        feature,
-        2,
-        17,
-        "`x-google-allow: all`",
-    );
-    assert_finding(
-        &document("x-google-allow: [all]", "", ""),
-        code::INVALID_OPENAPI,
-        2,
-        1,
-        "`x-google-allow` is a list",
-    );
+fn extensions_are_read_at_every_level_of_a_document() {
+    let (description, warnings) = read_text(
+        "swagger: '2.0'
+x-google-allow: all
+x-google-backend: {address: 'https://a.example.com'}
+x-b: 1
+paths:
+  /a:
+    x-endpoints-cors: false
+    get: {x-google-quota: {}}
+    put:
+      x-google-backend: {address: 'https://b.example.com'}
+      x-endpoints-cors: {}
+  /b:
+    x-google-backend: {address: 'https://c.example.com'}
+    get: {}
+",
+    )
+    .unwrap();
+    assert_eq!(warnings, []);
+    assert_eq!(description.allow_all.unwrap().pointer, "/x-google-allow");
+    let operations: Vec<_> = description
+        .operations
+        .iter()
+        .map(|operation| {
+            let address = operation.backend.as_ref().unwrap().address.as_deref();
+            let cors = operation.cors.as_ref().map(|cors| cors.rules.is_some());
+            (address.unwrap(), cors)
+        })
+        .collect();
     assert_eq!(
-        findings(&document(
-            "x-google-allow: configured",
-            "x-b: 1",
-            "x-google-quota: {}"
-        )),
-        []
+        operations,
+        [
+            ("https://a.example.com", Some(false)),
+            ("https://b.example.com", Some(true)),
+            ("https://c.example.com", None),
+        ]
     );
 }
 
@@ -254,9 +228,9 @@ fn schemes_are_checked_where_they_stand() {
             "differ",
         ),
         (
-            "{type: oauth2, x-google-issuer: i, x-google-audiences: [a]}",
+            "{type: oauth2, x-google-issuer: i, x-google-audiences: {a: b}}",
             40,
-            "must be text, but is a list",
+            "must be text, but is a mapping",
         ),
         (
             "{type: openIdConnect}",
@@ -274,14 +248,6 @@ fn schemes_are_checked_where_they_stand() {
         "has no `type`",
     );
     assert_finding(&document("[]"), invalid, 3, 3, "must be a mapping");
-    let locations = "{type: oauth2, x-google-issuer: i, x-google-jwt-locations: [{header: X}]}";
-    assert_finding(
-        &document(locations),
-        code::UNSUPPORTED_FEATURE,
-        4,
-        40,
-        "`x-google-jwt-locations`",
-    );
     let mistyped = "{type: oauth2, x-google-issuer: i, x-google-audience: a}";
     assert_finding(
         &document(mistyped),

@@ -110,7 +110,8 @@ pub(super) fn outcome(
         assert_eq!(again, *policy);
         assert_eq!(policy.format, policy.needed_format());
         match Prepared::new(again) {
-            Err(crate::policy::prepare::PrepareError::Invalid(why)) if why == "several tokens at once" => {}
+            Err(crate::policy::prepare::PrepareError::Invalid(why))
+                if why == "several tokens at once" => {}
             prepared => drop(prepared.expect("what compiles can be run")),
         }
     }

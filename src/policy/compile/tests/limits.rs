@@ -1,8 +1,7 @@
-//! What hostile documents cost.
+//! What hostile documents cost: without these bounds the tests take minutes, or all of memory.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::described::*;
 use super::*;
@@ -27,10 +26,8 @@ fn a_security_that_all_operations_copy_is_refused_before_it_is_copied() {
             ..operation("GET", &format!("/{number}"))
         })
         .collect();
-    let started = Instant::now();
     let finding = refusal(&description(operations, vec![scheme("one")]), json!({}));
     assert!(finding.message.contains("32 MiB"), "{finding}");
-    assert!(started.elapsed().as_secs() < 10);
 }
 
 /// About the most operations that fit into a megabyte of text; all with one id, and with names that
@@ -46,10 +43,8 @@ fn a_document_of_nothing_but_operations_fits() {
     let short = (0..40_000).map(|number| named(format!("/{number}")));
     let long = (0..2_000).map(|number| named(format!("/{}/{number}", "x".repeat(130))));
     let described = description(short.chain(long).collect(), vec![scheme("one")]);
-    let started = Instant::now();
     let spec = bookstore(json!({}));
     let compiled = compile_read(Some(&described), &spec, &identity(), Findings::default()).unwrap();
-    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     assert!(compiled.policy.canonical_bytes().len() < MAX_POLICY_BYTES);
     assert_eq!(compiled.warnings.len(), Findings::MAX);
     let operations = compiled.policy.operations.iter();

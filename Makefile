@@ -60,3 +60,17 @@ image: binary ## The image as a tar that containerd imports: target/image/$(PROF
 .PHONY: bench
 bench: ## Instructions per plain proxied request (callgrind)
 	cargo bench --locked --bench instructions
+
+# libFuzzer, with the pinned compiler: LLVM's coverage is switched on by stable options, and the
+# package of fuzz/ is of the form that `cargo fuzz` knows, for those who have it and a nightly.
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ_FLAGS := --cfg fuzzing -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
+  -C llvm-args=-sanitizer-coverage-inline-8bit-counters -C llvm-args=-sanitizer-coverage-pc-table \
+  -C llvm-args=-sanitizer-coverage-trace-compares
+TIME ?= 600
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for TIME=600 seconds, or only those of FUZZ="path token" (docs/contributing.md)
+	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --locked --release --manifest-path fuzz/Cargo.toml \
+	  --target $(TARGET)
+	fuzz/run $(TIME) $(or $(FUZZ),$(FUZZ_TARGETS))

@@ -17,6 +17,7 @@ pub mod headers;
 pub mod jwt;
 pub mod key_set;
 pub mod limits;
+mod lint;
 pub mod path;
 pub mod prepare;
 pub mod route;

@@ -4,11 +4,13 @@
 use super::diagnostic::{Diagnostic, Findings, code, quote};
 use super::source::Cursor;
 
-/// Findings for keys that are neither one of these fields nor extensions.
+/// Findings for keys that are neither one of these fields nor extensions; `foreign` are fields of
+/// another version, and what to write instead.
 pub(super) fn check<'f>(
     at: &Cursor<'_>,
     what: &str,
     fields: impl Iterator<Item = &'f str> + Clone,
+    foreign: &[(&str, &str)],
     findings: &mut Findings,
 ) {
     for (key, value) in at.entries() {
@@ -20,6 +22,17 @@ pub(super) fn check<'f>(
             value.key_place(),
             format!("{} is not a field of {what}", quote(key)),
         );
+        if let Some((_, instead)) = foreign.iter().find(|(name, _)| *name == key) {
+            findings.push(finding.help(*instead));
+            continue;
+        }
+        if matches!(key, "true" | "false") && value.key_place().position.is_none() {
+            // The structure was YAML 1.1 once, where `on:`, `yes:` and `n:` are booleans.
+            findings.push(finding.help(
+                "it was written `on:`, `yes:` or the like, which YAML 1.1 takes for a boolean: write the key in quotes",
+            ));
+            continue;
+        }
         findings.push(match nearest(key, fields.clone()) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => finding.help("remove it, or begin its name with `x-`"),

@@ -6,12 +6,6 @@
 //! request goes, and is not understood, is an error; what only counts or bills is passed over, for
 //! nothing here counts calls.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "OpenAPI 3.x, which uses the rest, is read next"
-)]
-
 mod allow;
 mod audiences;
 mod backend;
@@ -40,7 +34,7 @@ pub(super) use cors::cors;
 pub(super) use endpoints::{ServerEndpoint, endpoint_list, server_endpoint};
 pub(super) use known::check_extensions;
 pub(super) use legacy_security::with_legacy_security;
-pub(super) use parameter::{check_template, path_pattern, with_patterns};
+pub(super) use parameter::{ManySegments, check_template, path_pattern, with_patterns};
 pub(super) use scheme::{TokenRules, jwt_scheme, token_rules};
 
 #[cfg(test)]

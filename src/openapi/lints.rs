@@ -84,6 +84,8 @@ lints! {
     PREFLIGHT_NEEDS_TOKEN = "preflight-needs-token", "a declared OPTIONS demands a token, which no preflight carries";
     /// Every operation is open, though there are schemes.
     SCHEME_NEVER_REQUIRED = "scheme-never-required", "security schemes are defined, but every operation is open" => INVALID_OPENAPI;
+    /// A variable of a server that changes paths, of which one value is served.
+    SERVER_VARIABLE = "server-variable", "operations exist under the default of a server's variable only";
     /// `serviceName` and the document's `host` differ.
     SERVICE_NAME_DIFFERS = "service-name-differs", "serviceName is not the document's host";
     /// An operation that no request reaches.

@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use super::description::{Backend, CorsOverride, Operation, Scheme, Security};
-use super::diagnostic::{Diagnostic, Findings, code, quote};
+use super::diagnostic::{Diagnostic, Findings, Place, code, quote};
 use super::dialect::{Dialect, Version};
+use super::google::ManySegments;
 use super::references::References;
+use super::servers::{self, Servers};
 use super::source::{Cursor, Kind};
-use super::{fields, google, security};
+use super::{fields, google, lints, security};
 
 /// The most operations in a document.
 pub const MAX_OPERATIONS: usize = 20_000;
 /// The longest path template, base path included, in bytes: no longer request is let in.
 const MAX_PATH: usize = 8192;
+/// The most parameters of several segments that a path is looked through for: more than one makes no
+/// route.
+const MAX_WILDCARDS: usize = 16;
 /// Bytes that all operations together may take: aliases and API-level security repeat.
 const MAX_OUTPUT_BYTES: usize = 16 * 1024 * 1024;
 
@@ -29,6 +34,8 @@ pub(super) struct Reader<'r, 't> {
     /// The API-level requirement, read when the first operation needs it.
     default_security: Option<Arc<Security>>,
     defaults: Inherited,
+    /// The server of the document that alone counts.
+    marked: Option<Place>,
     output_bytes: usize,
 }
 
@@ -39,6 +46,8 @@ struct Inherited {
     base_paths: Arc<[String]>,
     backend: Option<Arc<Backend>>,
     cors: Option<Arc<CorsOverride>>,
+    /// Path parameters that take any number of segments.
+    wildcards: Vec<ManySegments>,
 }
 
 /// A path of the document.
@@ -49,13 +58,14 @@ struct Path<'p, 't> {
 }
 
 impl<'r, 't> Reader<'r, 't> {
-    /// `base_paths` are those of the document.
+    /// `servers` are those of the document.
     pub(super) fn new(
         root: &'r Cursor<'t>,
         dialect: &'static Dialect,
         google: &'r google::Context,
         schemes: &'r [Scheme],
-        base_paths: Vec<String>,
+        references: References<'r, 't>,
+        servers: Servers,
         findings: &'r mut Findings,
     ) -> Self {
         let backend = google::backend(root, google::Level::Document, google, findings);
@@ -65,14 +75,16 @@ impl<'r, 't> Reader<'r, 't> {
             dialect,
             google,
             schemes,
-            references: References::new(root),
+            references,
             findings,
             default_security: None,
             defaults: Inherited {
-                base_paths: base_paths.into(),
+                base_paths: servers.base_paths.into(),
                 backend,
                 cors: None,
+                wildcards: Vec::new(),
             },
+            marked: servers.marked.map(|marked| marked.endpoint.place),
             output_bytes: 0,
         }
     }
@@ -105,6 +117,11 @@ impl<'r, 't> Reader<'r, 't> {
                 );
                 continue;
             }
+            if self.dialect.version != Version::V2
+                && !google::check_template(template, &at, self.findings)
+            {
+                continue;
+            }
             if !self.item(&Path { template, at: &at }) {
                 return;
             }
@@ -129,17 +146,34 @@ impl<'r, 't> Reader<'r, 't> {
                 }
             }
             let names = self.dialect.methods.iter().chain(self.dialect.item);
-            fields::check(at, "a path item", names.copied(), self.findings);
+            fields::check(
+                at,
+                "a path item",
+                names.copied(),
+                self.dialect.foreign,
+                self.findings,
+            );
             google::check_extensions(at, level, self.google, self.findings);
             let backend = google::backend(at, level, self.google, self.findings);
             inherited.backend = backend.or(inherited.backend);
             inherited.cors = google::cors(at, self.google, self.findings).or(inherited.cors);
+            self.below(path, at, &mut inherited);
         }
         for at in &chain {
             for method in self.dialect.methods {
-                if let Some(operation) = at.get(method)
-                    && !self.operation(path, method, &operation, &inherited)
-                {
+                let Some(operation) = at.get(method) else {
+                    continue;
+                };
+                if *method == "trace" {
+                    self.findings.push(
+                        Diagnostic::warning(
+                            lints::NO_EFFECT,
+                            operation.key_place(),
+                            "no TRACE request is let in: it would show what the proxy adds to requests",
+                        )
+                        .help("remove the operation"),
+                    );
+                } else if !self.operation(path, method, &operation, &inherited) {
                     return false;
                 }
             }
@@ -160,14 +194,23 @@ impl<'r, 't> Reader<'r, 't> {
             return true;
         }
         let names = self.dialect.operation.iter();
-        fields::check(at, "an operation", names.copied(), self.findings);
+        fields::check(
+            at,
+            "an operation",
+            names.copied(),
+            self.dialect.foreign,
+            self.findings,
+        );
         let operation_id = at.get("operationId").and_then(|id| {
-            let name = id.string();
-            if name.is_none() {
+            // `operationId: 1` is as clear without quotes.
+            let name = id.text();
+            if name.is_none() && !matches!(id.kind(), Kind::Null) {
                 self.findings.push(id.wrong_kind("operationId", "text"));
             }
             name.map(str::to_owned)
         });
+        let mut inherited = inherited.clone();
+        self.below(path, at, &mut inherited);
         let security = self.security(at);
         let level = google::Level::Operation;
         google::check_extensions(at, level, self.google, self.findings);
@@ -177,18 +220,65 @@ impl<'r, 't> Reader<'r, 't> {
             path: String::new(),
             operation_id,
             security,
-            backend: backend.or_else(|| inherited.backend.clone()),
-            cors: google::cors(at, self.google, self.findings).or_else(|| inherited.cors.clone()),
+            backend: backend.or(inherited.backend),
+            cors: google::cors(at, self.google, self.findings).or(inherited.cors),
             place: at.key_place(),
             path_place: path.at.key_place(),
         };
-        let template = path.template;
+        let template = google::with_patterns(path.template, &inherited.wildcards, self.findings);
         for base_path in inherited.base_paths.iter() {
             if !self.push(at, format!("{base_path}{template}"), &operation) {
                 return false;
             }
         }
         true
+    }
+
+    /// What a path item or an operation of OpenAPI 3.x says about the paths below it.
+    fn below(&mut self, path: &Path<'_, 't>, at: &Cursor<'t>, inherited: &mut Inherited) {
+        if self.dialect.version == Version::V2 {
+            return;
+        }
+        if let Some(servers) = servers::read(at, self.google, self.findings) {
+            match (&self.marked, servers.marked) {
+                (_, Some(marked)) => self.findings.push(
+                    Diagnostic::error(
+                        code::INVALID_OPENAPI,
+                        marked.endpoint.place,
+                        "`x-google-endpoint` marks the server that names the service, which is one of the document's own `servers`",
+                    )
+                    .help("move it to the `servers` at the top of the document"),
+                ),
+                (Some(marked), None) => self.findings.push(
+                    Diagnostic::warning(
+                        lints::NO_EFFECT,
+                        at.get("servers").unwrap_or_else(|| at.clone()).key_place(),
+                        "these `servers` change nothing: the one that is marked with `x-google-endpoint` alone counts",
+                    )
+                    .help("remove them, or remove the mark")
+                    .related(marked.clone(), "the mark"),
+                ),
+                (None, None) => inherited.base_paths = servers.base_paths.into(),
+            }
+        }
+        // Parameters have a say in a path that has any.
+        if !path.template.contains('{') {
+            return;
+        }
+        let Some(parameters) = at.get("parameters") else {
+            return;
+        };
+        for parameter in parameters.items() {
+            let chain = self
+                .references
+                .chain(&parameter, "the parameter", self.findings);
+            if let Some(at) = chain.last()
+                && let Some(wildcard) = google::path_pattern(at, self.findings)
+                && inherited.wildcards.len() < MAX_WILDCARDS
+            {
+                inherited.wildcards.push(wildcard);
+            }
+        }
     }
 
     /// Adds an operation under one of its paths; false if there are too many.

@@ -130,5 +130,5 @@ fn elsewhere(reference: &Cursor<'_>, written: &str, what: &str) -> Diagnostic {
         reference.place(),
         format!("{what} stands in another document ({}), which is not read", quote(file)),
     )
-    .help("bundle the documents into one: `redocly bundle openapi.yaml -o bundled.yaml`, or `swagger-cli bundle` for OpenAPI 2.0")
+    .help("bundle the documents into one (`npx @redocly/cli bundle openapi.yaml -o bundled.yaml`), and give that one")
 }

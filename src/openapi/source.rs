@@ -101,9 +101,11 @@ pub fn parse(text: &str) -> Result<Arc<Node>, Diagnostic> {
         )
         .help("keep one document: drop everything after `---`"));
     }
-    documents
-        .pop()
-        .ok_or_else(|| invalid(None, "the text is empty"))
+    documents.pop().ok_or_else(|| {
+        invalid(None, "the document is empty").help(
+            "an OpenAPI document starts with its version: `openapi: 3.0.3`, or `swagger: \"2.0\"`",
+        )
+    })
 }
 
 /// Parses a text that may hold several documents, up to `most` bytes.
@@ -255,18 +257,22 @@ impl MappingBuilder {
     }
 }
 
+/// What to do about a key that is written twice.
+const KEEP_ONE: &str = "keep one of them: which one counts differs from reader to reader";
+
 fn duplicate_key(key: &str, position: Option<Position>, first: Option<Position>) -> Diagnostic {
-    let first = first.map_or_else(String::new, |Position { line, column }| {
-        format!(": first at line {line}, column {column}")
-    });
-    invalid(
-        position,
-        format!(
-            "the key {} is written twice in one mapping{first}",
-            quote(key)
-        ),
-    )
-    .help("keep one of them: which one counts differs from reader to reader")
+    let Some(first) = first else {
+        let message = format!("the key {} is written twice in one mapping", quote(key));
+        return invalid(position, message).help(KEEP_ONE);
+    };
+    let Position { line, column } = first;
+    let message = format!(
+        "the key {} is written twice in one mapping: first at line {line}, column {column}",
+        quote(key)
+    );
+    invalid(position, message)
+        .help(KEEP_ONE)
+        .related(Place::document("", Some(first)), "first written here")
 }
 
 fn invalid(position: Option<Position>, message: impl Into<String>) -> Diagnostic {

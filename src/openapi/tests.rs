@@ -1,72 +1,32 @@
 use proptest::prelude::*;
 
+use super::diagnostic::{Position, quote};
 use super::*;
 
 const SHOP: &str = include_str!("tests/shop.yaml");
 
-#[test]
-fn other_versions_are_refused_by_name() {
-    for (text, code, message) in [
-        (
-            "openapi: 3.0.3\n",
-            code::UNSUPPORTED_FEATURE,
-            "OpenAPI `3.0.3` is not supported",
-        ),
-        (
-            "openapi: '3.1.0'\nswagger: '2.0'\n",
-            code::UNSUPPORTED_FEATURE,
-            "OpenAPI `3.1.0`",
-        ),
-        (
-            "swagger: '1.2'\n",
-            code::INVALID_OPENAPI,
-            "`swagger` is `1.2`",
-        ),
-        (
-            "swagger: [2]\n",
-            code::INVALID_OPENAPI,
-            "`swagger` is a list",
-        ),
-        ("info: {}\n", code::INVALID_OPENAPI, "it has no `swagger`"),
-        (
-            "[1]",
-            code::INVALID_OPENAPI,
-            "a list, not an OpenAPI document",
-        ),
-        (
-            "just text",
-            code::INVALID_OPENAPI,
-            "text, not an OpenAPI document",
-        ),
-    ] {
-        let findings = read_text(text).unwrap_err();
-        assert_eq!(findings.len(), 1, "{findings:?}");
-        assert_eq!(findings[0].code, code, "{text}");
-        assert!(
-            findings[0].message.contains(message),
-            "{}",
-            findings[0].message
-        );
-        assert!(findings[0].help.is_some() && findings[0].place.position.is_some());
+/// The findings about a text, errors and warnings.
+pub(super) fn findings(text: &str) -> Vec<Diagnostic> {
+    match read_text(text) {
+        Ok((_, warnings)) => warnings,
+        Err(findings) => findings,
     }
 }
 
-#[test]
-fn the_version_may_have_lost_its_quotes() {
-    for version in ["\"2.0\"", "2.0", "2"] {
-        assert!(
-            read_text(&format!("swagger: {version}\npaths: {{}}\n")).is_ok(),
-            "{version}"
-        );
-    }
-    for version in [
-        serde_json::json!("2.0"),
-        serde_json::json!(2.0),
-        serde_json::json!(2),
-    ] {
-        let document = serde_json::json!({"swagger": version, "paths": {}});
-        assert!(read_value(&document).is_ok(), "{document}");
-    }
+/// Asserts that a text has exactly one finding, with this code, at this place, of these words, and with
+/// a remedy.
+pub(super) fn assert_finding(text: &str, code: &str, line: usize, column: usize, words: &str) {
+    let findings = findings(text);
+    assert_eq!(findings.len(), 1, "{text}: {findings:#?}");
+    let finding = &findings[0];
+    assert_eq!(finding.code, code, "{finding}");
+    let position = finding.place.position;
+    assert_eq!(position, Some(Position { line, column }), "{finding}");
+    assert!(finding.message.contains(words), "{finding}");
+    assert!(
+        finding.help.is_some() || finding.message.contains("must be"),
+        "no remedy: {finding}"
+    );
 }
 
 #[test]

@@ -7,28 +7,44 @@ mod security;
 
 use super::description::Description;
 use super::diagnostic::{Diagnostic, Findings, code, quote};
+use super::dialect::Dialect;
+use super::host::is_host_name;
+use super::references::References;
+use super::servers::Servers;
 use super::source::{Cursor, Kind};
-use super::{dialect, fields, google, paths};
+use super::{base_path, fields, google, paths};
 
 #[cfg(test)]
 mod tests;
 
-/// The longest base path, in bytes.
-const MAX_BASE_PATH: usize = 1024;
-
 /// Reads a document whose version was checked. What it returns counts only if no error is found.
-pub(super) fn read(root: &Cursor<'_>, findings: &mut Findings) -> Description {
-    let dialect = &dialect::V2;
+pub(super) fn read(
+    root: &Cursor<'_>,
+    dialect: &'static Dialect,
+    findings: &mut Findings,
+) -> Description {
     let names = dialect.document.iter().copied();
-    fields::check(root, "an OpenAPI 2.0 document", names, findings);
+    fields::check(
+        root,
+        "an OpenAPI 2.0 document",
+        names,
+        dialect.foreign,
+        findings,
+    );
     let google = google::Context::new(root, dialect, findings);
     let host = root.get("host").and_then(|host| read_host(&host, findings));
     let base_path = root.get("basePath").map_or_else(String::new, |base_path| {
         read_base_path(&base_path, findings)
     });
     let schemes = security::schemes(root, &google, findings);
-    let mut reader =
-        paths::Reader::new(root, dialect, &google, &schemes, vec![base_path], findings);
+    let servers = Servers {
+        base_paths: vec![base_path],
+        marked: None,
+    };
+    let references = References::new(root);
+    let mut reader = paths::Reader::new(
+        root, dialect, &google, &schemes, references, servers, findings,
+    );
     reader.read();
     let operations = reader.operations;
     let endpoints = google::endpoint_list(root, host.as_deref(), findings);
@@ -78,19 +94,7 @@ fn read_host(at: &Cursor<'_>, findings: &mut Findings) -> Option<String> {
     Some(host.to_ascii_lowercase())
 }
 
-/// Letters, digits, `-` and `_` between dots; 253 characters at most (RFC 1123 section 2.1).
-fn is_host_name(name: &str) -> bool {
-    name.len() <= 253
-        && name.split('.').all(|label| {
-            !label.is_empty()
-                && label.len() <= 63
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        })
-}
-
-/// The base path as a prefix of paths: without the slash at its end.
+/// The base path as a prefix of paths.
 fn read_base_path(at: &Cursor<'_>, findings: &mut Findings) -> String {
     let Some(written) = at.string() else {
         if !matches!(at.kind(), Kind::Null) {
@@ -98,35 +102,13 @@ fn read_base_path(at: &Cursor<'_>, findings: &mut Findings) -> String {
         }
         return String::new();
     };
-    let error = |message: String| Diagnostic::error(code::INVALID_OPENAPI, at.place(), message);
-    let base_path = written.trim_end_matches('/');
-    if base_path.len() > MAX_BASE_PATH {
-        findings.push(error(format!(
-            "`basePath` is longer than {MAX_BASE_PATH} bytes"
-        )));
-        return String::new();
+    match base_path::prefix(written) {
+        Ok(base_path) => base_path.to_owned(),
+        Err(bad) => {
+            let message = format!("`basePath` {}", bad.what);
+            findings
+                .push(Diagnostic::error(code::INVALID_OPENAPI, at.place(), message).help(bad.help));
+            String::new()
+        }
     }
-    if base_path.contains(['{', '}', '*', '?', '#', ':']) {
-        findings.push(
-            error(format!(
-                "`basePath` is {}, but it is no template",
-                quote(written)
-            ))
-            .help(
-                "write it without `{`, `}`, `*`, `?`, `#` and `:`; parameters belong into `paths`",
-            ),
-        );
-        return String::new();
-    }
-    if !base_path.is_empty() && !base_path.starts_with('/') {
-        findings.push(
-            error(format!(
-                "`basePath` is {}, but must begin with a slash",
-                quote(written)
-            ))
-            .help(format!("write `basePath: /{}`", base_path)),
-        );
-        return String::new();
-    }
-    base_path.to_owned()
 }

@@ -18,8 +18,8 @@ use crate::api::EndpointsServiceSpec;
 use crate::api::endpoints_service::{MAX_DOCUMENT_BYTES, OpenApiSource};
 use crate::openapi::diagnostic::code;
 use crate::openapi::{self, Description, Diagnostic, Findings, Place};
-use crate::policy::Policy;
 use crate::policy::format::MAX_POLICY_BYTES;
+use crate::policy::{Policy, lint};
 use backend::Backends;
 use block::Block;
 use cors::Overrides;
@@ -27,6 +27,7 @@ use routes::Judges;
 use security::Resolver;
 
 pub use cors::origin_regex;
+pub(super) use cors::{NOBODYS_ORIGIN, canonical_origin};
 
 #[cfg(test)]
 mod tests;
@@ -111,6 +112,12 @@ fn compile_read(
             cors,
         };
         policy.format = policy.needed_format();
+        let subject = lint::Subject {
+            description,
+            spec,
+            policy: &policy,
+        };
+        lint::run(subject, &mut findings);
         policy
     });
     if let Some(policy) = &policy

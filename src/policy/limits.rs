@@ -11,6 +11,8 @@ pub const HEADER_COUNT: usize = 100;
 pub const URI_BYTES: usize = 8 * 1024;
 /// The most client connections at once per listener; further ones are refused.
 pub const CONNECTIONS: usize = 10_000;
+/// The most requests at once on one HTTP/2 connection.
+pub const STREAMS: u32 = 100;
 /// From the first byte of a head to its last.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a kept-alive connection may be silent.

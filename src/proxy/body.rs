@@ -2,12 +2,16 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::exchange::Exchange;
+use super::guard::StalledBody;
+use super::timer::LazyTimer;
 use super::upstream::{BackendBody, UpstreamError};
 use crate::policy::headers::sanitise_trailers;
 
@@ -17,8 +21,29 @@ use crate::policy::headers::sanitise_trailers;
 pub(super) enum RequestBody {
     /// None.
     Empty,
-    /// Streamed as it comes.
+    /// Streamed as it comes; over HTTP/1 the guard notices when it stalls.
     Stream(Incoming),
+    /// Streamed over HTTP/2, where other streams may go on while this one stalls.
+    Watched(Box<Stalling>),
+}
+
+/// A body, and how long it may be silent.
+#[derive(Debug)]
+pub(super) struct Stalling {
+    incoming: Incoming,
+    limit: Duration,
+    timer: LazyTimer,
+}
+
+/// A client's body could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestBodyError {
+    /// It broke off, or is not framed as it should be.
+    #[error("the request body cannot be read")]
+    Broken(#[source] hyper::Error),
+    /// Nothing came for too long.
+    #[error("the request body cannot be read")]
+    Stalled(#[source] StalledBody),
 }
 
 /// The body of an answer, with what is to be noted when it is over.
@@ -46,22 +71,53 @@ impl RequestBody {
             Self::Stream(incoming)
         }
     }
+
+    /// The body of a stream, which may be silent for `limit` at most.
+    pub(super) fn of_stream(incoming: Incoming, limit: Duration) -> Self {
+        match incoming.is_end_stream() {
+            true => Self::Empty,
+            false => Self::Watched(Box::new(Stalling {
+                incoming,
+                limit,
+                timer: LazyTimer::default(),
+            })),
+        }
+    }
+}
+
+impl Stalling {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
+            self.timer.clear();
+            return Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Broken)));
+        }
+        if !self.timer.is_set() {
+            self.timer.set(Instant::now() + self.limit);
+        }
+        ready!(self.timer.poll(context));
+        Poll::Ready(Some(Err(RequestBodyError::Stalled(StalledBody))))
+    }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = RequestBodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Self::Stream(incoming) = self.get_mut() else {
-            return Poll::Ready(None);
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let frame = match self.get_mut() {
+            Self::Empty => return Poll::Ready(None),
+            Self::Stream(incoming) => ready!(Pin::new(incoming).poll_frame(context))
+                .map(|frame| frame.map_err(RequestBodyError::Broken)),
+            Self::Watched(body) => ready!(body.poll_frame(context)),
         };
-        let frame = ready!(Pin::new(incoming).poll_frame(context)?);
         Poll::Ready(frame.map(|frame| {
-            Ok(match frame.into_trailers() {
+            Ok(match frame?.into_trailers() {
                 Ok(mut trailers) => {
                     sanitise_trailers(&mut trailers);
                     Frame::trailers(trailers)
@@ -75,6 +131,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Stream(incoming) => incoming.is_end_stream(),
+            Self::Watched(body) => body.incoming.is_end_stream(),
         }
     }
 
@@ -82,6 +139,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Stream(incoming) => incoming.size_hint(),
+            Self::Watched(body) => body.incoming.size_hint(),
         }
     }
 }

@@ -43,6 +43,18 @@ impl Client {
         }
     }
 
+    /// The same client, for one stream of a connection that has several.
+    pub(super) fn stream(&self) -> Self {
+        Self {
+            limits: self.limits.clone(),
+            peer: self.peer,
+            forwarded_for: self.forwarded_for.clone(),
+            deadline: RefCell::default(),
+            head: RefCell::default(),
+            idle_since: Cell::new(None),
+        }
+    }
+
     /// The guard notes what it saw of the head that it passes on.
     pub(super) fn note_head(&self, head: Result<Head, Refusal>) {
         self.head.replace(Some(head));

@@ -41,6 +41,8 @@ pub struct Limits {
     pub uri_bytes: usize,
     /// [`limits::CONNECTIONS`].
     pub connections: usize,
+    /// [`limits::STREAMS`].
+    pub streams: u32,
     /// [`limits::HEAD_TIMEOUT`].
     pub head_timeout: Duration,
     /// [`limits::IDLE_TIMEOUT`].
@@ -85,6 +87,7 @@ impl Default for Limits {
             header_count: limits::HEADER_COUNT,
             uri_bytes: limits::URI_BYTES,
             connections: limits::CONNECTIONS,
+            streams: limits::STREAMS,
             head_timeout: limits::HEAD_TIMEOUT,
             idle_timeout: limits::IDLE_TIMEOUT,
             body_progress_timeout: limits::BODY_PROGRESS_TIMEOUT,

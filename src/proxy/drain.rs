@@ -82,8 +82,9 @@ impl Drain {
 }
 
 impl Member {
-    /// Runs a connection, asking it to finish when the drain starts.
-    pub(super) async fn run<F: Future + Finish>(mut self, connection: F) -> F::Output {
+    /// Runs a connection, or one part of its life, asking it to finish when the drain starts.
+    pub(super) async fn run<F: Future + Finish>(&mut self, connection: F) -> F::Output {
+        self.told = false;
         let mut connection = pin!(connection);
         poll_fn(|context| {
             self.tell(context, connection.as_mut());

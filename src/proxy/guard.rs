@@ -74,15 +74,16 @@ enum Verdict {
 }
 
 impl<S> Guard<S> {
-    pub(super) fn new(socket: S, client: Rc<Client>) -> Self {
+    /// `first`: what was read from the socket already.
+    pub(super) fn new(socket: S, first: BytesMut, client: Rc<Client>) -> Self {
         Self {
             socket,
             client,
             phase: Phase::Head,
-            held: BytesMut::new(),
+            since: (!first.is_empty()).then(Instant::now),
+            held: first,
             released: 0,
             looked_at: 0,
-            since: None,
             reading: LazyTimer::default(),
             writing: LazyTimer::default(),
             lingered: 0,

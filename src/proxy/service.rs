@@ -43,6 +43,7 @@ pub(super) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
+    let http1 = parts.version != Version::HTTP_2;
     let mut exchange = Exchange::begin(worker, client, parts.method.clone());
     let policy = exchange.worker().policy();
 
@@ -82,7 +83,8 @@ pub(super) async fn serve(
             .cors
             .decorate(&cors, response.headers_mut(), ours);
     }
-    if exchange.worker().drain.started() {
+    // HTTP/2 says it by GOAWAY.
+    if http1 && exchange.worker().drain.started() {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -320,7 +322,10 @@ fn to_backend(
     client: &Client,
     backend: &Backend,
 ) -> Request<RequestBody> {
-    let body = RequestBody::new(body);
+    let body = match parts.version {
+        Version::HTTP_2 => RequestBody::of_stream(body, client.limits.body_progress_timeout),
+        _ => RequestBody::new(body),
+    };
     let headers = &mut parts.headers;
     headers.remove(METHOD_OVERRIDE);
     // Met by us, by asking the client for its body.

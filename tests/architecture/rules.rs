@@ -85,6 +85,7 @@ const ROWS: &[Row] = &[
             "http",
             "percent_encoding",
             "regex",
+            "regex_syntax",
             "serde",
             "serde_json",
             "std",

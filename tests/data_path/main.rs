@@ -17,6 +17,7 @@ mod backend_connections;
 mod cors;
 mod forwarding;
 mod hostile;
+mod http2;
 mod limits;
 mod malformed;
 mod start;

@@ -83,8 +83,8 @@ async fn what_has_two_readings_is_refused_and_the_connection_closed() {
             "BadFraming",
         ),
         (
-            "HTTP/2 preface",
-            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "HTTP/2 as a version",
+            "GET /v1/shelves HTTP/2.0\r\nHost: a\r\n\r\n",
             400,
             "BadFraming",
         ),

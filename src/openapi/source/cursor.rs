@@ -120,7 +120,7 @@ impl<'t> Cursor<'t> {
 
     /// The finding that this is not what it should be: "`host` must be text, but is a list".
     pub fn wrong_kind(&self, name: &str, expected: &str) -> Diagnostic {
-        Diagnostic::error(
+        let finding = Diagnostic::error(
             code::INVALID_OPENAPI,
             self.place(),
             format!(
@@ -128,7 +128,17 @@ impl<'t> Cursor<'t> {
                 quote(name),
                 self.kind_name()
             ),
-        )
+        );
+        // YAML takes plain `1.2` for a number, and readers of YAML 1.1 take `on` and `no` for booleans.
+        match &self.node.kind {
+            Kind::Number(number) if expected.contains("text") => finding.help(format!(
+                "write it in quotes: {}",
+                quote(&format!("\"{number}\""))
+            )),
+            Kind::Bool(_) if expected.contains("text") => finding
+                .help("write the text in quotes: `\"true\"`, or `\"on\"`, `\"yes\"`, `\"no\"`"),
+            _ => finding,
+        }
     }
 
     /// The place in the tree that a pointer names, from here; `None` if there is none.

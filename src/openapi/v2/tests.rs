@@ -463,10 +463,10 @@ fn paths_are_checked() {
         "must be a mapping",
     );
     assert_finding(
-        "swagger: '2.0'\npaths:\n  /a: {get: {operationId: 1}}\n",
+        "swagger: '2.0'\npaths:\n  /a: {get: {operationId: [1]}}\n",
         invalid,
         3,
-        27,
+        14,
         "`operationId` must be text",
     );
     assert_eq!(findings("swagger: '2.0'\npaths:\n  /a:\n  /b: {}\n"), []);

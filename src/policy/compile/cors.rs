@@ -12,6 +12,8 @@ use crate::openapi::Findings;
 use crate::openapi::diagnostic::quote;
 use crate::policy::format::{CorsMode, CorsPolicy};
 
+pub(in crate::policy) use origin::canonical_origin;
+pub(in crate::policy) use origins::NOBODYS_ORIGIN;
 pub use origins::origin_regex;
 pub(super) use overrides::Overrides;
 

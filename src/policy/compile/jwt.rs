@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::api::endpoints_service::{AudienceMode, JwtSpec, RegisteredClaim};
 use crate::openapi::description::JwtScheme;
 use crate::openapi::diagnostic::{code, quote};
-use crate::openapi::{Description, Diagnostic, Findings, Place, lints};
+use crate::openapi::{Description, Diagnostic, Findings, Place};
 use crate::policy::format::{KeySource, Provider};
 
 pub(super) use keys::check_issuers;
@@ -31,7 +31,6 @@ pub(super) fn providers(
     findings: &mut Findings,
 ) -> BTreeMap<String, Provider> {
     keys::check_issuers_are_named(description, spec, findings);
-    warn_about_unused(description, findings);
     let mode = spec.and_then(|spec| spec.audiences).unwrap_or_default();
     let mut providers = BTreeMap::new();
     for (at, scheme) in description.jwt_schemes() {
@@ -52,31 +51,6 @@ pub(super) fn providers(
         providers.insert(at.name.clone(), provider);
     }
     providers
-}
-
-fn warn_about_unused(description: &Description, findings: &mut Findings) {
-    let demanded: HashSet<&str> = description
-        .operations
-        .iter()
-        .flat_map(|operation| &operation.security.alternatives)
-        .flat_map(|alternative| &alternative.requirements)
-        .map(|requirement| requirement.scheme.as_str())
-        .collect();
-    for (at, _) in description.jwt_schemes() {
-        if !demanded.contains(at.name.as_str()) {
-            findings.push(
-                Diagnostic::warning(
-                    lints::UNUSED_SCHEME,
-                    at.place.clone(),
-                    format!(
-                        "no operation demands the security scheme {}: it protects nothing",
-                        quote(&at.name)
-                    ),
-                )
-                .help("name it in a `security`, or remove it"),
-            );
-        }
-    }
 }
 
 /// Accepted audiences as they are compared: without scheme and one trailing slash.

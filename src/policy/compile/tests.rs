@@ -41,7 +41,7 @@ securityDefinitions:
     flow: implicit
     x-google-issuer: https://accounts.google.com
     x-google-jwks_uri: https://www.googleapis.com/oauth2/v3/certs
-    x-google-audiences: "a.example.com, https://b.example.com/"
+    x-google-audiences: "a.example.com, https://b.example.com"
 security:
 - google: []
 paths:

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::partial::Partial;
+use crate::openapi::diagnostic::quote;
 use crate::policy::path::{normalise, push_unescaped};
 
 /// The most segments a template may have: lookups recurse along them.
@@ -137,7 +138,8 @@ impl Template {
             let (name, pattern) = name_and_pattern(inside)?;
             if pattern != ONE {
                 return Err(format!(
-                    "`{{{inside}}}` is a part of a segment, so it cannot match several"
+                    "{} is a part of a segment, so it cannot match several",
+                    quote(&format!("{{{inside}}}"))
                 ));
             }
             self.variables.push(Variable {
@@ -151,7 +153,10 @@ impl Template {
         }
         texts.push(parse_text(rest)?);
         let partial = Partial::new(&texts).ok_or_else(|| {
-            format!("in `{segment}` nothing tells where one variable ends and the next begins")
+            format!(
+                "in {} nothing tells where one variable ends and the next begins",
+                quote(segment)
+            )
         })?;
         self.segments.push(Segment::Partial(partial));
         Ok(())
@@ -188,7 +193,9 @@ fn split_verb(body: &str) -> Result<(&str, Option<&str>), String> {
     let (path, verb) = (&body[..colon], &body[colon + 1..]);
     if path.is_empty() || path.ends_with('/') {
         return Err(format!(
-            "`:{verb}` stands where a segment is due: a variable is written `{{{verb}}}`"
+            "{} stands where a segment is due: a variable is written {}",
+            quote(&format!(":{verb}")),
+            quote(&format!("{{{verb}}}"))
         ));
     }
     if verb.is_empty() {
@@ -219,7 +226,10 @@ const ONE: &str = "*";
 fn name_and_pattern(inside: &str) -> Result<(&str, &str), String> {
     let (name, pattern) = inside.split_once('=').unwrap_or((inside, ONE));
     if name.is_empty() || name.contains(['{', '*', '/', ':']) {
-        return Err(format!("`{{{inside}}}` has no proper variable name"));
+        return Err(format!(
+            "{} has no proper variable name",
+            quote(&format!("{{{inside}}}"))
+        ));
     }
     Ok((name, pattern))
 }
@@ -245,22 +255,25 @@ fn parse_text(text: &str) -> Result<String, String> {
         return Err(star(text));
     }
     let mut out = String::with_capacity(text.len());
-    push_unescaped(&mut out, text).map_err(|error| format!("`{text}`: {error}"))?;
+    push_unescaped(&mut out, text).map_err(|error| format!("{}: {error}", quote(text)))?;
     Ok(out)
 }
 
 fn star(text: &str) -> String {
-    format!("in `{text}` a `*` is a part of a segment: write `%2A` for the character")
+    format!(
+        "in {} a `*` is a part of a segment: write `%2A` for the character",
+        quote(text)
+    )
 }
 
 /// A literal in the spelling that request paths are brought to.
 fn literal(text: &str) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
-    push_unescaped(&mut out, text).map_err(|error| format!("`{text}`: {error}"))?;
+    push_unescaped(&mut out, text).map_err(|error| format!("{}: {error}", quote(text)))?;
     // What normalising a path would change could never match.
     let path = format!("/{out}");
     match normalise(&path) {
         Ok(normal) if normal.0 == path => Ok(out),
-        _ => Err(format!("`{text}` is a dot segment")),
+        _ => Err(format!("{} is a dot segment", quote(text))),
     }
 }

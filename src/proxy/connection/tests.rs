@@ -1,9 +1,13 @@
+use std::future::Future;
+use std::pin::Pin;
+
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
 
 use super::*;
+use crate::proxy::drain::Finish;
 use crate::proxy::metrics::WorkerMetrics;
 use crate::proxy::{Limits, PolicyCell};
 

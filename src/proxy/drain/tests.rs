@@ -30,18 +30,26 @@ async fn connections_are_asked_once_and_waited_for() {
         .run_until(async {
             let drain = Rc::new(Drain::default());
             let (early, answered) = oneshot::channel();
-            let first = spawn_local(drain.join().run(Fake {
-                answered,
-                asked: false,
-            }));
+            let mut member = drain.join();
+            let first = spawn_local(async move {
+                let connection = Fake {
+                    answered,
+                    asked: false,
+                };
+                member.run(connection).await
+            });
             early.send(()).expect("the connection lives");
             assert!(!first.await.expect("it ends"), "nobody asked it");
 
             let (answer, answered) = oneshot::channel();
-            let second = spawn_local(drain.join().run(Fake {
-                answered,
-                asked: false,
-            }));
+            let mut member = drain.join();
+            let second = spawn_local(async move {
+                let connection = Fake {
+                    answered,
+                    asked: false,
+                };
+                member.run(connection).await
+            });
             tokio::task::yield_now().await;
             assert_eq!(drain.connections(), 1);
             drain.start();

@@ -29,6 +29,16 @@ pub(crate) struct Head {
     pub(crate) hosts: u16,
 }
 
+impl Head {
+    /// Of a stream of HTTP/2, whose body frames itself.
+    pub(crate) fn of_stream(hosts: u16) -> Self {
+        Self {
+            framing: Framing::Length(0),
+            hosts,
+        }
+    }
+}
+
 /// How a request body is framed (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {

@@ -1,7 +1,7 @@
 //! Origins, as browsers write them.
 
 /// An origin as browsers send it (RFC 6454 section 6.2), or what is wrong and what to write.
-pub(super) fn canonical_origin(written: &str) -> Result<String, (&'static str, String)> {
+pub(in crate::policy) fn canonical_origin(written: &str) -> Result<String, (&'static str, String)> {
     const EXAMPLE: &str = "write it like `https://shop.example.com`";
     if written == "null" {
         return Ok(written.to_owned());

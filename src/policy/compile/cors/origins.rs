@@ -21,7 +21,7 @@ const MAX_ORIGINS: usize = 64;
 const MAX_ORIGIN_BYTES: usize = 512;
 const TOO_LONG: &str = "it is too long";
 /// A site that nobody names on purpose (RFC 6761): a regex that matches it matches everybody.
-const NOBODYS_ORIGIN: &str = "https://a.invalid";
+pub(in crate::policy) const NOBODYS_ORIGIN: &str = "https://a.invalid";
 
 /// The whole-origin form of `allowOriginRegex`, compiled within bounds.
 ///

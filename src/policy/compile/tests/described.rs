@@ -6,6 +6,7 @@ use super::*;
 use crate::openapi::description::{
     Alternative, JwtScheme, Operation, Requirement, Scheme, SchemeKind, Security,
 };
+use crate::openapi::lints;
 
 pub(super) fn place(pointer: &str) -> Place {
     Place::document(pointer, None)
@@ -118,11 +119,20 @@ pub(super) fn outcome(
     compiled
 }
 
-/// The policy and the names of its warnings.
+/// The policy, and the names of those of its warnings that compiling makes (not `policy/lint`).
 pub(super) fn policy(description: &Description, fields: Value) -> (Policy, Vec<&'static str>) {
     let compiled = outcome(description, fields).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    let own = [
+        lints::ALTERNATIVE_LEFT_OUT,
+        lints::BACKEND_ID_TOKEN_NOT_MINTED,
+        lints::DUPLICATE_OPERATION_ID,
+        lints::NO_EFFECT,
+        lints::SERVICE_NAME_DIFFERS,
+        lints::UNDEFINED_PATHS_ALLOWED,
+    ];
     let warnings = compiled.warnings.iter().map(|warning| warning.code);
-    (compiled.policy.clone(), warnings.collect())
+    let warnings = warnings.filter(|name| own.contains(name)).collect();
+    (compiled.policy, warnings)
 }
 
 /// The only finding that a description is refused for.

@@ -4,7 +4,7 @@ use super::*;
 
 fn audiences(mode: &str, list: &str) -> Option<Vec<String>> {
     let mut spec = bookstore(json!({"jwt": {"audiences": mode}}));
-    let document = BOOKSTORE.replace("\"a.example.com, https://b.example.com/\"", list);
+    let document = BOOKSTORE.replace("\"a.example.com, https://b.example.com\"", list);
     spec.openapi.inline = Some(document);
     let policy = compile(&spec, &identity()).unwrap().policy;
     policy.providers["google"]
@@ -107,9 +107,15 @@ fn a_key_set_that_cannot_be_used_is_refused_at_its_place() {
 
 #[test]
 fn a_scheme_that_nothing_demands_is_a_warning_and_no_provider() {
-    let document = BOOKSTORE.replace("security:\n- google: []\n", "");
+    let document = BOOKSTORE.replace(
+        "  google:\n",
+        "  staff: {type: oauth2, x-google-issuer: s}\n  google:\n",
+    );
     let compiled = compile(&inline(&document), &identity()).unwrap();
-    assert!(compiled.policy.providers.is_empty());
+    assert_eq!(
+        compiled.policy.providers.into_keys().collect::<Vec<_>>(),
+        ["google"]
+    );
     assert_eq!(compiled.warnings[0].code, "unused-scheme");
     assert_eq!(compiled.warnings[0].place.position.map(|p| p.line), Some(7));
 }

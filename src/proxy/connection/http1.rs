@@ -1,0 +1,60 @@
+//! An HTTP/1 connection: hyper's server over the guarded socket.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use bytes::BytesMut;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::proxy::client::Client;
+use crate::proxy::drain::{Finish, Member};
+use crate::proxy::guard::Guard;
+use crate::proxy::service;
+use crate::proxy::upstream::Backend;
+use crate::proxy::worker::Worker;
+
+/// What is read or written at once; the guard's limits on heads are below it.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Serves until the client goes, or is idle for too long, or the worker drains. `first`: what was
+/// read already.
+pub(super) async fn serve(
+    worker: Rc<Worker>,
+    backend: Rc<Backend>,
+    client: Rc<Client>,
+    first: BytesMut,
+    socket: TcpStream,
+    mut member: Member,
+) -> hyper::Result<()> {
+    let guard = Guard::new(socket, first, client.clone());
+    let served = service_fn(move |request| {
+        // Now, not when the answer is first waited for: until then hyper may read on.
+        let head = client.begin();
+        let (worker, client) = (worker.clone(), client.clone());
+        service::serve(worker, client, backend.clone(), head, request)
+    });
+    let connection = http1::Builder::new()
+        // The guard has better ones.
+        .header_read_timeout(None)
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(TokioIo::new(guard), served);
+    member.run(connection).await
+}
+
+impl<I, S> Finish for http1::Connection<I, S>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    S::ResBody: hyper::body::Body + 'static,
+    <S::ResBody as hyper::body::Body>::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    Self: Future,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}

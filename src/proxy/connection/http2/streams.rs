@@ -1,0 +1,208 @@
+//! The streams of one connection: how many are open, since when none is, and which of them the client
+//! has stopped reading.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
+
+use crate::proxy::Limits;
+use crate::proxy::drain::Finish;
+use crate::proxy::timer::LazyTimer;
+
+/// How often unread answers are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// What the streams of a connection share.
+#[derive(Debug)]
+pub(super) struct Streams {
+    limits: Rc<Limits>,
+    open: RefCell<Vec<Weak<State>>>,
+    idle_since: Cell<Instant>,
+    /// Wakes the connection when its last stream ends.
+    connection: RefCell<Option<Waker>>,
+}
+
+/// One stream, from its head to the last byte of its answer.
+#[derive(Debug)]
+pub(super) struct Stream {
+    state: Rc<State>,
+    streams: Rc<Streams>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// A piece of the answer was given away then, and nobody has asked for the next one since.
+    unread_since: Cell<Option<Instant>>,
+}
+
+/// An answer's body, with a note of when the client takes it.
+#[derive(Debug)]
+pub(super) struct WatchedBody<B> {
+    body: B,
+    stream: Stream,
+}
+
+/// A connection that ends when it is idle for too long, or a client leaves an answer unread.
+#[derive(Debug)]
+pub(super) struct Watched<C> {
+    connection: C,
+    streams: Rc<Streams>,
+    timer: LazyTimer,
+    /// The timer runs for open streams, not for the lack of them.
+    looking: bool,
+    finishing: bool,
+}
+
+impl Streams {
+    pub(super) fn new(limits: Rc<Limits>) -> Rc<Self> {
+        Rc::new(Self {
+            limits,
+            open: RefCell::default(),
+            idle_since: Cell::new(Instant::now()),
+            connection: RefCell::default(),
+        })
+    }
+
+    pub(super) fn open(self: &Rc<Self>) -> Stream {
+        let state = Rc::new(State::default());
+        self.open.borrow_mut().push(Rc::downgrade(&state));
+        Stream {
+            state,
+            streams: self.clone(),
+        }
+    }
+
+    /// Whether a client has left an answer unread for too long.
+    fn is_stalled(&self, now: Instant) -> bool {
+        let limit = self.limits.write_progress_timeout;
+        self.open.borrow().iter().any(|stream| {
+            let unread = stream.upgrade().and_then(|state| state.unread_since.get());
+            unread.is_some_and(|since| now.saturating_duration_since(since) >= limit)
+        })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.open.borrow().is_empty()
+    }
+}
+
+impl Stream {
+    /// Keeps the stream open until the answer is sent, or given up.
+    pub(super) fn watch<B>(self, response: Response<B>) -> Response<WatchedBody<B>> {
+        response.map(|body| WatchedBody { body, stream: self })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let ours = Rc::downgrade(&self.state);
+        let mut open = self.streams.open.borrow_mut();
+        open.retain(|stream| !stream.ptr_eq(&ours));
+        if open.is_empty() {
+            self.streams.idle_since.set(Instant::now());
+            if let Some(connection) = self.streams.connection.take() {
+                connection.wake();
+            }
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for WatchedBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.get_mut();
+        let unread = &this.stream.state.unread_since;
+        let polled = Pin::new(&mut this.body).poll_frame(context);
+        // hyper asks for the next piece once the client has room for it.
+        unread.set(polled.is_ready().then(Instant::now));
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<C> Watched<C> {
+    pub(super) fn new(connection: C, streams: Rc<Streams>) -> Self {
+        Self {
+            connection,
+            streams,
+            timer: LazyTimer::default(),
+            looking: false,
+            finishing: false,
+        }
+    }
+}
+
+impl<C, E> Future for Watched<C>
+where
+    C: Future<Output = Result<(), E>> + Finish + Unpin,
+{
+    type Output = Result<(), E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Poll::Ready(ended) = Pin::new(&mut this.connection).poll(context) {
+            return Poll::Ready(ended);
+        }
+        this.streams
+            .connection
+            .replace(Some(context.waker().clone()));
+        loop {
+            let now = Instant::now();
+            let limits = &this.streams.limits;
+            if this.streams.is_idle() {
+                this.looking = false;
+                this.timer
+                    .set(this.streams.idle_since.get() + limits.idle_timeout);
+            } else if !this.looking {
+                this.looking = true;
+                this.timer
+                    .set(now + LOOK_EVERY.min(limits.write_progress_timeout));
+            }
+            if this.timer.poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            let was_looking = std::mem::take(&mut this.looking);
+            if was_looking && this.streams.is_stalled(Instant::now()) {
+                return Poll::Ready(Ok(()));
+            }
+            if !was_looking {
+                if this.finishing {
+                    // It was told, and does not go.
+                    return Poll::Ready(Ok(()));
+                }
+                this.finishing = true;
+                this.streams.idle_since.set(Instant::now());
+                Pin::new(&mut this.connection).finish();
+                // What that asks for is done the next time round.
+                context.waker().wake_by_ref();
+            }
+        }
+    }
+}
+
+impl<C: Finish + Unpin> Finish for Watched<C> {
+    fn finish(self: Pin<&mut Self>) {
+        let this = self.get_mut();
+        Pin::new(&mut this.connection).finish();
+    }
+}

@@ -58,6 +58,7 @@ fn proxy(backend: SocketAddr) {
         workers: NonZeroUsize::MIN,
         admin: None,
         limits: Limits::default(),
+        roots: tls::built_in_roots(),
     };
     let running = Proxy::start(config, policies, Readiness::new(), shutdown).expect("it starts");
     println!("{}", running.addresses()[0]);

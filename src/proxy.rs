@@ -38,6 +38,7 @@ use std::thread::JoinHandle;
 
 use self::admin::Admin;
 use self::metrics::Metrics;
+use self::upstream::BackendTls;
 use self::worker::Setup;
 use crate::readiness::Readiness;
 use crate::shutdown::{self, Shutdown, Trigger};
@@ -66,6 +67,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The crypto provider cannot be used: a defect of the build.
+    #[error("cannot set up TLS for backends")]
+    Tls(#[from] rustls::Error),
     /// A thread or its runtime cannot be made.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -98,6 +102,7 @@ impl Proxy {
             .map(|address| listen::bind(address, 1))
             .transpose()?;
 
+        let tls = BackendTls::new(config.roots)?;
         let metrics = Metrics::new(workers, policies.clone());
         // Workers end with the process's shutdown, or at once if the start fails half-way.
         let (abandon, abandoned) = shutdown::channel();
@@ -112,6 +117,7 @@ impl Proxy {
             listeners,
             connections: config.limits.connections.div_ceil(workers),
             limits: config.limits.clone(),
+            tls: tls.clone(),
             policies: policies.clone(),
             metrics: metrics.worker(index),
             shutdown: shutdown.clone(),

@@ -112,6 +112,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             workers: NonZeroUsize::MIN,
             admin: None,
             limits: Limits::default(),
+            roots: egress::roots()?,
         },
         policies.clone(),
         Readiness::new(),
@@ -197,6 +198,10 @@ fn compile(args: &Args, text: &str) -> anyhow::Result<Option<Compiled>> {
 fn snapshot(mut policy: Policy, keys: &KeyRing) -> anyhow::Result<Snapshot> {
     // The one named on the command line, or the echo, answers for every operation.
     policy.backend = None;
+    for rule in &mut policy.backends {
+        rule.address = None;
+        rule.http2 = false;
+    }
     let prepared = Prepared::new(policy)?;
     let slots = keys.slots(&prepared.policy);
     Ok(Snapshot::new(prepared, slots)?.with_key_hint(keys.hint()))
@@ -222,8 +227,8 @@ fn printed(policy: &Policy, keys: &KeyRing) -> anyhow::Result<Lines> {
         policy.operations.len(),
         protected.count(),
     );
-    if policy.backend.is_some() {
-        summary.push_str(" (backend.address is for the cluster: --backend names one here)");
+    if policy.backend.is_some() || policy.backends.iter().any(|rule| rule.address.is_some()) {
+        summary.push_str(" (addresses of backends are for the cluster: --backend names one here)");
     }
     Ok(Lines {
         summary,

@@ -1,5 +1,5 @@
-//! How the process reaches key sets outside, as its environment says. Read here only: the library
-//! takes values.
+//! How the process reaches key sets and backends outside, as its environment says. Read here only:
+//! the library takes values.
 
 #[cfg(test)]
 mod tests;
@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Context as _;
+use rustls::RootCertStore;
 
 use crate::jwks::{AddressRule, HttpFetcher, ProxySettings};
 use crate::tls;
@@ -38,12 +39,24 @@ pub(super) fn environment_proxy() -> Option<http::Uri> {
         .and_then(|value| value.parse().ok())
 }
 
+/// What remote servers are trusted by: the roots of `SSL_CERT_FILE`, else the built-in ones.
+///
+/// # Errors
+/// The file cannot be used.
+pub(super) fn roots() -> anyhow::Result<RootCertStore> {
+    roots_of(|name| std::env::var_os(name))
+}
+
+fn roots_of(variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<RootCertStore> {
+    let file = variable("SSL_CERT_FILE").filter(|value| !value.is_empty());
+    Ok(tls::roots(file.as_deref().map(Path::new))?)
+}
+
 fn fetcher(
     rule: AddressRule,
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> anyhow::Result<HttpFetcher> {
-    let file = variable("SSL_CERT_FILE").filter(|value| !value.is_empty());
-    let roots = tls::roots(file.as_deref().map(Path::new))?;
+    let roots = roots_of(&variable)?;
     let proxies = ProxySettings::read(|name| Some(variable(name)?.to_string_lossy().into_owned()))?;
     let fetcher = HttpFetcher::new(rule, roots).context("cannot set up TLS")?;
     Ok(fetcher.with_proxies(proxies))

@@ -11,8 +11,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::Context;
+use rustls::RootCertStore;
 
 use self::sink::PolicySink;
+use super::egress;
 use crate::proxy::{BackendAddress, Config, Limits, Listener, PolicyCell, Proxy};
 use crate::push::client;
 use crate::push::wire::PodRef;
@@ -94,7 +96,7 @@ struct PortPair {
 /// Runs the sub-command until SIGTERM.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     telemetry::init(&args.log).context("--log")?;
-    let config = args.proxy(unspecified());
+    let config = args.proxy(unspecified(), egress::roots()?);
     let client = args.client()?;
     let (trigger, shutdown) = shutdown::channel();
     let policies = PolicyCell::new();
@@ -124,7 +126,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
-    fn proxy(&self, any: IpAddr) -> Config {
+    fn proxy(&self, any: IpAddr, roots: RootCertStore) -> Config {
         let listener = |pair: &PortPair| Listener {
             address: SocketAddr::new(any, pair.listen),
             backend: BackendAddress::new("127.0.0.1", pair.app),
@@ -134,6 +136,7 @@ impl Args {
             workers: NonZeroUsize::MIN,
             admin: Some(SocketAddr::new(any, self.admin_port)),
             limits: Limits::default(),
+            roots,
         }
     }
 

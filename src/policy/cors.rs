@@ -1,4 +1,6 @@
 //! CORS: answers to preflights, and headers on every other response (Fetch standard 3.2; ESPv2 1b).
+//!
+//! One rule decides about a request: that of its operation ([`CorsRules::of`]), else the service's.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +13,40 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use regex::Regex;
 
 use super::compile::origin_regex;
-use super::format::{CorsMode, CorsPolicy, OriginRule};
+use super::format::{CorsMode, CorsPolicy, OriginRule, Policy};
 
-/// Decides about origins; header values are built once.
+/// The CORS rules of a policy: the service's, and those that operations have instead.
+#[derive(Debug)]
+pub struct CorsRules {
+    service: CorsDecider,
+    /// In the order of [`Policy::cors_rules`].
+    own: Vec<CorsDecider>,
+    /// Per operation: its place in `own`.
+    by_operation: Vec<Option<usize>>,
+}
+
+/// One rule of a policy: `None` is the service's, else a place in [`Policy::cors_rules`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleId(Option<usize>);
+
+/// What the response of a request gets, and by which rule; made when the request comes in, applied
+/// when the response goes out (also on our own errors).
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResponseCors {
+    rule: RuleId,
+    headers: ResponseHeaders,
+}
+
+/// Decides about origins by one rule; header values are built once.
 #[derive(Debug)]
 pub struct CorsDecider {
     mode: Mode,
 }
 
-/// What the response of a request gets; made when the request comes in, applied when the response
-/// goes out (also on our own errors).
+/// What a rule does to a response.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ResponseCors {
-    /// CORS is off, or left to the backend and the backend answered.
+pub enum ResponseHeaders {
+    /// CORS is off, or the answer has its headers already.
     Untouched,
     /// The proxy owns CORS: the backend's `Access-Control-*` go, ours are set.
     Owned {
@@ -46,6 +69,79 @@ pub enum Preflight {
     Answer(HeaderMap),
     /// Answer 400; the text says what is missing or unmatched.
     Refuse(String),
+}
+
+impl CorsRules {
+    /// Prepares the rules of a policy.
+    ///
+    /// # Errors
+    /// A regular expression or header value that the compiler never lets through, or an operation's
+    /// rule that the policy does not have.
+    pub fn new(policy: &Policy) -> Result<Self, String> {
+        let own = policy.cors_rules.iter().map(CorsDecider::new);
+        let by_operation = policy
+            .operations
+            .iter()
+            .map(|operation| match operation.cors {
+                Some(place) if place >= policy.cors_rules.len() => Err(format!(
+                    "`{}` has a CORS rule that the policy lacks",
+                    operation.name
+                )),
+                place => Ok(place),
+            });
+        Ok(Self {
+            service: CorsDecider::new(&policy.cors)?,
+            own: own.collect::<Result<_, _>>()?,
+            by_operation: by_operation.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The rule of an operation.
+    pub fn of(&self, operation: usize) -> RuleId {
+        RuleId(self.by_operation.get(operation).copied().flatten())
+    }
+
+    /// What the rule decides by.
+    pub fn decider(&self, RuleId(place): RuleId) -> &CorsDecider {
+        place
+            .and_then(|place| self.own.get(place))
+            .unwrap_or(&self.service)
+    }
+
+    /// What the response to a request with these headers gets by a rule.
+    pub fn response(&self, rule: RuleId, request: &HeaderMap) -> ResponseCors {
+        ResponseCors {
+            rule,
+            headers: self.decider(rule).response(request),
+        }
+    }
+
+    /// Applies `plan` to a response's headers. `ours`: the proxy made the answer.
+    pub fn decorate(&self, plan: &ResponseCors, headers: &mut HeaderMap, ours: bool) {
+        self.decider(plan.rule)
+            .decorate(&plan.headers, headers, ours);
+    }
+}
+
+impl RuleId {
+    /// The service's rule: for what is no operation's.
+    pub const SERVICE: Self = Self(None);
+}
+
+impl ResponseCors {
+    /// Nothing is done to the response.
+    pub const UNTOUCHED: Self = Self {
+        rule: RuleId::SERVICE,
+        headers: ResponseHeaders::Untouched,
+    };
+
+    /// The rule refuses a preflight: no origin, but the answer varies by all that a preflight says.
+    pub fn refused_preflight(rule: RuleId) -> Self {
+        Self {
+            rule,
+            headers: ResponseHeaders::RefusedPreflight,
+        }
+    }
 }
 
 impl CorsDecider {
@@ -101,29 +197,29 @@ impl CorsDecider {
     }
 
     /// What the response to a request with these headers gets.
-    pub fn response(&self, request: &HeaderMap) -> ResponseCors {
+    pub fn response(&self, request: &HeaderMap) -> ResponseHeaders {
         match &self.mode {
-            Mode::Off => ResponseCors::Untouched,
-            Mode::PassThrough => ResponseCors::PassThrough,
-            Mode::Owned(owned) => ResponseCors::Owned {
+            Mode::Off => ResponseHeaders::Untouched,
+            Mode::PassThrough => ResponseHeaders::PassThrough,
+            Mode::Owned(owned) => ResponseHeaders::Owned {
                 allow_origin: owned.allow_origin(request),
             },
         }
     }
 
     /// Applies `plan` to a response's headers. `ours`: the proxy made the answer.
-    pub fn decorate(&self, plan: &ResponseCors, headers: &mut HeaderMap, ours: bool) {
+    pub fn decorate(&self, plan: &ResponseHeaders, headers: &mut HeaderMap, ours: bool) {
         match (plan, &self.mode) {
-            (ResponseCors::Owned { allow_origin }, Mode::Owned(owned)) => {
+            (ResponseHeaders::Owned { allow_origin }, Mode::Owned(owned)) => {
                 owned.decorate(allow_origin.as_ref(), headers);
             }
-            (ResponseCors::RefusedPreflight, Mode::Owned(owned)) => {
+            (ResponseHeaders::RefusedPreflight, Mode::Owned(owned)) => {
                 owned.decorate(None, headers);
                 if let Some(vary) = owned.preflight.get(VARY) {
                     headers.insert(VARY, vary.clone());
                 }
             }
-            (ResponseCors::PassThrough, _) if ours => {
+            (ResponseHeaders::PassThrough, _) if ours => {
                 headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
             }
             _ => {}

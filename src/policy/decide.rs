@@ -7,7 +7,7 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use super::Prepared;
-use super::cors::{Preflight, ResponseCors};
+use super::cors::{Preflight, ResponseCors, RuleId};
 use super::headers::{METHOD_OVERRIDE, has_underscore};
 use super::path::{NormalisedPath, normalise};
 use super::route::{RouteMatch, decode_reserved};
@@ -53,93 +53,172 @@ pub struct Forward<'r> {
 /// ([`super::headers::METHOD_OVERRIDE`]).
 pub fn decide<'r>(
     prepared: &Prepared,
-    method: &Method,
+    method: &'r Method,
     target: &'r Uri,
     headers: &HeaderMap,
 ) -> Decision<'r> {
-    let mut cors = prepared.cors.response(headers);
-    let action = match admit(prepared, method, target, headers) {
-        Ok(action) => action,
-        Err(refusal) => Action::Refuse(refusal),
+    let (rule, outcome) = match read(prepared, method, target, headers) {
+        Ok(request) => request.route(prepared, headers),
+        Err(refusal) => (RuleId::SERVICE, Err(refusal)),
     };
-    match &action {
+    let cors = match &outcome {
         // The answer is complete: what its headers say is not said twice.
-        Action::Preflight(_) => cors = ResponseCors::Untouched,
-        Action::Refuse(refusal)
-            if refusal.reason == Reason::PreflightRefused && is_preflight(headers) =>
-        {
-            cors = ResponseCors::RefusedPreflight;
+        Ok(Action::Preflight(_)) => ResponseCors::UNTOUCHED,
+        Err(refusal) if refusal.reason == Reason::PreflightRefused && is_preflight(headers) => {
+            ResponseCors::refused_preflight(rule)
         }
-        _ => {}
+        _ => prepared.cors.response(rule, headers),
+    };
+    Decision {
+        action: outcome.unwrap_or_else(Action::Refuse),
+        cors,
     }
-    Decision { action, cors }
 }
 
-fn admit<'r>(
+/// A request whose head can be read in one way.
+struct Readable<'r> {
+    /// The method, after an override.
+    method: Cow<'r, Method>,
+    /// Normalised.
+    path: Cow<'r, str>,
+}
+
+/// What is wrong with a head whatever the routes are.
+fn read<'r>(
     prepared: &Prepared,
-    method: &Method,
+    method: &'r Method,
     target: &'r Uri,
     headers: &HeaderMap,
-) -> Result<Action<'r>, Refusal> {
+) -> Result<Readable<'r>, Refusal> {
     if has_underscore(headers) {
         return Err(bad_request(
             Reason::UnderscoreHeader,
             "A request header has an underscore in its name.",
         ));
     }
-    let overriding = overriding_method(prepared, method, headers)?;
-    let effective = overriding.as_ref().unwrap_or(method);
-    if matches!(*effective, Method::CONNECT | Method::TRACE) {
-        return Err(method_refused(prepared, effective, target));
+    let method = match overriding_method(prepared, method, headers)? {
+        Some(overriding) => Cow::Owned(overriding),
+        None => Cow::Borrowed(method),
+    };
+    if matches!(*method, Method::CONNECT | Method::TRACE) {
+        return Err(method_refused(prepared, &method, target));
     }
     let NormalisedPath(path) = normalise(target.path())
         .map_err(|error| bad_request(Reason::BadPath, error.to_string()))?;
-    let healthy = is_health_path(prepared, &path);
-    let found = prepared.router.find(effective.as_str(), &path);
+    Ok(Readable { method, path })
+}
 
-    if *effective == Method::OPTIONS {
-        let declared = healthy || matches!(found, RouteMatch::Operation(_));
-        match prepared.cors.preflight(headers, declared) {
-            Preflight::Answer(headers) => return Ok(Action::Preflight(headers)),
-            Preflight::Refuse(why) => return Err(bad_request(Reason::PreflightRefused, why)),
-            Preflight::No => {}
+impl<'r> Readable<'r> {
+    /// What happens with it, and by which CORS rule.
+    fn route(
+        self,
+        prepared: &Prepared,
+        headers: &HeaderMap,
+    ) -> (RuleId, Result<Action<'r>, Refusal>) {
+        if is_health_path(prepared, &self.path) {
+            let rule = RuleId::SERVICE;
+            let outcome = match self.preflight(prepared, rule, headers, true) {
+                Ok(None) => Ok(Action::Healthy),
+                Ok(Some(answer)) => Ok(Action::Preflight(answer)),
+                Err(refusal) => Err(refusal),
+            };
+            return (rule, outcome);
+        }
+        let found = prepared.router.find(self.method.as_str(), &self.path);
+        let requested = self.requested(prepared, headers);
+        let rule = match requested.or_else(|| named(&found)) {
+            Some(operation) => prepared.cors.of(operation),
+            None => RuleId::SERVICE,
+        };
+        let declared = matches!(found, RouteMatch::Operation(_));
+        let outcome = match self.preflight(prepared, rule, headers, declared) {
+            Ok(None) => self.forward(prepared, rule, found, requested),
+            Ok(Some(answer)) => Ok(Action::Preflight(answer)),
+            Err(refusal) => Err(refusal),
+        };
+        (rule, outcome)
+    }
+
+    /// The operation of the request that a preflight announces, else another one of its path: what
+    /// may be done there is that one's to say.
+    fn requested(&self, prepared: &Prepared, headers: &HeaderMap) -> Option<usize> {
+        if *self.method != Method::OPTIONS {
+            return None;
+        }
+        let method = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.to_str().ok()?;
+        named(&prepared.router.find(method, &self.path))
+    }
+
+    /// The headers of the answer, if it is a preflight that the rule answers.
+    fn preflight(
+        &self,
+        prepared: &Prepared,
+        rule: RuleId,
+        headers: &HeaderMap,
+        declared: bool,
+    ) -> Result<Option<HeaderMap>, Refusal> {
+        if *self.method != Method::OPTIONS {
+            return Ok(None);
+        }
+        match prepared.cors.decider(rule).preflight(headers, declared) {
+            Preflight::Answer(headers) => Ok(Some(headers)),
+            Preflight::Refuse(why) => Err(bad_request(Reason::PreflightRefused, why)),
+            Preflight::No => Ok(None),
         }
     }
-    if healthy {
-        return Ok(Action::Healthy);
-    }
 
-    let (operation, authenticate) = match found {
-        RouteMatch::Operation(operation) => (operation, true),
-        // ESPv2's generated OPTIONS routes: a browser sends no token with a preflight.
-        RouteMatch::MethodNotAllowed { sibling, .. }
-            if *effective == Method::OPTIONS && prepared.cors.passes_through() =>
-        {
-            (sibling, false)
-        }
-        RouteMatch::MethodNotAllowed {
-            template, allow, ..
-        } => return Err(method_not_allowed(template, allow)),
-        RouteMatch::Ambiguous => {
-            return Err(bad_request(
-                Reason::AmbiguousPath,
-                "The request path, with its escapes decoded, is the path of another operation.",
-            ));
-        }
-        RouteMatch::NotFound => {
-            return Err(Refusal::new(
-                StatusCode::NOT_FOUND,
-                Reason::RouteNotFound,
-                "The current request is not defined by this API.",
-            ));
-        }
-    };
-    Ok(Action::Forward(Forward {
-        operation,
-        authenticate,
-        method: overriding,
-        path,
-    }))
+    fn forward(
+        self,
+        prepared: &Prepared,
+        rule: RuleId,
+        found: RouteMatch<'_>,
+        requested: Option<usize>,
+    ) -> Result<Action<'r>, Refusal> {
+        let (operation, authenticate) = match found {
+            RouteMatch::Operation(operation) => (operation, true),
+            // ESPv2's generated OPTIONS routes: a browser sends no token with a preflight.
+            RouteMatch::MethodNotAllowed { sibling, .. }
+                if *self.method == Method::OPTIONS
+                    && prepared.cors.decider(rule).passes_through() =>
+            {
+                (requested.unwrap_or(sibling), false)
+            }
+            RouteMatch::MethodNotAllowed {
+                template, allow, ..
+            } => return Err(method_not_allowed(template, allow)),
+            RouteMatch::Ambiguous => {
+                return Err(bad_request(
+                    Reason::AmbiguousPath,
+                    "The request path, with its escapes decoded, is the path of another operation.",
+                ));
+            }
+            RouteMatch::NotFound => {
+                return Err(Refusal::new(
+                    StatusCode::NOT_FOUND,
+                    Reason::RouteNotFound,
+                    "The current request is not defined by this API.",
+                ));
+            }
+        };
+        Ok(Action::Forward(Forward {
+            operation,
+            authenticate,
+            method: match self.method {
+                Cow::Owned(overriding) => Some(overriding),
+                Cow::Borrowed(_) => None,
+            },
+            path: self.path,
+        }))
+    }
+}
+
+/// The operation that was found, else another one of the path.
+fn named(found: &RouteMatch<'_>) -> Option<usize> {
+    match found {
+        RouteMatch::Operation(operation) => Some(*operation),
+        RouteMatch::MethodNotAllowed { sibling, .. } => Some(*sibling),
+        RouteMatch::Ambiguous | RouteMatch::NotFound => None,
+    }
 }
 
 /// The method that takes POST's place, if the client asks for one. OPTIONS, HEAD and POST never do:

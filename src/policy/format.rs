@@ -83,12 +83,12 @@ pub struct Operation {
 
 /// What lets a request in: all of its requirements, each by a token of its own. Without any (`{}`):
 /// no token is needed, but one that is there must be good (format 2).
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
 #[serde(from = "AlternativeForm", into = "AlternativeForm")]
 pub struct Alternative(pub Vec<Requirement>);
 
 /// One token that is demanded.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Requirement {
     /// Its provider: a name in [`Policy::providers`].

@@ -57,27 +57,30 @@ pub fn sanitise_response(headers: &mut HeaderMap) {
 }
 
 /// Strips from a request's trailers what a request may not bring in its head either, and what means
-/// something only there (RFC 9110 section 6.5.1).
-pub fn sanitise_trailers(trailers: &mut HeaderMap) {
+/// something only there (RFC 9110 section 6.5.1). `token_headers`: where tokens come that were
+/// checked, in the head.
+pub fn sanitise_trailers(trailers: &mut HeaderMap, token_headers: &[HeaderName]) {
     let suspects: Vec<_> = trailers
         .keys()
-        .filter(|name| {
-            let name = name.as_str();
-            is_generated(name)
-                || is_hop_by_hop(name)
-                || is_kept_from_connection(name)
-                || matches!(
-                    name,
-                    "authorization"
-                        | "content-encoding"
-                        | "content-type"
-                        | "cookie"
-                        | "expect"
-                        | "trailer"
-                        | "x-goog-iap-jwt-assertion"
-                        | "x-http-method-override"
-                )
-                || name.contains('_')
+        .filter(|&name| {
+            token_headers.contains(name) || {
+                let name = name.as_str();
+                is_generated(name)
+                    || is_hop_by_hop(name)
+                    || is_kept_from_connection(name)
+                    || matches!(
+                        name,
+                        "authorization"
+                            | "content-encoding"
+                            | "content-type"
+                            | "cookie"
+                            | "expect"
+                            | "trailer"
+                            | "x-goog-iap-jwt-assertion"
+                            | "x-http-method-override"
+                    )
+                    || name.contains('_')
+            }
         })
         .cloned()
         .collect();

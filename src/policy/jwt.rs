@@ -1,15 +1,17 @@
 //! Tokens: found, parsed, checked and verified (RFC 7515, 7519, 8725; order of checks as ESPv2).
 //!
 //! ```text
-//! locations ──text──► cache (digest) ──miss──► token (strict) ──► claims (issuer, time, audience) ──► key_set
+//! locations ──text──► cache (digest) ──miss──► token (strict) ──► claims (issuer, time, audience) ──► key_set ──► scopes
 //!                          └──────────hit──────────────────────────────┘   └─ same key still there? ─┘
 //! ```
 
 mod cache;
+mod candidate;
 mod claims;
 mod json;
 mod locations;
 mod refusal;
+mod security;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -19,13 +21,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{self, SHA256};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use self::cache::{Proof, Remembered};
-use self::claims::{Claims, canonical_audience, canonical_issuer};
-use self::locations::Found;
-use self::refusal::Fault;
-use self::token::Token;
+use self::candidate::{Candidate, Means};
+use self::claims::{canonical_audience, canonical_issuer};
+use self::locations::Location;
+use self::refusal::{Failure, Fault};
+use self::security::PreparedRequirement;
 use super::Prepared;
 use super::format::{Policy, Provider};
 use super::key_set::KeySet;
@@ -33,6 +35,7 @@ use super::verdict::Refusal;
 use crate::api::endpoints_service::RegisteredClaim;
 
 pub use self::cache::TokenCache;
+pub use self::security::Security;
 
 /// A provider made ready.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub struct PreparedProvider {
     issuer: String,
     audiences: Option<BTreeSet<String>>,
     required_claims: BTreeSet<RegisteredClaim>,
+    /// Where its tokens are looked for.
+    locations: Vec<Location>,
     /// Digest of its configuration: what a remembered token was verified for.
     fingerprint: [u8; 32],
 }
@@ -51,16 +56,16 @@ pub struct PreparedProvider {
 /// What the token check says.
 #[derive(Debug)]
 pub enum Authentication {
-    /// The operation is open.
+    /// No token is asked for, or none has come where none is needed (`{}`).
     Open,
-    /// A token passed.
+    /// The tokens of an alternative passed.
     Verified {
-        /// Index of the provider in [`Prepared::providers`].
+        /// Index in [`Prepared::providers`] of the first that the alternative demands a token of.
         provider: usize,
         /// `X-Endpoint-API-UserInfo`.
         user_info: HeaderValue,
     },
-    /// No token passed.
+    /// No alternative passed.
     Refused(Refusal),
     /// A token passed issuer, time and audience, but no key of this provider fits: one bounded
     /// refetch may help; `refusal` holds if it does not.
@@ -72,8 +77,9 @@ pub enum Authentication {
     },
 }
 
-/// The most tokens that are looked at in one request. Clients send one; a proxy in front adds one.
-const MAX_TOKENS: usize = 8;
+/// The most tokens that are looked at in one request, hence the most that an operation may demand at
+/// once. Clients send one; a proxy in front adds one.
+pub const MAX_TOKENS: usize = 8;
 /// The most keys that are tried for one token: a set of 64 keys must not let a client without `kid`
 /// buy 64 verifications with one request.
 const MAX_TRIES: usize = 16;
@@ -82,8 +88,10 @@ const MAX_TRIES: usize = 16;
 /// string (without `?`) of the request; `keys`: per provider, in the order of
 /// [`Prepared::providers`]; `now`: seconds since 1970.
 ///
-/// An alternative passes when each token found verifies under its provider; the first that passes
-/// supplies `X-Endpoint-API-UserInfo`.
+/// An alternative passes when each token found where its schemes look for theirs meets one of its
+/// requirements, and each requirement has a token of its own. The token of the first requirement
+/// supplies `X-Endpoint-API-UserInfo`. An alternative without requirements (`{}`) passes when no
+/// token is found where any of the operation's schemes look.
 pub fn authenticate(
     prepared: &Prepared,
     operation: usize,
@@ -94,115 +102,120 @@ pub fn authenticate(
     now: u64,
 ) -> Authentication {
     // An index that the policy does not have would be a defect of ours: it must not open anything.
-    let Some(alternatives) = prepared.security.get(operation) else {
-        return Authentication::Refused(Fault::MISSING.into());
+    let Some(security) = prepared.security.get(operation) else {
+        return Authentication::Refused(Failure::from(Fault::MISSING).into());
     };
-    if alternatives.is_empty() {
+    if security.alternatives.is_empty() {
         return Authentication::Open;
     }
-    check_alternatives(
-        &prepared.providers,
-        alternatives,
-        headers,
-        query,
+    let mut means = Means {
+        providers: &prepared.providers,
         keys,
         cache,
         now,
-    )
+    };
+    match check(security, headers, query, &mut means) {
+        Ok(authentication) => authentication,
+        Err(failure) => match failure.refetch {
+            Some(provider) => Authentication::UnknownKey {
+                provider,
+                refusal: failure.into(),
+            },
+            None => Authentication::Refused(failure.into()),
+        },
+    }
+}
+
+/// The headers beside ESPv2's own in which tokens of these providers come: what may not come in
+/// trailers.
+pub fn token_headers(providers: &[PreparedProvider]) -> Arc<[HeaderName]> {
+    let locations = providers.iter().flat_map(|provider| &provider.locations);
+    let names: BTreeSet<_> = locations
+        .filter_map(Location::header)
+        .map(HeaderName::as_str)
+        .collect();
+    names
+        .into_iter()
+        .filter_map(|name| name.parse().ok())
+        .collect()
 }
 
 impl PreparedProvider {
     /// Makes a provider of a policy ready. `index`: its place in [`Prepared::providers`].
-    pub fn new(index: usize, name: &str, provider: &Provider, policy: &Policy) -> Self {
+    ///
+    /// # Errors
+    /// A token location that the compiler never writes.
+    pub fn new(
+        index: usize,
+        name: &str,
+        provider: &Provider,
+        policy: &Policy,
+    ) -> Result<Self, String> {
         let canonical = |list: &BTreeSet<String>| {
             list.iter()
                 .map(|a| canonical_audience(a).to_owned())
                 .collect()
         };
-        Self {
+        let locations = match provider.locations.as_slice() {
+            [] => Location::defaults(),
+            own => own.iter().map(Location::new).collect::<Result<_, _>>()?,
+        };
+        Ok(Self {
             name: name.to_owned(),
             index,
             issuer: canonical_issuer(&provider.issuer).to_owned(),
             audiences: provider.audiences.as_ref().map(canonical),
             required_claims: policy.required_claims.clone(),
+            locations,
             fingerprint: fingerprint(provider),
-        }
+        })
     }
 }
 
-fn check_alternatives(
-    providers: &[PreparedProvider],
-    alternatives: &[usize],
+fn check(
+    security: &Security,
     headers: &HeaderMap,
     query: Option<&str>,
-    keys: &[Option<Arc<KeySet>>],
-    cache: &mut TokenCache,
-    now: u64,
-) -> Authentication {
-    let mut found = locations::find(headers, query);
+    means: &mut Means<'_>,
+) -> Result<Authentication, Failure> {
+    let texts = find(security, headers, query, means.providers)?;
+    let mut candidates: Vec<Candidate<'_>> = Vec::with_capacity(texts.len());
+    for (text, location) in &texts {
+        match candidates.iter_mut().find(|known| known.text() == text) {
+            Some(known) => known.locations.push(*location),
+            None => candidates.push(Candidate::new(text, *location, means.cache, means.now)),
+        }
+    }
+    let mut told = Failure::from(Fault::MISSING);
+    for alternative in &security.alternatives {
+        match check_all(&mut candidates, alternative, means) {
+            Ok(authentication) => return Ok(authentication),
+            Err(failure) => told = told.or(failure),
+        }
+    }
+    Err(told)
+}
+
+/// Everything that is found where the operation's schemes look, with the place.
+fn find<'r>(
+    security: &Security,
+    headers: &'r HeaderMap,
+    query: Option<&'r str>,
+    providers: &[PreparedProvider],
+) -> Result<Vec<(Cow<'r, str>, usize)>, Fault> {
+    let mut found = Vec::new();
+    for (place, location) in security.locations.iter().enumerate() {
+        location.find(headers, query, |text| found.push((text, place)));
+    }
     if found.len() > MAX_TOKENS {
-        return Authentication::Refused(Fault::TOO_MANY.into());
+        return Err(Fault::TOO_MANY);
     }
-    found.retain(|found| !found.assertion || concerns_us(&found.text, providers));
-    let mut candidates: Vec<_> = found
-        .into_iter()
-        .map(|found| Candidate::new(found, cache, now))
-        .collect();
-
-    let mut told = Fault::MISSING;
-    let mut unknown_key = None;
-    for provider in alternatives
-        .iter()
-        .filter_map(|index| providers.get(*index))
-    {
-        let keys = keys.get(provider.index).and_then(Option::as_deref);
-        match check_all(&mut candidates, provider, keys, cache, now) {
-            Ok(user_info) => {
-                return Authentication::Verified {
-                    provider: provider.index,
-                    user_info,
-                };
-            }
-            Err(failure) => {
-                if failure.fault.weight() >= told.weight() {
-                    told = failure.fault;
-                }
-                if failure.refetch && unknown_key.is_none() {
-                    unknown_key = Some(provider.index);
-                }
-            }
-        }
-    }
-    match unknown_key {
-        Some(provider) => Authentication::UnknownKey {
-            provider,
-            refusal: told.into(),
-        },
-        None => Authentication::Refused(told.into()),
-    }
-}
-
-/// A token of the request and what is known of it, over all alternatives.
-struct Candidate<'r> {
-    text: Cow<'r, str>,
-    digest: Option<cache::Digest>,
-    remembered: Option<Arc<Remembered>>,
-}
-
-/// Why an alternative did not pass.
-struct Failure {
-    fault: Fault,
-    /// Newer keys may change that.
-    refetch: bool,
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        Self {
-            fault,
-            refetch: false,
-        }
-    }
+    let assertion = |place: usize| {
+        let location = security.locations.get(place);
+        location.is_some_and(Location::is_assertion)
+    };
+    found.retain(|(text, place)| !assertion(*place) || concerns_us(text, providers));
+    Ok(found)
 }
 
 /// Whether an assertion of Identity-Aware Proxy is of an issuer that the document names. What names
@@ -211,98 +224,83 @@ fn concerns_us(assertion: &str, providers: &[PreparedProvider]) -> bool {
     token::issuer(assertion).map_or(true, |issuer| providers.iter().any(|p| p.issuer == issuer))
 }
 
-/// Checks every token against one provider; the first token's payload is what the backend learns.
+/// Checks the tokens against one alternative.
 fn check_all(
     candidates: &mut [Candidate<'_>],
-    provider: &PreparedProvider,
-    keys: Option<&KeySet>,
-    cache: &mut TokenCache,
-    now: u64,
-) -> Result<HeaderValue, Failure> {
-    let mut user_info = None;
-    for candidate in candidates {
-        let own = candidate.check(provider, keys, cache, now)?;
-        user_info.get_or_insert(own);
-    }
-    user_info.ok_or(Fault::MISSING.into())
-}
-
-impl<'r> Candidate<'r> {
-    fn new(found: Found<'r>, cache: &mut TokenCache, now: u64) -> Self {
-        let digest = TokenCache::digest(&found.text);
-        let remembered = digest.as_ref().and_then(|digest| cache.recall(digest, now));
-        Self {
-            text: found.text,
-            digest,
-            remembered,
-        }
-    }
-
-    fn check(
-        &self,
-        provider: &PreparedProvider,
-        keys: Option<&KeySet>,
-        cache: &mut TokenCache,
-        now: u64,
-    ) -> Result<HeaderValue, Failure> {
-        if let Some(remembered) = &self.remembered {
-            let keys = usable(&remembered.claims, provider, keys, now)?;
-            if remembered
-                .key(&provider.fingerprint)
-                .is_some_and(|key| keys.holds(key))
-            {
-                return Ok(remembered.user_info.clone());
+    requirements: &[PreparedRequirement],
+    means: &mut Means<'_>,
+) -> Result<Authentication, Failure> {
+    let Some(first) = requirements.first() else {
+        // No token passes; one that is there must be good, which only the others can say.
+        return match candidates {
+            [] => Ok(Authentication::Open),
+            _ => Err(Fault::MISSING.into()),
+        };
+    };
+    // Per requirement, the tokens that meet it, as bits: there are `MAX_TOKENS` at most.
+    let mut fitting = vec![0_u8; requirements.len()];
+    for at in 0..candidates.len() {
+        let mut met = false;
+        let mut told: Option<Failure> = None;
+        let same = candidates
+            .iter()
+            .position(|other| other.identity() == candidates[at].identity())
+            .unwrap_or(at);
+        let candidate = &mut candidates[at];
+        for (requirement, fitting) in requirements.iter().zip(&mut fitting) {
+            if !candidate.concerns(requirement) {
+                continue;
+            }
+            match candidate.check(requirement, means) {
+                Ok(()) => {
+                    met = true;
+                    *fitting |= 1 << same;
+                }
+                Err(failure) => {
+                    told = Some(match told {
+                        Some(earlier) => earlier.or(failure),
+                        None => failure,
+                    });
+                }
             }
         }
-        let token = Token::parse(&self.text)?;
-        let keys = usable(&token.claims, provider, keys, now)?;
-        let key = verify(&token, keys)?;
-        if let Some(digest) = self.digest {
-            cache.remember(
-                digest,
-                &token,
-                Proof {
-                    provider: provider.fingerprint,
-                    key,
-                },
-                now,
-            );
+        if let Some(failure) = told
+            && !met
+        {
+            return Err(failure);
         }
-        Ok(token.user_info)
     }
-}
-
-/// The keys to verify with, once the claims let a token through.
-fn usable<'k>(
-    claims: &Claims,
-    provider: &PreparedProvider,
-    keys: Option<&'k KeySet>,
-    now: u64,
-) -> Result<&'k KeySet, Fault> {
-    claims.check(provider, now)?;
-    keys.ok_or(Fault::KEYS_UNAVAILABLE)
-}
-
-/// The id of the key that verifies the token.
-fn verify(token: &Token<'_>, keys: &KeySet) -> Result<[u8; 32], Failure> {
-    let mut fault = Fault::KEY_UNKNOWN;
-    let mut named = false;
-    for key in keys
-        .candidates(token.kid.as_deref(), token.algorithm)
-        .take(MAX_TRIES)
-    {
-        if key.verify(token.algorithm, token.signed, &token.signature) {
-            return Ok(key.id);
-        }
-        fault = Fault::SIGNATURE;
-        named |= token.kid.is_some() && key.kid == token.kid;
-    }
-    // Where the key that the token names is here, newer keys do not help; where keys were only tried
-    // because one side has no `kid`, the right one may be missing.
-    Err(Failure {
-        fault,
-        refetch: !named,
+    let own = assign(&fitting).ok_or(Fault::MISSING)?;
+    let user_info = candidates.get(own).ok_or(Fault::MISSING)?.user_info()?;
+    Ok(Authentication::Verified {
+        provider: first.provider,
+        user_info,
     })
+}
+
+/// The first token that meets the first requirement while each other requirement has another one.
+fn assign(fitting: &[u8]) -> Option<usize> {
+    let (first, others) = fitting.split_first()?;
+    let mut hopeless = [false; 1 << MAX_TOKENS];
+    (0..MAX_TOKENS)
+        .find(|token| first & 1 << token != 0 && assignable(others, 1 << token, &mut hopeless))
+}
+
+/// Whether each requirement has a token that is not `used`. What is left to do follows from what is
+/// used, so each set is looked at once.
+fn assignable(fitting: &[u8], used: u8, hopeless: &mut [bool; 1 << MAX_TOKENS]) -> bool {
+    let Some((first, others)) = fitting.split_first() else {
+        return true;
+    };
+    if hopeless[usize::from(used)] {
+        return false;
+    }
+    let free = first & !used;
+    let found = (0..MAX_TOKENS)
+        .map(|token| 1_u8 << token)
+        .any(|token| free & token != 0 && assignable(others, used | token, hopeless));
+    hopeless[usize::from(used)] = !found;
+    found
 }
 
 fn fingerprint(provider: &Provider) -> [u8; 32] {

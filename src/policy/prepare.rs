@@ -2,16 +2,17 @@
 
 mod check;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderName, Method};
 
 use super::Policy;
 use super::backend::PathTranslation;
-use super::cors::CorsDecider;
+use super::cors::CorsRules;
 use super::format::{Alternative, FORMAT, Operation};
-use super::jwt::PreparedProvider;
+use super::jwt::{PreparedProvider, Security, token_headers};
 use super::path::{NormalisedPath, normalise};
 use super::route::Router;
 
@@ -24,12 +25,14 @@ pub struct Prepared {
     pub hash: String,
     /// Finds operations; an operation's index is its place in [`Policy::operations`].
     pub router: Router,
-    /// Decides about origins.
-    pub cors: CorsDecider,
+    /// Decides about origins, by operation.
+    pub cors: CorsRules,
     /// In the order of [`Policy::providers`]: [`PreparedProvider::index`] is the place here.
     pub providers: Vec<PreparedProvider>,
-    /// Per operation: alternatives, as indexes into `providers`.
-    pub security: Vec<Vec<usize>>,
+    /// Per operation: what it demands of tokens; shared by those that demand the same.
+    pub security: Vec<Arc<Security>>,
+    /// Headers in which tokens come.
+    pub token_headers: Arc<[HeaderName]>,
     /// Per operation: what becomes of its path; `None`: it stays.
     pub translations: Vec<Option<PathTranslation>>,
     /// The health path, normalised.
@@ -66,7 +69,6 @@ impl Prepared {
                 supported: FORMAT,
             });
         }
-        check::check(&policy)?;
         for Operation { method, path, .. } in &policy.operations {
             if Method::from_bytes(method.as_bytes()).is_err() {
                 return Err(invalid(format_args!(
@@ -75,18 +77,15 @@ impl Prepared {
             }
         }
         let router = Router::new(&policy.operations).map_err(invalid)?;
-        let cors = CorsDecider::new(&policy.cors).map_err(invalid)?;
+        let cors = CorsRules::new(&policy).map_err(invalid)?;
         let providers = policy
             .providers
             .iter()
             .enumerate()
             .map(|(index, (name, provider))| PreparedProvider::new(index, name, provider, &policy))
-            .collect();
-        let security = policy
-            .operations
-            .iter()
-            .map(|operation| alternatives(operation, &policy))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(invalid)?;
+        let security = security(&policy, &providers)?;
         let translations = policy
             .operations
             .iter()
@@ -101,11 +100,13 @@ impl Prepared {
                 }
             },
         };
+        check::check(&policy)?;
         Ok(Self {
             hash: policy.hash(),
             policy: Arc::new(policy),
             router,
             cors,
+            token_headers: token_headers(&providers),
             providers,
             security,
             translations,
@@ -114,26 +115,27 @@ impl Prepared {
     }
 }
 
-/// An operation's alternatives, as places among the providers.
-fn alternatives(operation: &Operation, policy: &Policy) -> Result<Vec<usize>, PrepareError> {
-    operation
-        .security
-        .iter()
-        .map(|Alternative(requirements)| {
-            let [only] = requirements.as_slice() else {
-                return Err(invalid("several tokens at once"));
-            };
-            let name = &only.provider;
-            let place = policy.providers.keys().position(|known| known == name);
-            // Never open by mistake: an unknown name is no policy, not one alternative less.
-            place.ok_or_else(|| {
-                invalid(format_args!(
-                    "`{}` asks for `{name}`, which is no provider",
-                    operation.name
-                ))
-            })
-        })
-        .collect()
+/// What each operation demands; most demand the same.
+fn security(
+    policy: &Policy,
+    providers: &[PreparedProvider],
+) -> Result<Vec<Arc<Security>>, PrepareError> {
+    let mut known: HashMap<&[Alternative], Arc<Security>> = HashMap::new();
+    let mut all = Vec::with_capacity(policy.operations.len());
+    for operation in &policy.operations {
+        let security = match known.get(operation.security.as_slice()) {
+            Some(security) => Arc::clone(security),
+            None => {
+                let security = Security::new(&operation.security, providers)
+                    .map_err(|why| invalid(format_args!("`{}`: {why}", operation.name)))?;
+                let security = Arc::new(security);
+                known.insert(&operation.security, Arc::clone(&security));
+                security
+            }
+        };
+        all.push(security);
+    }
+    Ok(all)
 }
 
 /// The translation of an operation's path. Its backend is one of the policy's.

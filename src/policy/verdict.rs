@@ -2,6 +2,7 @@
 //! line and metric are all made from this one value.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -59,6 +60,8 @@ pub enum Reason {
     TokenClaimMissing,
     /// No accepted audience.
     TokenAudience,
+    /// A scope that the operation demands is missing.
+    TokenScope,
     /// No key fits `kid` and `alg`.
     TokenKeyUnknown,
     /// The signature does not verify.
@@ -98,12 +101,17 @@ pub struct Refusal {
 }
 
 /// What `WWW-Authenticate: Bearer` says beside the realm (RFC 6750 section 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenge {
     /// No token was sent: no error code.
     Missing,
     /// `error="invalid_token"`, with the refusal's message as `error_description`.
     InvalidToken,
+    /// `error="insufficient_scope"`, likewise, and which scopes are demanded.
+    InsufficientScope {
+        /// Separated by spaces.
+        scope: Arc<str>,
+    },
 }
 
 // === impl Reason ===
@@ -133,6 +141,7 @@ impl Reason {
             Self::TokenNotYetValid => "TokenNotYetValid",
             Self::TokenClaimMissing => "TokenClaimMissing",
             Self::TokenAudience => "TokenAudience",
+            Self::TokenScope => "TokenScope",
             Self::TokenKeyUnknown => "TokenKeyUnknown",
             Self::TokenSignature => "TokenSignature",
             Self::KeysUnavailable => "KeysUnavailable",
@@ -199,11 +208,20 @@ impl Refusal {
             value.push(c);
         }
         value.push('"');
-        match self.challenge? {
+        let mut error = |code: &str| {
+            value.push_str(", error=\"");
+            value.push_str(code);
+            value.push_str("\", error_description=\"");
+            value.extend(self.message.chars().filter_map(description_char));
+            value.push('"');
+        };
+        match self.challenge.as_ref()? {
             Challenge::Missing => {}
-            Challenge::InvalidToken => {
-                value.push_str(", error=\"invalid_token\", error_description=\"");
-                value.extend(self.message.chars().filter_map(description_char));
+            Challenge::InvalidToken => error("invalid_token"),
+            Challenge::InsufficientScope { scope } => {
+                error("insufficient_scope");
+                value.push_str(", scope=\"");
+                value.extend(scope.chars().filter_map(description_char));
                 value.push('"');
             }
         }

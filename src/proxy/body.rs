@@ -1,10 +1,12 @@
 //! Bodies: the client's on its way to the backend, and what the client gets.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -22,15 +24,19 @@ pub(super) enum RequestBody {
     /// None.
     Empty,
     /// Streamed as it comes; over HTTP/1 the guard notices when it stalls.
-    Stream(Incoming),
+    Stream(Incoming, TokenHeaders),
     /// Streamed over HTTP/2, where other streams may go on while this one stalls.
     Watched(Box<Stalling>),
 }
+
+/// Where tokens come that were checked, in the head: trailers have no such fields.
+type TokenHeaders = Arc<[HeaderName]>;
 
 /// A body, and how long it may be silent.
 #[derive(Debug)]
 pub(super) struct Stalling {
     incoming: Incoming,
+    token_headers: TokenHeaders,
     limit: Duration,
     timer: LazyTimer,
 }
@@ -64,20 +70,25 @@ enum Content {
 // === impl RequestBody ===
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming) -> Self {
+    pub(super) fn new(incoming: Incoming, token_headers: &TokenHeaders) -> Self {
         if incoming.is_end_stream() {
             Self::Empty
         } else {
-            Self::Stream(incoming)
+            Self::Stream(incoming, Arc::clone(token_headers))
         }
     }
 
     /// The body of a stream, which may be silent for `limit` at most.
-    pub(super) fn of_stream(incoming: Incoming, limit: Duration) -> Self {
+    pub(super) fn of_stream(
+        incoming: Incoming,
+        token_headers: &TokenHeaders,
+        limit: Duration,
+    ) -> Self {
         match incoming.is_end_stream() {
             true => Self::Empty,
             false => Self::Watched(Box::new(Stalling {
                 incoming,
+                token_headers: Arc::clone(token_headers),
                 limit,
                 timer: LazyTimer::default(),
             })),
@@ -110,16 +121,19 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let frame = match self.get_mut() {
+        let (frame, token_headers) = match self.get_mut() {
             Self::Empty => return Poll::Ready(None),
-            Self::Stream(incoming) => ready!(Pin::new(incoming).poll_frame(context))
-                .map(|frame| frame.map_err(RequestBodyError::Broken)),
-            Self::Watched(body) => ready!(body.poll_frame(context)),
+            Self::Stream(incoming, token_headers) => {
+                let frame = ready!(Pin::new(incoming).poll_frame(context));
+                let frame = frame.map(|frame| frame.map_err(RequestBodyError::Broken));
+                (frame, token_headers)
+            }
+            Self::Watched(body) => (ready!(body.poll_frame(context)), &mut body.token_headers),
         };
         Poll::Ready(frame.map(|frame| {
             Ok(match frame?.into_trailers() {
                 Ok(mut trailers) => {
-                    sanitise_trailers(&mut trailers);
+                    sanitise_trailers(&mut trailers, token_headers);
                     Frame::trailers(trailers)
                 }
                 Err(frame) => frame,
@@ -130,7 +144,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(incoming) => incoming.is_end_stream(),
+            Self::Stream(incoming, _) => incoming.is_end_stream(),
             Self::Watched(body) => body.incoming.is_end_stream(),
         }
     }
@@ -138,7 +152,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(incoming) => incoming.size_hint(),
+            Self::Stream(incoming, _) => incoming.size_hint(),
             Self::Watched(body) => body.incoming.size_hint(),
         }
     }

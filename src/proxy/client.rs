@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use http::HeaderValue;
 use tokio::time::Instant;
@@ -77,11 +78,10 @@ impl Client {
         self.idle_since.get()
     }
 
-    /// Starts the deadline of the request being served.
-    pub(super) fn start_deadline(&self, from: Instant) {
-        self.deadline
-            .borrow_mut()
-            .set(from + self.limits.backend_deadline);
+    /// Starts the deadline of the request being served; `of_rule`: where it is not the usual one.
+    pub(super) fn start_deadline(&self, from: Instant, of_rule: Option<Duration>) {
+        let deadline = of_rule.unwrap_or(self.limits.backend_deadline);
+        self.deadline.borrow_mut().set(from + deadline);
     }
 
     /// Waits not longer than the deadline; None: it passed.

@@ -1,11 +1,14 @@
 //! What a proxy is told at start; everything else comes with the policy.
 
-use std::fmt;
+mod address;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::str::FromStr;
 use std::time::Duration;
 
+use rustls::RootCertStore;
+
+pub use self::address::{BackendAddress, BadBackendAddress};
 use crate::policy::limits;
 
 /// What a proxy is told at start.
@@ -19,6 +22,8 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// Bounds on every connection and request.
     pub limits: Limits,
+    /// What backends with `https://` and `grpcs://` are verified by ([`crate::tls::roots`]).
+    pub roots: RootCertStore,
 }
 
 /// A port and the app behind it.
@@ -61,23 +66,6 @@ pub struct Limits {
     pub drain_grace: Duration,
 }
 
-/// A backend over plain HTTP: a host and a port.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BackendAddress {
-    host: Box<str>,
-    port: u16,
-}
-
-/// Not the address of a backend.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{address}` is not a backend address: {why}")]
-pub struct BadBackendAddress {
-    /// What was given.
-    pub address: String,
-    /// What is wrong with it, and the remedy.
-    pub why: &'static str,
-}
-
 // === impl Limits ===
 
 impl Default for Limits {
@@ -99,86 +87,3 @@ impl Default for Limits {
         }
     }
 }
-
-// === impl BackendAddress ===
-
-impl BackendAddress {
-    /// The app in the pod, or anything else that has an address already.
-    pub fn new(host: &str, port: u16) -> Self {
-        Self {
-            host: host.into(),
-            port,
-        }
-    }
-
-    /// A name or an IP address, without brackets.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The port; 80 where the address named none.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-}
-
-impl From<SocketAddr> for BackendAddress {
-    fn from(address: SocketAddr) -> Self {
-        Self {
-            host: address.ip().to_string().into(),
-            port: address.port(),
-        }
-    }
-}
-
-impl fmt::Display for BackendAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// Reads `http://HOST[:PORT]`.
-impl FromStr for BackendAddress {
-    type Err = BadBackendAddress;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = |why| BadBackendAddress {
-            address: text.to_owned(),
-            why,
-        };
-        let rest = text
-            .strip_prefix("http://")
-            .ok_or_else(|| bad("it does not start with http://"))?;
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        let authority: http::uri::Authority = authority
-            .parse()
-            .map_err(|_| bad("write it as http://HOST[:PORT]"))?;
-        if authority.as_str().contains('@') {
-            return Err(bad("it may not hold a user name"));
-        }
-        // `Authority::port` is silent about a port that is none.
-        let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
-            None => 80,
-            Some(port) => match port.parse() {
-                Ok(0) | Err(_) => return Err(bad("its port is not a number from 1 to 65535")),
-                Ok(port) => port,
-            },
-        };
-        let host = authority.host();
-        let host = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host);
-        if host.is_empty() {
-            return Err(bad("it names no host"));
-        }
-        Ok(Self::new(host, port))
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -19,7 +19,7 @@ use super::guard::Head;
 use super::respond::{self, refusal};
 use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker, now};
-use crate::policy::cors::ResponseCors;
+use crate::policy::cors::{ResponseCors, RuleId};
 use crate::policy::decide::{Action, Forward, decide};
 use crate::policy::headers::{
     METHOD_OVERRIDE, USER_INFO, forwarded, sanitise_request, sanitise_response,
@@ -49,12 +49,13 @@ pub(super) async fn serve(
 
     let (answer, cors, realm) = match admit(head, policy.as_ref(), &mut parts) {
         Err(refusal) => {
-            let cors = policy
-                .as_ref()
-                .map(|policy| policy.snapshot.prepared.cors.response(&parts.headers));
+            let cors = policy.as_ref().map(|policy| {
+                let rules = &policy.snapshot.prepared.cors;
+                rules.response(RuleId::SERVICE, &parts.headers)
+            });
             (
                 Answer::Refused(refusal),
-                cors.unwrap_or(ResponseCors::Untouched),
+                cors.unwrap_or(ResponseCors::UNTOUCHED),
                 None,
             )
         }
@@ -210,7 +211,12 @@ async fn under(
             }
         }
     }
-    let changed = match target(&parts.uri, path) {
+    let translation = policy.snapshot.prepared.translations.get(operation);
+    let changed = match translation.and_then(Option::as_ref) {
+        None => target(&parts.uri, path),
+        Some(translation) => origin_form(translation.apply(&path, parts.uri.query())).map(Some),
+    };
+    let changed = match changed {
         Ok(changed) => changed,
         Err(refusal) => return (Answer::Refused(refusal), cors, None),
     };
@@ -220,9 +226,21 @@ async fn under(
     if let Some(method) = method {
         parts.method = method;
     }
-    let backend = policy.backend.as_ref().unwrap_or(backend);
-    let request = to_backend(parts, body, exchange.client(), backend);
-    exchange.client().start_deadline(exchange.started());
+    let token_headers = &policy.snapshot.prepared.token_headers;
+    let body = match parts.version {
+        Version::HTTP_2 => {
+            let limit = exchange.client().limits.body_progress_timeout;
+            RequestBody::of_stream(body, token_headers, limit)
+        }
+        _ => RequestBody::new(body, token_headers),
+    };
+    let (backend, remote) = policy.route(operation, backend);
+    let host = remote.and_then(|remote| remote.host.as_ref());
+    let request = to_backend(parts, body, exchange.client(), backend, host);
+    let deadline = remote.and_then(|remote| remote.deadline);
+    exchange
+        .client()
+        .start_deadline(exchange.started(), deadline);
     match backend.send(exchange.client(), request).await {
         Ok(response) => (Answer::Backend(response), cors, None),
         Err(error) => {
@@ -299,33 +317,33 @@ fn realm(headers: &HeaderMap, path: &str) -> String {
 
 /// The target in origin form, with the path that was decided about; None: it is as it came.
 fn target(came: &Uri, path: Cow<'_, str>) -> Result<Option<Uri>, Refusal> {
-    let path_and_query = match (path, came.path_and_query()) {
-        (Cow::Borrowed(_), Some(_)) if came.authority().is_none() => return Ok(None),
-        (Cow::Borrowed(_), Some(as_it_came)) => Ok(as_it_came.clone()),
-        (path, _) => PathAndQuery::try_from(match came.query() {
+    match (path, came.path_and_query()) {
+        (Cow::Borrowed(_), Some(_)) if came.authority().is_none() => Ok(None),
+        (Cow::Borrowed(_), Some(as_it_came)) => Ok(Some(Uri::from(as_it_came.clone()))),
+        (path, _) => origin_form(match came.query() {
             Some(query) => format!("{path}?{query}"),
             None => path.into_owned(),
-        }),
-    };
-    path_and_query
-        .map(|target| Some(Uri::from(target)))
-        .map_err(|_| {
-            let message = "The request path has a character that is not allowed.";
-            refusal(StatusCode::BAD_REQUEST, Reason::BadPath, message)
         })
+        .map(Some),
+    }
 }
 
-/// The request as the backend gets it.
+fn origin_form(target: String) -> Result<Uri, Refusal> {
+    PathAndQuery::try_from(target).map(Uri::from).map_err(|_| {
+        let message = "The request path has a character that is not allowed.";
+        refusal(StatusCode::BAD_REQUEST, Reason::BadPath, message)
+    })
+}
+
+/// The request as the backend gets it. `host`: the name of a backend that is not the service's own,
+/// which takes the place of the client's.
 fn to_backend(
     mut parts: Parts,
-    body: Incoming,
+    body: RequestBody,
     client: &Client,
     backend: &Backend,
+    host: Option<&HeaderValue>,
 ) -> Request<RequestBody> {
-    let body = match parts.version {
-        Version::HTTP_2 => RequestBody::of_stream(body, client.limits.body_progress_timeout),
-        _ => RequestBody::new(body),
-    };
     let headers = &mut parts.headers;
     headers.remove(METHOD_OVERRIDE);
     // Met by us, by asking the client for its body.
@@ -344,7 +362,10 @@ fn to_backend(
             &host,
         );
     }
-    if body.size_hint().exact().is_none() {
+    if let Some(host) = host {
+        headers.insert(HOST, host.clone());
+    }
+    if body.size_hint().exact().is_none() && !backend.address().http2() {
         // Said aloud, or hyper would take a GET's body for none.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }

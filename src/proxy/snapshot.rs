@@ -1,13 +1,19 @@
 //! The policy that is in force, and its swap.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use http::HeaderValue;
 
 use super::config::{BackendAddress, BadBackendAddress};
 use crate::jwks::KeySlot;
 use crate::policy::Prepared;
+use crate::policy::format::BackendRule;
 use crate::policy::verdict::{Reason, Refusal};
+
+/// No answer outlives it, and a clock can count it.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A policy ready to serve, with the places of its keys.
 #[derive(Debug)]
@@ -15,7 +21,22 @@ pub struct Snapshot {
     pub(super) prepared: Prepared,
     pub(super) keys: Vec<Arc<KeySlot>>,
     pub(super) backend: Option<BackendAddress>,
+    /// In the order of the policy's backends.
+    pub(super) backends: Vec<Remote>,
     key_hint: Option<&'static str>,
+}
+
+/// A backend of operations, ready to be used.
+#[derive(Debug)]
+pub(super) struct Remote {
+    /// None: the service's own.
+    pub(super) address: Option<BackendAddress>,
+    /// What the address names in `Host`.
+    pub(super) host: Option<HeaderValue>,
+    /// HTTP/2 to the service's own backend.
+    pub(super) http2: bool,
+    /// When the whole answer must be there.
+    pub(super) deadline: Option<Duration>,
 }
 
 /// Why a policy cannot be served.
@@ -51,6 +72,12 @@ impl Snapshot {
             .as_deref()
             .map(str::parse)
             .transpose()?;
+        let backends = prepared
+            .policy
+            .backends
+            .iter()
+            .map(Remote::new)
+            .collect::<Result<_, _>>()?;
         let (providers, slots) = (prepared.providers.len(), keys.len());
         if providers != slots {
             return Err(SnapshotError::Keys { providers, slots });
@@ -59,6 +86,7 @@ impl Snapshot {
             prepared,
             keys,
             backend,
+            backends,
             key_hint: None,
         })
     }
@@ -82,6 +110,28 @@ impl Snapshot {
     /// The policy's hash.
     pub fn hash(&self) -> &str {
         &self.prepared.hash
+    }
+}
+
+impl Remote {
+    fn new(rule: &BackendRule) -> Result<Self, BadBackendAddress> {
+        let mut address: Option<BackendAddress> =
+            rule.address.as_deref().map(str::parse).transpose()?;
+        if rule.http2 {
+            address = address.map(BackendAddress::over_http2);
+        }
+        // An authority was read from a URL: always a value.
+        let host = address
+            .as_ref()
+            .and_then(|address| HeaderValue::try_from(address.authority()).ok());
+        Ok(Self {
+            address,
+            host,
+            http2: rule.http2,
+            deadline: rule
+                .deadline_ms
+                .map(|deadline| Duration::from_millis(deadline).min(LONGEST_DEADLINE)),
+        })
     }
 }
 

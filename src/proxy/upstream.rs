@@ -1,76 +1,106 @@
-//! The backend: its connections, kept by each worker for itself, and one exchange over one of them.
+//! Backends: their connections, kept by each worker for itself, and one exchange over one of them.
 //!
-//! A connection has no task of its own: whoever waits for its answer, or reads its answer's body,
-//! drives it. That saves a wake-up per step, and an idle connection costs nothing.
+//! ```text
+//! Backend ─ connect (name, socket, TLS) ─► http1: a pool; an exchange has its connection for itself
+//!                                     └──► http2: a connection with many exchanges at once
+//! ```
+//!
+//! An HTTP/1.1 connection has no task of its own: whoever waits for its answer, or reads its answer's
+//! body, drives it. That saves a wake-up per step, and an idle connection costs nothing.
 
 mod body;
-mod connection;
+mod connect;
 mod error;
+mod http1;
+mod http2;
+mod stream;
+mod tls;
 
-use std::cell::RefCell;
+use std::cell::OnceCell;
 use std::future::poll_fn;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
-use http::{Method, Request, Response};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout};
+use http::header::TRAILER;
+use http::{HeaderValue, Method, Request, Response};
 
 pub(super) use self::body::BackendBody;
-use self::connection::{Connection, Failure};
+use self::connect::{ConnectError, Connector};
 pub(super) use self::error::UpstreamError;
+use self::http1::{Connection, Failure};
+pub(super) use self::tls::BackendTls;
 use super::body::RequestBody;
 use super::client::Client;
 use super::config::BackendAddress;
 
-/// The most idle connections kept: after a burst most of a proxy's memory is theirs.
-const IDLE_CONNECTIONS: usize = 100;
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long the addresses of a name are believed.
-const RESOLVED_FOR: Duration = Duration::from_secs(30);
+/// What gRPC sends behind an answer; HTTP/1.1 wants it announced.
+const GRPC_TRAILERS: HeaderValue =
+    HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin");
 
 /// A backend as one worker knows it.
 #[derive(Debug)]
 pub(super) struct Backend {
-    address: BackendAddress,
-    /// Most recently used last.
-    idle: RefCell<Vec<Idle>>,
-    resolved: RefCell<Option<(Instant, Vec<SocketAddr>)>>,
-}
-
-#[derive(Debug)]
-struct Idle {
-    connection: Box<Connection>,
-    since: Instant,
+    connector: Connector,
+    http1: http1::Pool,
+    http2: http2::Pool,
+    /// The same place in HTTP/2, where a rule asks for it.
+    over_http2: OnceCell<Rc<Backend>>,
 }
 
 impl Backend {
-    pub(super) fn new(address: BackendAddress) -> Self {
+    pub(super) fn new(address: BackendAddress, tls: BackendTls) -> Self {
         Self {
-            address,
-            idle: RefCell::default(),
-            resolved: RefCell::default(),
+            connector: Connector::new(address, tls),
+            http1: http1::Pool::default(),
+            http2: http2::Pool::default(),
+            over_http2: OnceCell::new(),
         }
     }
 
     pub(super) fn address(&self) -> &BackendAddress {
-        &self.address
+        self.connector.address()
+    }
+
+    /// The same place in HTTP/2.
+    pub(super) fn over_http2(&self) -> &Rc<Self> {
+        self.over_http2.get_or_init(|| {
+            let address = self.address().clone().over_http2();
+            Rc::new(Self::new(address, self.connector.tls().clone()))
+        })
     }
 
     /// Sends a request and waits for the head of its answer. The client's deadline is running.
-    ///
+    pub(super) async fn send(
+        self: &Rc<Self>,
+        client: &Rc<Client>,
+        request: Request<RequestBody>,
+    ) -> Result<Response<BackendBody>, UpstreamError> {
+        match self.address().http2() {
+            false => self.send_http1(client, request).await,
+            true => Box::pin(self.send_http2(client, request)).await,
+        }
+    }
+
+    /// Drops connections that are idle for long, or closed by the backend.
+    pub(super) fn sweep(&self) {
+        self.http1.sweep();
+        self.http2.sweep();
+        if let Some(backend) = self.over_http2.get() {
+            backend.sweep();
+        }
+    }
+
     /// A kept connection may turn out to be closed: then the request is sent again, once, over a new
     /// one, if none of it was sent, or if sending it twice does no harm.
-    pub(super) async fn send(
+    async fn send_http1(
         self: &Rc<Self>,
         client: &Rc<Client>,
         mut request: Request<RequestBody>,
     ) -> Result<Response<BackendBody>, UpstreamError> {
-        if let Some(mut connection) = poll_fn(|context| Poll::Ready(self.take_idle(context))).await
+        if let Some(mut connection) = poll_fn(|context| Poll::Ready(self.http1.take(context))).await
         {
             let spare = spare(&request);
             match connection.exchange(client, request).await {
@@ -89,40 +119,76 @@ impl Backend {
                 Err(Failure { error, .. }) => return Err(error),
             }
         }
-        let mut connection = self.connect(client).await?;
+        let connecting = self
+            .connector
+            .connect(client.limits.backend_connect_timeout);
+        let stream = client
+            .within_deadline(connecting)
+            .await
+            .ok_or(UpstreamError::Deadline)?
+            .map_err(|error| self.unreachable(error))?;
+        let mut connection = Connection::new(stream).await?;
         match connection.exchange(client, request).await {
             Ok(response) => Ok(self.answer(client, connection, response)),
             Err(Failure { error, .. }) => Err(error),
         }
     }
 
-    /// Drops connections that are idle for long, or closed by the backend.
-    pub(super) fn sweep(&self) {
-        let mut context = Context::from_waker(Waker::noop());
-        self.idle.borrow_mut().retain_mut(|idle| {
-            idle.since.elapsed() < IDLE_TIMEOUT && idle.connection.is_usable(&mut context)
-        });
+    /// Sent again, once, where the backend has not looked at it, or where its connection was kept and
+    /// sending it twice does no harm.
+    async fn send_http2(
+        self: &Rc<Self>,
+        client: &Rc<Client>,
+        request: Request<RequestBody>,
+    ) -> Result<Response<BackendBody>, UpstreamError> {
+        let (connection, kept) = self.http2_connection(client).await?;
+        let spare = if kept { spare(&request) } else { None };
+        let sent = http2::exchange(connection, self.address(), client, request).await;
+        let failure = match sent {
+            Ok(response) => return Ok(answer_http2(client, response)),
+            Err(failure) => failure,
+        };
+        let again = match (failure.unprocessed, failure.error) {
+            (Some(request), _) => *request,
+            (None, UpstreamError::Reset(error)) => match spare {
+                Some(spare) => spare,
+                None => return Err(UpstreamError::Reset(error)),
+            },
+            (None, error) => return Err(error),
+        };
+        let (connection, _) = self.http2_connection(client).await?;
+        match http2::exchange(connection, self.address(), client, again).await {
+            Ok(response) => Ok(answer_http2(client, response)),
+            Err(failure) => Err(failure.error),
+        }
     }
 
-    fn take_idle(&self, context: &mut Context<'_>) -> Option<Box<Connection>> {
-        let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { mut connection, .. }) = idle.pop() {
-            if connection.is_usable(context) {
-                return Some(connection);
+    /// A connection with room for one more stream, and whether it was there before.
+    async fn http2_connection(
+        self: &Rc<Self>,
+        client: &Rc<Client>,
+    ) -> Result<(Rc<http2::Connection>, bool), UpstreamError> {
+        if let Some(connection) = self.http2.take() {
+            return Ok((connection, true));
+        }
+        let limit = client.limits.backend_connect_timeout;
+        let mut made = None;
+        // Those who waited for the same connection may have filled it meanwhile: then one more.
+        for _ in 0..2 {
+            let connecting = http2::Pool::connect(self, limit);
+            let connection = client
+                .within_deadline(connecting)
+                .await
+                .ok_or(UpstreamError::Deadline)?
+                .map_err(|error| self.unreachable(error))?;
+            let room = connection.has_room();
+            made = Some(connection);
+            if room {
+                break;
             }
         }
-        None
-    }
-
-    /// Keeps a connection whose exchange is over.
-    fn keep(&self, connection: Box<Connection>) {
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < IDLE_CONNECTIONS {
-            idle.push(Idle {
-                connection,
-                since: Instant::now(),
-            });
-        }
+        made.map(|connection| (connection, false))
+            .ok_or(UpstreamError::Deadline)
     }
 
     fn answer(
@@ -132,64 +198,28 @@ impl Backend {
         response: Response<hyper::body::Incoming>,
     ) -> Response<BackendBody> {
         let (parts, incoming) = response.into_parts();
-        let body = BackendBody::new(incoming, connection, self.clone(), client.clone(), &parts);
+        let body = BackendBody::http1(incoming, connection, self.clone(), client.clone(), &parts);
         Response::from_parts(parts, body)
     }
 
-    async fn connect(&self, client: &Rc<Client>) -> Result<Box<Connection>, UpstreamError> {
-        let limit = client.limits.backend_connect_timeout;
-        let connecting = async {
-            let stream = self.open().await?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        };
-        let connecting = client.within_deadline(timeout(limit, connecting));
-        let unreachable = |source| UpstreamError::Unreachable {
-            backend: self.address.clone(),
+    fn unreachable(&self, source: ConnectError) -> UpstreamError {
+        UpstreamError::Unreachable {
+            backend: self.address().clone(),
             source,
-        };
-        let stream = connecting
-            .await
-            .ok_or(UpstreamError::Deadline)?
-            .unwrap_or_else(|_| {
-                Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "connection timeout",
-                ))
-            })
-            .map_err(unreachable)?;
-        Connection::new(stream).await
+        }
     }
+}
 
-    /// Tries all addresses of the backend, in the resolver's order.
-    async fn open(&self) -> io::Result<TcpStream> {
-        if let Ok(ip) = self.address.host().parse::<IpAddr>() {
-            return TcpStream::connect((ip, self.address.port())).await;
-        }
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in self.resolve().await? {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        // What did not answer may have moved.
-        self.resolved.replace(None);
-        Err(last)
+fn answer_http2(
+    client: &Rc<Client>,
+    response: Response<http2::Receiving>,
+) -> Response<BackendBody> {
+    let (mut parts, receiving) = response.into_parts();
+    if !receiving.is_end_stream() && http2::is_grpc(&parts.headers) {
+        parts.headers.entry(TRAILER).or_insert(GRPC_TRAILERS);
     }
-
-    async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        if let Some((when, addresses)) = &*self.resolved.borrow()
-            && when.elapsed() < RESOLVED_FOR
-        {
-            return Ok(addresses.clone());
-        }
-        let found = lookup_host((self.address.host(), self.address.port())).await?;
-        let addresses: Vec<_> = found.collect();
-        self.resolved
-            .replace(Some((Instant::now(), addresses.clone())));
-        Ok(addresses)
-    }
+    let body = BackendBody::http2(receiving, client.clone(), &parts);
+    Response::from_parts(parts, body)
 }
 
 /// A copy to send again: of idempotent requests without a body (RFC 9110 section 9.2.2).

@@ -1,6 +1,7 @@
 //! A worker: one thread with its own runtime, listeners, clients and connections to backends.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use tokio::time::{interval, sleep, timeout};
 use super::connection;
 use super::drain::Drain;
 use super::metrics::{Cells, Outcome, WorkerMetrics};
-use super::snapshot::{PolicyCell, Snapshot};
-use super::upstream::Backend;
+use super::snapshot::{PolicyCell, Remote, Snapshot};
+use super::upstream::{Backend, BackendTls};
 use super::{BackendAddress, Limits};
 use crate::policy::format::Operation;
 use crate::policy::jwt::TokenCache;
@@ -36,6 +37,7 @@ pub(super) struct Setup {
     pub(super) limits: Limits,
     /// Of [`Limits::connections`], how many this worker takes per listener.
     pub(super) connections: usize,
+    pub(super) tls: BackendTls,
     pub(super) policies: PolicyCell,
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) shutdown: Shutdown,
@@ -53,7 +55,9 @@ pub(super) struct Worker {
     /// Room for the key sets of one request.
     pub(super) keys: RefCell<Vec<Option<Arc<KeySet>>>>,
     policies: RefCell<Policies>,
-    backends: RefCell<Vec<Rc<Backend>>>,
+    /// By address: operations, rules and listeners with one address share its connections.
+    backends: RefCell<HashMap<BackendAddress, Rc<Backend>>>,
+    tls: BackendTls,
 }
 
 /// A snapshot with what this worker adds to it.
@@ -62,6 +66,8 @@ pub(super) struct InForce {
     pub(super) snapshot: Arc<Snapshot>,
     /// The policy's own backend, if it names one.
     pub(super) backend: Option<Rc<Backend>>,
+    /// In the order of the policy's backends: where a rule names an address.
+    backends: Vec<Option<Rc<Backend>>>,
     cells: Vec<Arc<Cells>>,
 }
 
@@ -117,11 +123,16 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
             }
         }
         let _ = started.send(Ok(()));
-        let worker = Rc::new(Worker::new(setup.limits, setup.metrics, &setup.policies));
+        let worker = Rc::new(Worker::new(
+            setup.limits,
+            setup.metrics,
+            &setup.policies,
+            setup.tls,
+        ));
         let accepting: Vec<_> = listeners
             .into_iter()
             .map(|(listener, backend)| {
-                let backend = worker.backend(backend);
+                let backend = worker.backend(&backend);
                 let most = setup.connections;
                 spawn_local(accept(
                     worker.clone(),
@@ -231,7 +242,12 @@ async fn sweep(worker: Rc<Worker>) {
 // === impl Worker ===
 
 impl Worker {
-    pub(super) fn new(limits: Limits, metrics: Arc<WorkerMetrics>, policies: &PolicyCell) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        metrics: Arc<WorkerMetrics>,
+        policies: &PolicyCell,
+        tls: BackendTls,
+    ) -> Self {
         Self {
             limits: Rc::new(limits),
             metrics,
@@ -243,6 +259,7 @@ impl Worker {
                 current: None,
             }),
             backends: RefCell::default(),
+            tls,
         }
     }
 
@@ -256,7 +273,12 @@ impl Worker {
             _ => {
                 let fresh = Rc::new(InForce {
                     snapshot: latest.clone(),
-                    backend: latest.backend.clone().map(|address| self.backend(address)),
+                    backend: latest.backend.as_ref().map(|it| self.backend(it)),
+                    backends: latest
+                        .backends
+                        .iter()
+                        .map(|rule| Some(self.backend(rule.address.as_ref()?)))
+                        .collect(),
                     cells: self.metrics.operations(latest),
                 });
                 *current = Some(fresh.clone());
@@ -266,24 +288,23 @@ impl Worker {
     }
 
     /// The backend with this address; its connections outlive policies.
-    fn backend(&self, address: BackendAddress) -> Rc<Backend> {
+    fn backend(&self, address: &BackendAddress) -> Rc<Backend> {
         let mut backends = self.backends.borrow_mut();
-        if let Some(known) = backends
-            .iter()
-            .find(|backend| *backend.address() == address)
-        {
+        if let Some(known) = backends.get(address) {
             return known.clone();
         }
-        let backend = Rc::new(Backend::new(address));
-        backends.push(backend.clone());
+        let backend = Rc::new(Backend::new(address.clone(), self.tls.clone()));
+        backends.insert(address.clone(), backend.clone());
         backend
     }
 
     fn sweep(&self) {
+        // A policy that no request has asked for yet is in force all the same.
+        self.policy();
         let mut backends = self.backends.borrow_mut();
         // Held by this list alone: neither a listener's nor the policy's any more.
-        backends.retain(|backend| Rc::strong_count(backend) > 1);
-        for backend in &*backends {
+        backends.retain(|_, backend| Rc::strong_count(backend) > 1);
+        for backend in backends.values() {
             backend.sweep();
         }
     }
@@ -294,6 +315,25 @@ impl Worker {
 impl InForce {
     pub(super) fn operation(&self, index: usize) -> Option<&Operation> {
         self.snapshot.prepared.policy.operations.get(index)
+    }
+
+    /// Where an operation's requests go and what is special there; `listener`: where the others do.
+    pub(super) fn route<'p>(
+        &'p self,
+        operation: usize,
+        listener: &'p Rc<Backend>,
+    ) -> (&'p Rc<Backend>, Option<&'p Remote>) {
+        let default = self.backend.as_ref().unwrap_or(listener);
+        let Some(index) = self.operation(operation).and_then(|it| it.backend) else {
+            return (default, None);
+        };
+        let rule = self.snapshot.backends.get(index);
+        let backend = match self.backends.get(index) {
+            Some(Some(named)) => named,
+            _ if rule.is_some_and(|rule| rule.http2) => default.over_http2(),
+            _ => default,
+        };
+        (backend, rule)
     }
 
     pub(super) fn count(&self, index: usize, outcome: &Outcome<'_>) {

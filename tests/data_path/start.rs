@@ -19,6 +19,7 @@ fn config(listeners: Vec<Listener>, workers: usize) -> Config {
         workers: NonZeroUsize::new(workers).expect("some"),
         admin: None,
         limits: Limits::default(),
+        roots: endpoints::tls::built_in_roots(),
     }
 }
 

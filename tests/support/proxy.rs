@@ -10,10 +10,12 @@ use endpoints::api::EndpointsServiceSpec;
 use endpoints::jwks::{KeySlot, Keys};
 use endpoints::policy::format::KeySource;
 use endpoints::policy::key_set::KeySet;
-use endpoints::policy::{Prepared, ServiceIdentity, compile};
+use endpoints::policy::{Policy, Prepared, ServiceIdentity, compile};
 use endpoints::proxy::{Config, Limits, Listener, PolicyCell, Proxy, Running, Snapshot};
 use endpoints::readiness::Readiness;
 use endpoints::shutdown::{self, Trigger};
+use endpoints::tls;
+use rustls::RootCertStore;
 
 pub struct TestProxy {
     pub address: SocketAddr,
@@ -46,16 +48,26 @@ pub fn snapshot(yaml: &str, keys: &BTreeMap<String, String>) -> Snapshot {
     })
 }
 
-/// Compiles; `slot`: where the keys of a source are.
-pub fn snapshot_with(yaml: &str, slot: impl Fn(&KeySource) -> Arc<KeySlot>) -> Snapshot {
+/// Compiles.
+pub fn policy(yaml: &str) -> Policy {
     let identity = ServiceIdentity {
         name: "books".to_owned(),
         namespace: "shop".to_owned(),
     };
     let compiled = compile(&spec(yaml), &identity).expect("the test's document");
-    let providers = compiled.policy.providers.values();
+    compiled.policy
+}
+
+/// Compiles; `slot`: where the keys of a source are.
+pub fn snapshot_with(yaml: &str, slot: impl Fn(&KeySource) -> Arc<KeySlot>) -> Snapshot {
+    ready(policy(yaml), slot)
+}
+
+/// Makes a policy ready; `slot`: where the keys of a source are.
+pub fn ready(policy: Policy, slot: impl Fn(&KeySource) -> Arc<KeySlot>) -> Snapshot {
+    let providers = policy.providers.values();
     let slots = providers.map(|provider| slot(&provider.keys)).collect();
-    let prepared = Prepared::new(compiled.policy).expect("compiled here");
+    let prepared = Prepared::new(policy).expect("compiled here");
     Snapshot::new(prepared, slots).expect("compiled here")
 }
 
@@ -71,6 +83,16 @@ impl TestProxy {
     }
 
     pub fn with(backend: SocketAddr, limits: Limits, workers: usize) -> Self {
+        Self::trusting(tls::built_in_roots(), backend, limits, workers)
+    }
+
+    /// With roots that backends with TLS are verified by.
+    pub fn trusting(
+        roots: RootCertStore,
+        backend: SocketAddr,
+        limits: Limits,
+        workers: usize,
+    ) -> Self {
         let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let config = Config {
             listeners: vec![Listener {
@@ -80,6 +102,7 @@ impl TestProxy {
             workers: NonZeroUsize::new(workers).expect("some"),
             admin: Some(free),
             limits,
+            roots,
         };
         let (trigger, shutdown) = shutdown::channel();
         let (policies, readiness) = (PolicyCell::new(), Readiness::new());

@@ -25,7 +25,9 @@ fn parse<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Args, clap::Erro
 #[test]
 fn each_listener_leads_to_its_own_port_of_the_app() {
     let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    let config = parse(GOOD).unwrap().proxy(any);
+    let config = parse(GOOD)
+        .unwrap()
+        .proxy(any, crate::tls::built_in_roots());
     let listeners: Vec<_> = config
         .listeners
         .iter()

@@ -13,6 +13,7 @@ use crate::openapi::description::{self, Scheme, SchemeKind, Security};
 use crate::openapi::diagnostic::{code, quote};
 use crate::openapi::{Description, Diagnostic, Findings, lints};
 use crate::policy::format::{Alternative, Requirement};
+use crate::policy::jwt::MAX_TOKENS;
 
 /// Whether the scopes of `security` are demanded.
 pub(super) fn enforces_scopes(spec: Option<&JwtSpec>) -> bool {
@@ -127,10 +128,21 @@ impl<'d> Resolver<'d> {
                 Err(other) => obstacle = obstacle.or(Some(other)),
             }
         }
-        match obstacle {
-            Some(obstacle) => Err(obstacle),
-            None => Ok(Alternative(requirements)),
+        if let Some(obstacle) = obstacle {
+            return Err(obstacle);
         }
+        if requirements.len() > MAX_TOKENS {
+            findings.push(
+                Diagnostic::error(
+                    code::UNSUPPORTED_SECURITY,
+                    written.place.clone(),
+                    format!("more than {MAX_TOKENS} tokens are demanded at once"),
+                )
+                .help("demand fewer schemes together"),
+            );
+            return Err(Obstacle::Found);
+        }
+        Ok(Alternative(requirements))
     }
 
     fn requirement(

@@ -260,7 +260,7 @@ fn vary_is_not_said_twice() {
         assert_eq!(text(&response), [format!("vary: {vary}")]);
     }
     let mut refused = HeaderMap::new();
-    decider.decorate(&ResponseCors::RefusedPreflight, &mut refused, true);
+    decider.decorate(&ResponseHeaders::RefusedPreflight, &mut refused, true);
     assert_eq!(
         text(&refused),
         ["vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers"]

@@ -1,3 +1,5 @@
+mod cors;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::HeaderName;
@@ -23,6 +25,10 @@ const ROUTES: [(&str, &str); 11] = [
 ];
 
 fn prepared(cors: CorsMode) -> Prepared {
+    Prepared::new(policy(cors)).expect("a good policy")
+}
+
+fn policy(cors: CorsMode) -> Policy {
     let operations = ROUTES.map(|(method, path)| Operation {
         method: method.to_owned(),
         path: path.to_owned(),
@@ -31,7 +37,7 @@ fn prepared(cors: CorsMode) -> Prepared {
         backend: None,
         cors: None,
     });
-    Prepared::new(Policy {
+    Policy {
         format: FORMAT,
         service: "shelves.example".to_owned(),
         operations: operations.into(),
@@ -42,19 +48,23 @@ fn prepared(cors: CorsMode) -> Prepared {
         healthz: Some("/health/z".to_owned()),
         backends: Vec::new(),
         cors_rules: Vec::new(),
-    })
-    .expect("a good policy")
+    }
 }
 
 fn owned() -> Prepared {
-    prepared(CorsMode::Owned(CorsPolicy {
-        origins: OriginRule::Exact(BTreeSet::from([GOOD.to_owned()])),
+    prepared(rule(GOOD))
+}
+
+/// The proxy answers, for this origin.
+fn rule(origin: &str) -> CorsMode {
+    CorsMode::Owned(CorsPolicy {
+        origins: OriginRule::Exact(BTreeSet::from([origin.to_owned()])),
         allow_methods: "GET".to_owned(),
         allow_headers: String::new(),
         expose_headers: String::new(),
         allow_credentials: false,
         max_age_seconds: 1,
-    }))
+    })
 }
 
 const GOOD: &str = "https://good.example";
@@ -141,7 +151,7 @@ fn a_defined_request_goes_on_by_its_normal_path() {
             ..
         })
     ));
-    assert_eq!(decision.cors, ResponseCors::Untouched);
+    assert_eq!(decision.cors, ResponseCors::UNTOUCHED);
 }
 
 #[test]
@@ -325,13 +335,12 @@ fn an_owned_preflight_never_reaches_a_backend() {
 fn allow_cors_passes_options_on_without_a_token() {
     let through = prepared(CorsMode::PassThrough);
     let preflight = [("origin", BAD), ("access-control-request-method", "GET")];
-    for fields in [&preflight[..], &[]] {
+    // A preflight goes where the request would go that it announces.
+    for (fields, operation) in [(&preflight[..], "GET"), (&[], "DELETE")] {
+        let shelf = format!("forward {operation} /shelves/{{shelf}} /shelves/1 unauthenticated");
         for (target, expected) in [
             ("/shelves", "forward GET /shelves /shelves unauthenticated"),
-            (
-                "/shelves/1",
-                "forward DELETE /shelves/{shelf} /shelves/1 unauthenticated",
-            ),
+            ("/shelves/1", &*shelf),
             ("/declared", "forward OPTIONS /declared /declared"),
             ("/nothing", "404 RouteNotFound"),
             ("/files/..%2fadmin%2fusers", "400 AmbiguousPath"),
@@ -356,9 +365,11 @@ fn the_response_plan_covers_refusals_too() {
         let target = target.parse().expect("a target");
         decide(&owned, &method, &target, &headers(fields)).cors
     };
-    let allowed = ResponseCors::Owned {
-        allow_origin: Some(HeaderValue::from_static(GOOD)),
+    let service = |origin| {
+        let request = headers(&[("origin", origin)]);
+        owned.cors.response(RuleId::SERVICE, &request)
     };
+    let allowed = service(GOOD);
     for (method, target) in [
         (Method::GET, "/shelves"),
         (Method::GET, "/nothing"),
@@ -373,20 +384,23 @@ fn the_response_plan_covers_refusals_too() {
             "{target}"
         );
     }
-    let not = ResponseCors::Owned { allow_origin: None };
+    let not = service(BAD);
+    assert_ne!(allowed, not);
     assert_eq!(plan(Method::GET, "/shelves", &[("origin", BAD)]), not);
     assert_eq!(plan(Method::GET, "/shelves", &[]), not);
 
     let asked = ("access-control-request-method", "GET");
     let refused = plan(Method::OPTIONS, "/shelves", &[("origin", BAD), asked]);
-    assert_eq!(refused, ResponseCors::RefusedPreflight);
+    assert_eq!(refused, ResponseCors::refused_preflight(RuleId::SERVICE));
     // A preflight's answer is complete.
     let answered = plan(Method::OPTIONS, "/shelves", &[("origin", GOOD), asked]);
-    assert_eq!(answered, ResponseCors::Untouched);
+    assert_eq!(answered, ResponseCors::UNTOUCHED);
     let through = prepared(CorsMode::PassThrough);
     let target = "/nothing".parse().unwrap();
     let decision = decide(&through, &Method::GET, &target, &HeaderMap::new());
-    assert_eq!(decision.cors, ResponseCors::PassThrough);
+    let plan = through.cors.response(RuleId::SERVICE, &HeaderMap::new());
+    assert_eq!(decision.cors, plan);
+    assert_ne!(plan, ResponseCors::UNTOUCHED);
 }
 
 /// Targets made of what makes trouble, near the routes.

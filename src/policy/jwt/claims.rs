@@ -19,6 +19,7 @@ pub(super) struct Claims {
     /// Each as [`canonical_audience`] writes it.
     audiences: Vec<String>,
     present: BTreeSet<RegisteredClaim>,
+    scopes: BTreeSet<String>,
 }
 
 impl Claims {
@@ -57,12 +58,18 @@ impl Claims {
                 .filter(|(name, _)| payload.contains_key(*name))
                 .map(|(_, claim)| claim)
                 .collect(),
+            scopes: scopes(payload),
         })
     }
 
     /// Issuer, time, required claims, audience, in this order: what is checked on every request,
-    /// whether the token is remembered or not.
-    pub(super) fn check(&self, provider: &PreparedProvider, now: u64) -> Result<(), Fault> {
+    /// whether the token is remembered or not. `audiences`: what is accepted, if it is checked.
+    pub(super) fn check(
+        &self,
+        provider: &PreparedProvider,
+        audiences: Option<&BTreeSet<String>>,
+        now: u64,
+    ) -> Result<(), Fault> {
         if self.issuer != provider.issuer {
             return Err(Fault::ISSUER);
         }
@@ -82,12 +89,17 @@ impl Claims {
         if let Some(claim) = provider.required_claims.difference(&self.present).next() {
             return Err(missing(*claim));
         }
-        match &provider.audiences {
+        match audiences {
             Some(accepted) if !self.audiences.iter().any(|own| accepted.contains(own)) => {
                 Err(Fault::AUDIENCE)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether all of these scopes are there: checked on every request, too.
+    pub(super) fn grants(&self, scopes: &BTreeSet<String>) -> bool {
+        scopes.is_subset(&self.scopes)
     }
 }
 
@@ -187,4 +199,25 @@ fn audiences(payload: &Map<String, Value>) -> Result<Vec<String>, Fault> {
             .collect(),
         Some(_) => Err(fault),
     }
+}
+
+/// The scopes of `scope` (RFC 8693 section 4.2: separated by spaces) and `scp` (the same, or a list).
+/// They are no registered claims of RFC 7519, so another type is no fault: it grants nothing.
+fn scopes(payload: &Map<String, Value>) -> BTreeSet<String> {
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(' ').filter(|word| !word.is_empty());
+        words.map(str::to_owned).collect()
+    };
+    let mut scopes = BTreeSet::new();
+    for name in ["scope", "scp"] {
+        match payload.get(name) {
+            Some(Value::String(text)) => scopes.extend(words(text)),
+            Some(Value::Array(list)) if name == "scp" => {
+                let texts = list.iter().map(|item| item.as_str().map(str::to_owned));
+                scopes.extend(texts.collect::<Option<Vec<_>>>().unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+    scopes
 }

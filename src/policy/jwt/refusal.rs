@@ -1,5 +1,7 @@
 //! What is wrong with a token, in ESPv2's sentences; none of them holds a part of the token.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 
 use crate::policy::verdict::{Challenge, Reason, Refusal};
@@ -11,6 +13,47 @@ pub(super) struct Fault {
     message: &'static str,
 }
 
+/// Why a token, or an alternative, did not pass.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) fault: Fault,
+    /// The scopes that are demanded, where one is missing.
+    pub(super) scope: Option<Arc<str>>,
+    /// Newer keys of this provider may change that.
+    pub(super) refetch: Option<usize>,
+}
+
+impl Failure {
+    /// The scopes that are demanded are not all there.
+    pub(super) fn scope(demanded: Arc<str>) -> Self {
+        Self {
+            scope: Some(demanded),
+            ..Fault::SCOPE.into()
+        }
+    }
+
+    /// Which failure is told when every alternative has one: one of the token itself before an unknown
+    /// issuer before a missing token; of equals the later (ESPv2).
+    pub(super) fn or(self, later: Self) -> Self {
+        let refetch = self.refetch.or(later.refetch);
+        let told = match later.fault.weight() >= self.fault.weight() {
+            true => later,
+            false => self,
+        };
+        Self { refetch, ..told }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self {
+            fault,
+            scope: None,
+            refetch: None,
+        }
+    }
+}
+
 impl Fault {
     pub(super) const MISSING: Self = Self::new(Reason::TokenMissing, "Jwt is missing");
     pub(super) const ISSUER: Self = Self::new(Reason::TokenIssuer, "Jwt issuer is not configured");
@@ -18,6 +61,7 @@ impl Fault {
     pub(super) const EXPIRED: Self = Self::new(Reason::TokenExpired, "Jwt is expired");
     pub(super) const AUDIENCE: Self =
         Self::new(Reason::TokenAudience, "Audiences in Jwt are not allowed");
+    const SCOPE: Self = Self::new(Reason::TokenScope, "Jwt does not have the scopes required");
     pub(super) const KEYS_UNAVAILABLE: Self =
         Self::new(Reason::KeysUnavailable, "Jwks remote fetch is failed");
     pub(super) const KEY_UNKNOWN: Self = Self::new(
@@ -48,9 +92,7 @@ impl Fault {
         Self { reason, message }
     }
 
-    /// Which fault is told when every alternative has one: one of the token itself before an unknown
-    /// issuer before a missing token; of equals the last (ESPv2).
-    pub(super) fn weight(self) -> u8 {
+    fn weight(self) -> u8 {
         match self.reason {
             Reason::TokenMissing => 0,
             Reason::TokenIssuer => 1,
@@ -59,12 +101,18 @@ impl Fault {
     }
 }
 
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
+impl From<Failure> for Refusal {
+    fn from(Failure { fault, scope, .. }: Failure) -> Self {
         let (status, challenge) = match fault.reason {
             // Not the client's fault, so nothing that it could bring instead (RFC 6750 section 3).
             Reason::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, None),
             Reason::TokenAudience => (StatusCode::FORBIDDEN, Some(Challenge::InvalidToken)),
+            Reason::TokenScope => (
+                StatusCode::FORBIDDEN,
+                Some(Challenge::InsufficientScope {
+                    scope: scope.unwrap_or_default(),
+                }),
+            ),
             Reason::TokenMissing => (StatusCode::UNAUTHORIZED, Some(Challenge::Missing)),
             _ => (StatusCode::UNAUTHORIZED, Some(Challenge::InvalidToken)),
         };

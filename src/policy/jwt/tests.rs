@@ -1,8 +1,11 @@
+mod alternatives;
 mod claims;
 mod hostile;
 mod keys;
 mod locations;
 mod memory;
+mod places;
+mod scopes;
 mod sections;
 
 use http::{HeaderName, StatusCode};
@@ -73,6 +76,15 @@ impl Operation {
         Self::new(vec![provider(ISSUER, Some(&[AUDIENCE]))], &[signer])
     }
 
+    /// Asks for these alternatives from now on.
+    fn demand(&mut self, alternatives: &[&[format::Requirement]]) {
+        let alternatives = alternatives
+            .iter()
+            .map(|all| format::Alternative(all.to_vec()));
+        self.policy.operations[CLOSED].security = alternatives.collect();
+        self.prepare();
+    }
+
     fn prepare(&mut self) {
         self.prepared = Prepared::new(self.policy.clone()).unwrap();
     }
@@ -136,6 +148,19 @@ fn provider(issuer: &str, audiences: Option<&[&str]>) -> Provider {
         keys: KeySource::Url(format!("{issuer}/jwks")),
         audiences: audiences.map(|list| list.iter().map(|a| (*a).to_owned()).collect()),
         locations: Vec::new(),
+    }
+}
+
+/// A token of a provider, with nothing else asked of it.
+fn of(provider: &str) -> format::Requirement {
+    with_scopes(provider, &[])
+}
+
+fn with_scopes(provider: &str, scopes: &[&str]) -> format::Requirement {
+    format::Requirement {
+        provider: provider.to_owned(),
+        scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
+        audiences: None,
     }
 }
 

@@ -9,8 +9,7 @@ use http::uri::Authority;
 use super::{PrepareError, invalid};
 use crate::policy::Policy;
 use crate::policy::format::{
-    Alternative, BackendRule, CorsMode, MAX_DEADLINE_MS, Operation, PathRule, Provider,
-    TokenLocation,
+    Alternative, BackendRule, MAX_DEADLINE_MS, Operation, PathRule, Provider, TokenLocation,
 };
 use crate::policy::path::normalise;
 
@@ -35,9 +34,6 @@ pub(super) fn check(policy: &Policy) -> Result<(), PrepareError> {
     }
     if !places(|operation| operation.cors).eq(0..policy.cors_rules.len()) {
         return Err(invalid("its operations and its CORS rules do not fit"));
-    }
-    if policy.cors_rules.contains(&CorsMode::PassThrough) {
-        return Err(invalid("an operation leaves CORS to its backend"));
     }
     policy.backends.iter().try_for_each(backend)?;
     policy

@@ -50,7 +50,11 @@ fn refused(policy: Policy) -> String {
 #[test]
 fn alternatives_keep_their_order_and_point_at_their_providers() {
     let prepared = Prepared::new(policy()).expect("a good policy");
-    assert_eq!(prepared.security, [vec![], vec![1, 0]]);
+    let alternatives = |operation: usize| -> Vec<usize> {
+        let alternatives = &prepared.security[operation].alternatives;
+        alternatives.iter().flatten().map(|r| r.provider).collect()
+    };
+    assert_eq!((alternatives(0), alternatives(1)), (vec![], vec![1, 0]));
     let names: Vec<_> = prepared
         .providers
         .iter()
@@ -83,6 +87,33 @@ fn what_no_compiler_writes_is_refused_never_loosened() {
     let mut unknown = policy();
     unknown.operations[1].security = vec![Alternative::of("first"), Alternative::of("third")];
     assert!(refused(unknown).contains("`third`"));
+
+    let mut crowd = policy();
+    let Alternative(one) = Alternative::of("first");
+    crowd.operations[1].security = vec![Alternative(vec![one[0].clone(); 9])];
+    assert!(refused(crowd).contains("more than 8 tokens"));
+
+    let mut location = policy();
+    let first = location.providers.get_mut("first").expect("there");
+    first.locations = vec![TokenLocation::Header {
+        name: "a b".to_owned(),
+        value_prefix: String::new(),
+    }];
+    assert!(refused(location).contains("name of a header"));
+
+    let mut backend = policy();
+    backend.operations[0].backend = Some(0);
+    assert!(refused(backend).contains("lacks"));
+
+    let mut translation = policy();
+    translation.operations[0].backend = Some(0);
+    translation.backends.push(BackendRule {
+        address: None,
+        http2: false,
+        path: Some(PathRule::Append("x".to_owned())),
+        deadline_ms: None,
+    });
+    assert!(refused(translation).contains("normal form"));
 
     let mut method = policy();
     method.operations[0].method = "GET\r\nX: y".to_owned();
@@ -201,7 +232,6 @@ fn what_is_not_in_its_one_form_is_refused() {
         with_rules(vec![rule("http://a:1"), rule("http://a:1")]),
         with_cors(vec![CorsMode::Off], 1),
         with_cors(vec![], 0),
-        with_cors(vec![CorsMode::PassThrough], 0),
         // Backends that are none.
         with_rule(rule("a")),
         with_rule(rule("http://a")),

@@ -45,6 +45,19 @@ fn a_bad_token_is_described() {
 }
 
 #[test]
+fn a_missing_scope_is_named() {
+    let scope = |scope: &str| Challenge::InsufficientScope {
+        scope: scope.into(),
+    };
+    assert_eq!(
+        header("no", scope("a:b c.d"), "r"),
+        r#"Bearer realm="r", error="insufficient_scope", error_description="no", scope="a:b c.d""#
+    );
+    // A document cannot break out of the quotes either.
+    assert!(header("no", scope("a\"b\r\n\\"), "r").ends_with(r#"scope="a'b""#));
+}
+
+#[test]
 fn the_realm_leaks_no_query_and_cannot_be_broken_out_of() {
     assert_eq!(
         header("", Challenge::Missing, "http://h/a?access_token=secret"),

@@ -9,6 +9,7 @@ use tokio::task::spawn_local;
 use super::*;
 use crate::proxy::drain::Finish;
 use crate::proxy::metrics::WorkerMetrics;
+use crate::proxy::upstream::BackendTls;
 use crate::proxy::{Limits, PolicyCell};
 
 #[test]
@@ -23,6 +24,7 @@ fn a_panic_ends_its_connection_and_is_counted() {
             Limits::default(),
             metrics.clone(),
             &PolicyCell::new(),
+            BackendTls::new(crate::tls::built_in_roots()).unwrap(),
         ));
         let connection = |panics: bool| {
             let worker = worker.clone();

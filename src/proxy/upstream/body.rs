@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use http_body::{Body, Frame, SizeHint};
@@ -12,68 +13,151 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::Backend;
-use super::connection::Connection;
 use super::error::UpstreamError;
+use super::http1::Connection;
+use super::http2::Receiving;
 use crate::policy::headers::sanitise_response;
 use crate::proxy::client::Client;
 
-/// Gives its connection back when it is over; closes it when it is dropped before.
+/// Gives its connection back, or its place on one, when it is over; closes it when it is dropped
+/// before.
 #[derive(Debug)]
 pub(in crate::proxy) struct BackendBody {
-    incoming: Incoming,
-    /// None: given back.
-    connection: Option<Box<Connection>>,
-    backend: Rc<Backend>,
+    content: Content,
     client: Rc<Client>,
-    /// A stream of events: not its end has a deadline, but each of its pauses.
+    /// A stream: not its end has a deadline, but each of its pauses.
     endless: bool,
 }
 
+#[derive(Debug)]
+enum Content {
+    Http1 {
+        incoming: Incoming,
+        /// None: given back.
+        connection: Option<Box<Connection>>,
+        backend: Rc<Backend>,
+    },
+    Http2(Box<Receiving>),
+    /// The deadline passed: nothing is heard of it any more.
+    Given,
+}
+
 impl BackendBody {
-    pub(super) fn new(
+    pub(super) fn http1(
         incoming: Incoming,
         connection: Box<Connection>,
         backend: Rc<Backend>,
         client: Rc<Client>,
         head: &Parts,
     ) -> Self {
-        let mut body = Self {
+        let connection = Some(connection);
+        let content = Content::Http1 {
             incoming,
-            connection: Some(connection),
+            connection,
             backend,
-            client,
-            endless: false,
         };
-        if body.incoming.is_end_stream() {
-            body.give_back(None);
-        } else if body.incoming.size_hint().exact().is_none() {
-            body.endless = head.headers.get(CONTENT_TYPE).is_some_and(|kind| {
-                let kind = kind.as_bytes();
-                let stream = b"text/event-stream";
-                kind.len() >= stream.len() && kind[..stream.len()].eq_ignore_ascii_case(stream)
-            });
-            body.postpone();
+        let mut body = Self::new(content, client, head);
+        if body.is_end_stream() {
+            body.content.give_back(None);
         }
         body
     }
 
-    /// The connection has served: keep it, if it can serve again.
-    fn give_back(&mut self, context: Option<&mut Context<'_>>) {
-        if let Some(mut connection) = self.connection.take() {
-            if let (false, Some(context)) = (connection.is_idle(), context) {
-                // The end of a chunked body may still have to be read.
-                connection.drive(context);
-            }
-            if connection.is_idle() {
-                self.backend.keep(connection);
-            }
+    pub(super) fn http2(receiving: Receiving, client: Rc<Client>, head: &Parts) -> Self {
+        Self::new(Content::Http2(Box::new(receiving)), client, head)
+    }
+
+    fn new(content: Content, client: Rc<Client>, head: &Parts) -> Self {
+        let mut body = Self {
+            content,
+            client,
+            endless: false,
+        };
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            body.endless = head.headers.get(CONTENT_TYPE).is_some_and(is_endless);
+            body.postpone();
         }
+        body
     }
 
     fn postpone(&mut self) {
         if self.endless {
             let deadline = Instant::now() + self.client.limits.backend_idle_timeout;
             self.client.deadline.borrow_mut().set(deadline);
+        }
+    }
+}
+
+/// Whether an answer of this kind may last for as long as something comes: events, and gRPC (whose
+/// calls may be streams).
+fn is_endless(kind: &HeaderValue) -> bool {
+    let kind = kind.as_bytes();
+    [&b"text/event-stream"[..], b"application/grpc"]
+        .iter()
+        .any(|stream| {
+            kind.len() >= stream.len() && kind[..stream.len()].eq_ignore_ascii_case(stream)
+        })
+}
+
+impl Content {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+        match self {
+            Self::Http1 {
+                incoming,
+                connection,
+                ..
+            } => {
+                let mut polled = Pin::new(&mut *incoming).poll_frame(context);
+                if let (Poll::Pending, Some(connection)) = (&polled, connection) {
+                    // Asking made room for one piece: now let the connection bring it.
+                    connection.drive(context);
+                    polled = Pin::new(incoming).poll_frame(context);
+                }
+                polled.map_err(UpstreamError::from_hyper)
+            }
+            Self::Http2(receiving) => receiving.poll_frame(context),
+            Self::Given => Poll::Ready(None),
+        }
+    }
+
+    /// The connection has served: keep it, if it can serve again.
+    fn give_back(&mut self, context: Option<&mut Context<'_>>) {
+        let Self::Http1 {
+            connection,
+            backend,
+            ..
+        } = self
+        else {
+            *self = Self::Given;
+            return;
+        };
+        if let Some(mut connection) = connection.take() {
+            if let (false, Some(context)) = (connection.is_idle(), context) {
+                // The end of a chunked body may still have to be read.
+                connection.drive(context);
+            }
+            if connection.is_idle() {
+                backend.http1.keep(connection);
+            }
+        }
+    }
+
+    /// It will not be read to its end: close.
+    fn give_up(&mut self) {
+        match self {
+            Self::Http1 { connection, .. } => *connection = None,
+            Self::Http2(_) | Self::Given => *self = Self::Given,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1 { incoming, .. } => incoming.is_end_stream(),
+            Self::Http2(receiving) => receiving.is_end_stream(),
+            Self::Given => true,
         }
     }
 }
@@ -87,16 +171,10 @@ impl Body for BackendBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         let this = self.get_mut();
-        let mut polled = Pin::new(&mut this.incoming).poll_frame(context);
-        if let (Poll::Pending, Some(connection)) = (&polled, &mut this.connection) {
-            // Asking made room for one piece: now let the connection bring it.
-            connection.drive(context);
-            polled = Pin::new(&mut this.incoming).poll_frame(context);
-        }
-        match polled {
+        match this.content.poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                if this.incoming.is_end_stream() {
-                    this.give_back(Some(context));
+                if this.content.is_end_stream() {
+                    this.content.give_back(Some(context));
                 }
                 this.postpone();
                 Poll::Ready(Some(Ok(match frame.into_trailers() {
@@ -108,16 +186,16 @@ impl Body for BackendBody {
                 })))
             }
             Poll::Ready(None) => {
-                this.give_back(Some(context));
+                this.content.give_back(Some(context));
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {
-                this.connection = None;
-                Poll::Ready(Some(Err(UpstreamError::from_hyper(error))))
+                this.content.give_up();
+                Poll::Ready(Some(Err(error)))
             }
             Poll::Pending => {
                 if this.client.deadline.borrow_mut().poll(context).is_ready() {
-                    this.connection = None;
+                    this.content.give_up();
                     return Poll::Ready(Some(Err(UpstreamError::Deadline)));
                 }
                 Poll::Pending
@@ -126,10 +204,14 @@ impl Body for BackendBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.content.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.content {
+            Content::Http1 { incoming, .. } => incoming.size_hint(),
+            Content::Http2(receiving) => receiving.size_hint(),
+            Content::Given => SizeHint::with_exact(0),
+        }
     }
 }

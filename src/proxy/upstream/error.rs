@@ -5,6 +5,7 @@ use std::io;
 
 use http::StatusCode;
 
+use super::connect::ConnectError;
 use crate::policy::verdict::{Reason, Refusal};
 use crate::proxy::config::BackendAddress;
 use crate::proxy::guard::{BadBody, StalledBody};
@@ -18,35 +19,58 @@ pub(in crate::proxy) enum UpstreamError {
     Unreachable {
         /// Which backend.
         backend: BackendAddress,
-        /// What the system said.
-        source: io::Error,
+        /// What the system or TLS said.
+        source: ConnectError,
     },
     /// Connected, then broken off.
     #[error("the backend broke off")]
-    Reset(#[source] hyper::Error),
+    Reset(#[source] Protocol),
     /// What came is not HTTP.
     #[error("the backend's answer is not HTTP")]
-    Malformed(#[source] hyper::Error),
+    Malformed(#[source] Protocol),
     /// An upgrade that nobody asked for.
     #[error("the backend switched protocols, though nobody asked for it")]
     Unasked,
+    /// A host that HTTP/2 cannot name.
+    #[error("the request's host cannot stand in `:authority`")]
+    BadAuthority,
     /// The deadline passed.
     #[error("the backend's deadline passed")]
     Deadline,
     /// The client's body could not be read to its end.
     #[error("the client's body ended early")]
-    ClientBody(#[source] hyper::Error),
+    ClientBody(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// What the library of a protocol version said.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::proxy) enum Protocol {
+    /// HTTP/1.1.
+    #[error(transparent)]
+    Http1(hyper::Error),
+    /// HTTP/2.
+    #[error(transparent)]
+    Http2(h2::Error),
 }
 
 impl UpstreamError {
+    pub(super) fn from_h2(error: h2::Error) -> Self {
+        // The library found something that no HTTP/2 peer may send, in a frame or before any.
+        if error.is_library() {
+            Self::Malformed(Protocol::Http2(error))
+        } else {
+            Self::Reset(Protocol::Http2(error))
+        }
+    }
+
     pub(super) fn from_hyper(error: hyper::Error) -> Self {
         // A body given to hyper fails as the user's: ours is the client's.
         if error.is_user() {
-            Self::ClientBody(error)
+            Self::ClientBody(error.into())
         } else if error.is_parse() {
-            Self::Malformed(error)
+            Self::Malformed(Protocol::Http1(error))
         } else {
-            Self::Reset(error)
+            Self::Reset(Protocol::Http1(error))
         }
     }
 
@@ -56,6 +80,7 @@ impl UpstreamError {
             Self::Unreachable { .. } => Reason::BackendUnreachable,
             Self::Reset(_) => Reason::BackendReset,
             Self::Malformed(_) | Self::Unasked => Reason::BackendMalformed,
+            Self::BadAuthority => Reason::BadHost,
             Self::Deadline => Reason::BackendTimeout,
             Self::ClientBody(_) => Reason::BadBody,
         }
@@ -70,7 +95,7 @@ impl UpstreamError {
                 self.reason(),
                 format!(
                     "{no_answer} connection failure, backend {backend}: {}",
-                    cause(source)
+                    source.cause()
                 ),
             ),
             Self::Reset(_) => refusal(
@@ -83,13 +108,18 @@ impl UpstreamError {
                 self.reason(),
                 format!("{no_answer} protocol error, backend {backend}"),
             ),
+            Self::BadAuthority => refusal(
+                StatusCode::BAD_REQUEST,
+                self.reason(),
+                "The Host header is not a host.",
+            ),
             Self::Deadline => refusal(
                 StatusCode::GATEWAY_TIMEOUT,
                 self.reason(),
                 "upstream request timeout",
             ),
             Self::ClientBody(error) => {
-                let (status, message) = match root(error) {
+                let (status, message) = match root(&**error) {
                     root if root.is::<StalledBody>() => {
                         (StatusCode::REQUEST_TIMEOUT, "The request body stalled.")
                     }
@@ -102,17 +132,6 @@ impl UpstreamError {
                 refusal(status, self.reason(), message)
             }
         }
-    }
-}
-
-/// The kind of a failure, for people who may not learn more.
-fn cause(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused",
-        io::ErrorKind::TimedOut => "connection timeout",
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route",
-        io::ErrorKind::NotFound => "the name has no address",
-        _ => "cannot connect",
     }
 }
 

@@ -49,6 +49,18 @@ fn schemes_of_one_alternative_are_demanded_together() {
 }
 
 #[test]
+fn more_tokens_at_once_than_are_looked_at_are_refused() {
+    let names: Vec<_> = (0..9).map(|number| format!("s{number}")).collect();
+    let together: Vec<_> = names.iter().map(String::as_str).collect();
+    let schemes: Vec<_> = names.iter().map(|name| scheme(name)).collect();
+    let described = |together: &[&str]| description(vec![demanding(&[together])], schemes.clone());
+    policy(&described(&together[1..]), json!({}));
+    let finding = refusal(&described(&together), json!({}));
+    assert_eq!(finding.code, code::UNSUPPORTED_SECURITY);
+    assert!(finding.message.contains("more than 8 tokens"), "{finding}");
+}
+
+#[test]
 fn an_empty_alternative_makes_a_token_optional() {
     let (security, _) = demands(&[&["one"], &[]]);
     assert_eq!(security, [Alternative::of("one"), Alternative(Vec::new())]);

@@ -1,29 +1,46 @@
-//! One connection to a backend: hyper's sender and its driver, in one hand.
+//! HTTP/1.1: connections kept for the next request; each is hyper's sender and its driver, in one
+//! hand.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::time::Instant;
 
+use super::IDLE_TIMEOUT;
 use super::error::UpstreamError;
+use super::stream::Stream;
 use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
 
 /// The largest response head, and what is read or written at once.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// The most idle connections kept: after a burst most of a proxy's memory is theirs.
+const IDLE_CONNECTIONS: usize = 100;
+
+/// Connections that wait for a request; most recently used last.
+#[derive(Debug, Default)]
+pub(super) struct Pool(RefCell<Vec<Idle>>);
+
+#[derive(Debug)]
+struct Idle {
+    connection: Box<Connection>,
+    since: Instant,
+}
+
 /// A connection; whoever holds it drives it.
 pub(super) struct Connection {
     sender: http1::SendRequest<RequestBody>,
     /// None: closed.
-    driver: Option<http1::Connection<TokioIo<TcpStream>, RequestBody>>,
+    driver: Option<http1::Connection<TokioIo<Stream>, RequestBody>>,
 }
 
 /// Why an exchange did not come to an answer.
@@ -34,8 +51,40 @@ pub(super) struct Failure {
     pub(super) unsent: Option<Box<Request<RequestBody>>>,
 }
 
+impl Pool {
+    /// Drops connections that are idle for long, or closed by the backend.
+    pub(super) fn sweep(&self) {
+        let mut context = Context::from_waker(Waker::noop());
+        self.0.borrow_mut().retain_mut(|idle| {
+            idle.since.elapsed() < IDLE_TIMEOUT && idle.connection.is_usable(&mut context)
+        });
+    }
+
+    /// A connection that can serve.
+    pub(super) fn take(&self, context: &mut Context<'_>) -> Option<Box<Connection>> {
+        let mut idle = self.0.borrow_mut();
+        while let Some(Idle { mut connection, .. }) = idle.pop() {
+            if connection.is_usable(context) {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose exchange is over.
+    pub(super) fn keep(&self, connection: Box<Connection>) {
+        let mut idle = self.0.borrow_mut();
+        if idle.len() < IDLE_CONNECTIONS {
+            idle.push(Idle {
+                connection,
+                since: Instant::now(),
+            });
+        }
+    }
+}
+
 impl Connection {
-    pub(super) async fn new(stream: TcpStream) -> Result<Box<Self>, UpstreamError> {
+    pub(super) async fn new(stream: Stream) -> Result<Box<Self>, UpstreamError> {
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER_BYTES)
             .handshake(TokioIo::new(stream))

@@ -1,0 +1,169 @@
+//! One token of a request, and what is known of it over all alternatives.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use super::cache::{Digest, Proof, Remembered, TokenCache};
+use super::claims::Claims;
+use super::refusal::{Failure, Fault};
+use super::security::PreparedRequirement;
+use super::token::Token;
+use super::{MAX_TRIES, PreparedProvider};
+use crate::policy::key_set::KeySet;
+
+/// What tokens are checked with.
+pub(super) struct Means<'m> {
+    pub(super) providers: &'m [PreparedProvider],
+    /// Per provider.
+    pub(super) keys: &'m [Option<Arc<KeySet>>],
+    pub(super) cache: &'m mut TokenCache,
+    pub(super) now: u64,
+}
+
+pub(super) struct Candidate<'t> {
+    text: &'t str,
+    /// Where it was found: places in [`super::Security::locations`].
+    pub(super) locations: Vec<usize>,
+    digest: Option<Digest>,
+    remembered: Option<Arc<Remembered>>,
+    token: OnceCell<Result<Token<'t>, Fault>>,
+    /// Providers by whose keys it was tried to verify it: that is what costs.
+    tried: Vec<(usize, Result<(), Failure>)>,
+}
+
+impl<'t> Candidate<'t> {
+    pub(super) fn new(text: &'t str, location: usize, cache: &mut TokenCache, now: u64) -> Self {
+        let digest = TokenCache::digest(text);
+        let remembered = digest.as_ref().and_then(|digest| cache.recall(digest, now));
+        Self {
+            text,
+            locations: vec![location],
+            digest,
+            remembered,
+            token: OnceCell::new(),
+            tried: Vec::new(),
+        }
+    }
+
+    pub(super) fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// What is signed. Whoever sends this twice with different signatures sends one token: some
+    /// algorithms let anybody make a second signature of a first.
+    pub(super) fn identity(&self) -> &'t str {
+        self.text
+            .rsplit_once('.')
+            .map_or(self.text, |(signed, _)| signed)
+    }
+
+    /// Whether it was found where tokens for this requirement may be.
+    pub(super) fn concerns(&self, requirement: &PreparedRequirement) -> bool {
+        self.locations
+            .iter()
+            .any(|location| requirement.locations.contains(location))
+    }
+
+    /// `X-Endpoint-API-UserInfo`, of a token that passed.
+    pub(super) fn user_info(&self) -> Result<http::HeaderValue, Fault> {
+        match &self.remembered {
+            Some(remembered) => Ok(remembered.user_info.clone()),
+            None => Ok(self.token()?.user_info.clone()),
+        }
+    }
+
+    /// Whether it meets a requirement: issuer, time, required claims, audience; then keys and
+    /// signature; then scopes, of which only a token that is believed is told.
+    pub(super) fn check(
+        &mut self,
+        requirement: &PreparedRequirement,
+        means: &mut Means<'_>,
+    ) -> Result<(), Failure> {
+        // A place that is not there would be a defect of ours: it must not open anything.
+        let provider = means
+            .providers
+            .get(requirement.provider)
+            .ok_or(Fault::MISSING)?;
+        let audiences = requirement.audiences.as_ref();
+        let audiences = audiences.or(provider.audiences.as_ref());
+        self.claims()?.check(provider, audiences, means.now)?;
+        self.verify(provider, means)?;
+        if self.claims()?.grants(&requirement.scopes) {
+            Ok(())
+        } else {
+            Err(Failure::scope(requirement.scope.clone()))
+        }
+    }
+
+    fn claims(&self) -> Result<&Claims, Fault> {
+        match &self.remembered {
+            Some(remembered) => Ok(&remembered.claims),
+            None => Ok(&self.token()?.claims),
+        }
+    }
+
+    fn token(&self) -> Result<&Token<'t>, Fault> {
+        let parsed = self.token.get_or_init(|| Token::parse(self.text));
+        parsed.as_ref().map_err(|fault| *fault)
+    }
+
+    fn verify(
+        &mut self,
+        provider: &PreparedProvider,
+        means: &mut Means<'_>,
+    ) -> Result<(), Failure> {
+        let known = self.tried.iter().find(|(own, _)| *own == provider.index);
+        if let Some((_, known)) = known {
+            return known.clone();
+        }
+        let verified = self.verify_once(provider, means);
+        self.tried.push((provider.index, verified.clone()));
+        verified
+    }
+
+    fn verify_once(
+        &self,
+        provider: &PreparedProvider,
+        means: &mut Means<'_>,
+    ) -> Result<(), Failure> {
+        let keys = means.keys.get(provider.index).and_then(Option::as_deref);
+        let keys = keys.ok_or(Fault::KEYS_UNAVAILABLE)?;
+        let proof = self
+            .remembered
+            .as_ref()
+            .and_then(|remembered| remembered.key(&provider.fingerprint));
+        if proof.is_some_and(|key| keys.holds(key)) {
+            return Ok(());
+        }
+        let token = self.token()?;
+        let key = verify(token, keys).map_err(|(fault, newer_may_help)| Failure {
+            refetch: newer_may_help.then_some(provider.index),
+            ..fault.into()
+        })?;
+        if let Some(digest) = self.digest {
+            let provider = provider.fingerprint;
+            let proof = Proof { provider, key };
+            means.cache.remember(digest, token, proof, means.now);
+        }
+        Ok(())
+    }
+}
+
+/// The id of the key that verifies the token; else the fault, and whether newer keys may help.
+fn verify(token: &Token<'_>, keys: &KeySet) -> Result<[u8; 32], (Fault, bool)> {
+    let mut fault = Fault::KEY_UNKNOWN;
+    let mut named = false;
+    for key in keys
+        .candidates(token.kid.as_deref(), token.algorithm)
+        .take(MAX_TRIES)
+    {
+        if key.verify(token.algorithm, token.signed, &token.signature) {
+            return Ok(key.id);
+        }
+        fault = Fault::SIGNATURE;
+        named |= token.kid.is_some() && key.kid == token.kid;
+    }
+    // Where the key that the token names is here, newer keys do not help; where keys were only tried
+    // because one side has no `kid`, the right one may be missing.
+    Err((fault, !named))
+}

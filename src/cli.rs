@@ -1,12 +1,14 @@
 //! Arguments, exit codes, output for people. One sub-command, one file.
 
+mod check;
 mod crd;
 mod dev;
 mod echo;
 mod egress;
+mod manifest;
 mod operator;
 mod proxy;
-pub mod report;
+mod report;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,6 +25,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check OpenAPI documents and EndpointsServices: what is wrong, where, and what to write instead
+    Check(check::Args),
     /// Serve an EndpointsService or OpenAPI document on this machine, no cluster needed
     Dev(dev::Args),
     /// Run the stand-in backend: answers with what it received
@@ -35,10 +39,12 @@ enum Command {
     Crd(crd::Args),
 }
 
-/// Runs the binary: 0 = done, 1 = an error (printed with its causes), 2 = wrong arguments.
+/// Runs the binary: 0 = done, 1 = an error (printed with its causes), 2 = wrong arguments (and
+/// what `check` cannot read).
 pub fn main() -> ExitCode {
     crate::tls::install_crypto_provider();
     let result = match Arguments::parse().command {
+        Command::Check(args) => check::run(&args),
         Command::Dev(args) => dev::run(args),
         Command::Echo(args) => echo::run(args),
         Command::Operator(args) => operator::run(args),

@@ -163,35 +163,19 @@ fn refuse_own_address(backend: &BackendAddress, listen: SocketAddr) -> anyhow::R
 
 /// Compiles FILE's text; findings go to stderr, none means errors.
 fn compile(args: &Args, text: &str) -> anyhow::Result<Option<Compiled>> {
-    let (compiled, findings) = match source::parse(&args.file, text, args.cors) {
-        Ok(source) => {
-            if args.cors && source.manifest {
-                bail!(
-                    "--cors is for a bare OpenAPI document: write `cors: {{}}` into the \
-                     EndpointsService"
-                );
-            }
-            let (compiled, findings) = match crate::policy::compile(&source.spec, &source.identity)
-            {
-                Ok(compiled) => {
-                    let warnings = compiled.warnings.clone();
-                    (Some(compiled), warnings)
-                }
-                Err(findings) => (None, findings),
-            };
-            match source.manifest {
-                true => (compiled, report::locate(text, findings)),
-                false => (compiled, findings),
-            }
-        }
-        Err(findings) => (None, findings),
-    };
+    let outcome = source::compile(&args.file, text, args.cors);
+    if args.cors && outcome.manifest {
+        bail!(
+            "--cors is for a bare OpenAPI document: write `cors: {{}}` into the EndpointsService"
+        );
+    }
     let mut stderr = std::io::stderr().lock();
-    let color = stderr.is_terminal();
+    let color = report::wants_color(&stderr);
     let file = args.file.display().to_string();
+    let text = report::render(&file, &outcome.findings, color);
     // Nobody reads a closed terminal.
-    let _ = stderr.write_all(report::render(&file, Some(text), &findings, color).as_bytes());
-    Ok(compiled)
+    let _ = stderr.write_all(text.as_bytes());
+    Ok(outcome.compiled)
 }
 
 /// Makes a policy ready, its keys' places included.

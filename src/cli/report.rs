@@ -1,182 +1,118 @@
-//! Findings for people, in the manner of rustc: `FILE:LINE:COLUMN`, the line, a caret, the remedy.
+//! Findings for people, drawn as rustc draws its own: what is wrong, where, the line with the place
+//! underlined, what to write instead.
 
-use std::fmt::Write;
+mod excerpt;
+mod locate;
 
-use crate::openapi::diagnostic::{Origin, Position};
-use crate::openapi::source::{PointerIndex, positions};
-use crate::openapi::{Diagnostic, Severity};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+
+pub use self::locate::{Home, Located, Source, Spot, Tally};
+use crate::openapi::Severity;
+use crate::openapi::diagnostic::{Place, Position};
 
 #[cfg(test)]
 mod tests;
 
-/// The most characters of a line that are shown: minified JSON is one line.
-const EXCERPT_WIDTH: usize = 100;
-/// Where an EndpointsService holds its document as text.
-const INLINE: &str = "/spec/openapi/inline";
-/// Where an EndpointsService holds its document as structure.
-const DOCUMENT: &str = "/spec/openapi/document";
+/// The most characters of a message: it may quote what a file says.
+const LONGEST_MESSAGE: usize = 1000;
 
-/// Renders findings about a file, one after the other. `source`: its text, for excerpts; `color`:
-/// with the escapes of a terminal.
-pub fn render(file: &str, source: Option<&str>, findings: &[Diagnostic], color: bool) -> String {
-    let paint = Paint { color };
-    let mut text = String::new();
-    for (index, finding) in findings.iter().enumerate() {
-        if index > 0 {
-            text.push('\n');
-        }
-        // Writing to a String cannot fail.
-        let _ = render_one(&mut text, file, source, finding, paint);
-    }
-    text
-}
-
-/// Gives findings about an EndpointsService their places in the file that holds it: those about its
-/// document too, whether it stands there as a block of text or as structure. Of several YAML
-/// documents in the file, the first EndpointsService counts.
-pub fn locate(source: &str, findings: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let Ok(index) = positions(source) else {
-        return findings;
+/// Renders findings about a file, an empty line after each. `color`: with the escapes of a terminal.
+pub fn render(file: &str, findings: &[Located], color: bool) -> String {
+    let renderer = match color {
+        true => Renderer::styled(),
+        false => Renderer::plain(),
     };
-    let manifest = (0..index.documents())
-        .find(|document| index.string(*document, "/kind") == Some("EndpointsService"))
-        .unwrap_or(0);
-    let mut findings: Vec<_> = findings
-        .into_iter()
-        .map(|finding| locate_one(&index, manifest, finding))
-        .collect();
-    findings.sort_by_key(|finding| finding.place.position);
+    let file = one_line(file);
     findings
-}
-
-fn locate_one(index: &PointerIndex, manifest: usize, mut finding: Diagnostic) -> Diagnostic {
-    let place = &mut finding.place;
-    place.position = match (place.origin, place.position) {
-        (Origin::Resource, _) => index.locate(manifest, &place.pointer),
-        (Origin::Document, None) if index.string(manifest, INLINE).is_none() => {
-            index.locate(manifest, &format!("{DOCUMENT}{}", place.pointer))
-        }
-        (Origin::Document, None) => index.locate(manifest, INLINE),
-        (Origin::Document, Some(inner)) => match index.block(manifest, INLINE) {
-            Some(block) => Some(block.outer(inner)),
-            None => {
-                // Quoted or folded text: its lines are not lines of the file.
-                let Position { line, column } = inner;
-                let note = format!(" (line {line}, column {column} of the document)");
-                finding.message.push_str(&note);
-                index.locate(manifest, INLINE)
+        .iter()
+        .map(|located| {
+            let drawn = renderer.render(&groups(&file, located));
+            let mut text = String::with_capacity(drawn.len() + 2);
+            // A piece of a line has no path of its own, and this is what is drawn in its place.
+            let lines = drawn
+                .lines()
+                .filter(|line| anstream::adapter::strip_str(line).to_string().trim() != ":::");
+            for line in lines {
+                text.push_str(line.trim_end());
+                text.push('\n');
             }
-        },
-    };
-    finding
-}
-
-fn render_one(
-    text: &mut String,
-    file: &str,
-    source: Option<&str>,
-    finding: &Diagnostic,
-    paint: Paint,
-) -> std::fmt::Result {
-    let position = finding.place.position;
-    match position {
-        Some(Position { line, column }) => write!(text, "{file}:{line}:{column}: ")?,
-        None => write!(text, "{file}: ")?,
-    }
-    let (name, style) = match finding.severity {
-        Severity::Error => ("error", Style::Error),
-        Severity::Warning => ("warning", Style::Warning),
-    };
-    paint.write(text, style, &format!("{name}[{}]", finding.code))?;
-    text.push_str(": ");
-    paint.write(text, Style::Strong, &finding.message)?;
-    text.push('\n');
-    let gutter = position.map_or(1, |position| position.line.to_string().len());
-    let line = position
-        .zip(source)
-        .and_then(|(position, source)| Some((position, source.lines().nth(position.line - 1)?)));
-    if let Some((position, line)) = line {
-        let (excerpt, caret) = excerpt(line, position.column);
-        let bar = |text: &mut String, number: &str, rest: &str| {
-            paint.write(text, Style::Frame, &format!("{number:>gutter$} |"))?;
-            writeln!(text, "{rest}")
-        };
-        bar(text, "", "")?;
-        bar(
-            text,
-            &position.line.to_string(),
-            format!(" {excerpt}").trim_end(),
-        )?;
-        paint.write(text, Style::Frame, &format!("{:>gutter$} |", ""))?;
-        write!(text, " {:caret$}", "")?;
-        paint.write(text, style, "^")?;
-        text.push('\n');
-    }
-    let mut note = |name: &str, note: &str| {
-        write!(text, "{:>gutter$} ", "")?;
-        paint.write(text, Style::Frame, "=")?;
-        text.push(' ');
-        paint.write(text, Style::Strong, name)?;
-        writeln!(text, ": {note}")
-    };
-    if !finding.place.pointer.is_empty() {
-        note("at", &finding.place.pointer)?;
-    }
-    finding
-        .help
-        .as_deref()
-        .map_or(Ok(()), |help| note("help", help))
-}
-
-/// The part of a line around a column, and where the column is in it, from 0.
-fn excerpt(line: &str, column: usize) -> (String, usize) {
-    let characters = line.chars().count();
-    let at = column.saturating_sub(1).min(characters);
-    let start = match characters > EXCERPT_WIDTH {
-        true => at.saturating_sub(EXCERPT_WIDTH / 2),
-        false => 0,
-    };
-    // A tab or an escape would move the caret's line against the excerpt's.
-    let shown = line
-        .chars()
-        .skip(start)
-        .take(EXCERPT_WIDTH)
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
+            text.push('\n');
+            text
         })
-        .collect();
-    (shown, at - start)
+        .collect()
 }
 
-#[derive(Clone, Copy)]
-struct Paint {
-    color: bool,
+/// Text on one line that cannot play with a terminal, bounded.
+pub fn one_line(text: &str) -> String {
+    let mut shown: String = excerpt::visible(text.chars().take(LONGEST_MESSAGE)).replace('\t', " ");
+    if text.chars().nth(LONGEST_MESSAGE).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
-#[derive(Clone, Copy)]
-enum Style {
-    Error,
-    Warning,
-    Strong,
-    Frame,
+/// Whether a stream is shown with colours: `NO_COLOR`, `CLICOLOR_FORCE`, `TERM` and whether it is a
+/// terminal at all.
+pub fn wants_color(stream: &impl anstream::stream::RawStream) -> bool {
+    anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never
 }
 
-impl Paint {
-    fn write(self, text: &mut String, style: Style, what: &str) -> std::fmt::Result {
-        if !self.color {
-            text.push_str(what);
-            return Ok(());
+fn groups<'a>(file: &'a str, located: &'a Located) -> Vec<Group<'a>> {
+    let finding = &located.finding;
+    let level = match finding.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level
+        .primary_title(one_line(&finding.message))
+        .id(finding.code);
+    let mut first =
+        Group::with_title(title).elements(shown(file, &located.spot, AnnotationKind::Primary));
+    if let Some(at) = at(&finding.place, located.spot.inner) {
+        first = first.element(Level::NOTE.with_name("at").message(at));
+    }
+    if let Some(help) = &finding.help {
+        first = first.element(Level::HELP.message(one_line(help)));
+    }
+    let related = finding.related.iter().zip(&located.related);
+    std::iter::once(first)
+        .chain(related.map(|((_, what), spot)| {
+            Group::with_title(Level::NOTE.secondary_title(one_line(what))).elements(shown(
+                file,
+                spot,
+                AnnotationKind::Context,
+            ))
+        }))
+        .collect()
+}
+
+/// The place in the file, then what stands there.
+fn shown<'a>(file: &'a str, spot: &'a Spot, kind: AnnotationKind) -> Vec<Element<'a>> {
+    let origin = Origin::path(file);
+    let origin = match spot.position {
+        Some(Position { line, column }) => origin.line(line).char_column(column),
+        None => origin,
+    };
+    let snippet = spot.excerpt.as_ref().map(|excerpt| {
+        Snippet::source(&excerpt.text)
+            .line_start(excerpt.line)
+            .annotation(kind.span(excerpt.span.clone()))
+            .into()
+    });
+    std::iter::once(origin.into()).chain(snippet).collect()
+}
+
+/// The way to a place inside its document.
+fn at(place: &Place, inner: Option<Position>) -> Option<String> {
+    let pointer = one_line(&place.pointer);
+    match inner {
+        Some(Position { line, column }) => {
+            let lines = format!("line {line}, column {column} of the document");
+            Some(match pointer.is_empty() {
+                true => lines,
+                false => format!("{pointer} ({lines})"),
+            })
         }
-        let code = match style {
-            Style::Error => "1;31",
-            Style::Warning => "1;33",
-            Style::Strong => "1",
-            Style::Frame => "1;34",
-        };
-        write!(text, "\x1b[{code}m{what}\x1b[0m")
+        None => (!pointer.is_empty()).then_some(pointer),
     }
 }

@@ -26,6 +26,16 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// Its name for people and machines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// Which text a place points into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
@@ -156,9 +166,13 @@ impl Findings {
     /// The most findings of one severity that are kept; further ones are only counted.
     pub const MAX: usize = 100;
 
-    /// Adds a finding.
+    /// Adds a finding, unless the same is there already.
     pub fn push(&mut self, finding: Diagnostic) {
         self.errors += usize::from(finding.is_error());
+        // What a path item says wrong is read again for each of its operations.
+        if self.list.contains(&finding) {
+            return;
+        }
         if self
             .list
             .iter()

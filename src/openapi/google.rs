@@ -78,11 +78,14 @@ pub(super) struct Context {
     backends_complete: bool,
     /// Backends and CORS rules that were read. An alias is one node however often it is written, so
     /// that what is kept never outgrows the text.
-    seen_backends: RefCell<HashMap<(*const Node, Level), Option<Arc<Backend>>>>,
-    seen_cors: RefCell<HashMap<*const Node, Option<Arc<CorsOverride>>>>,
+    seen_backends: Seen<(*const Node, Level), Backend>,
+    seen_cors: Seen<*const Node, CorsOverride>,
     /// Bytes that the audiences of `x-security` take so far: each operation has its own.
     legacy_bytes: Cell<usize>,
 }
+
+/// What was read of each node; nothing where a finding was made.
+type Seen<K, V> = RefCell<HashMap<K, Option<Arc<V>>>>;
 
 /// An entry of `backends`: what `pathTranslation` is when it is not written depends on who names it.
 struct NamedBackend {

@@ -142,6 +142,8 @@ const INNER: [&str; 10] = [
     "operationId",
     "responses",
 ];
+/// Methods, which stand below their path.
+const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
 /// Keys of an item of `x-google-endpoints` besides its name.
 const ENDPOINT: [&str; 2] = ["allowCors", "target"];
 
@@ -167,6 +169,7 @@ pub(super) fn lost_in_text(text: &str, instead: &Diagnostic) -> Option<Diagnosti
             && match opener {
                 "x-google-endpoints" => ENDPOINT.contains(&key),
                 "paths" => key.starts_with('/') || INNER.contains(&key),
+                path if path.starts_with('/') => METHODS.contains(&key),
                 _ => INNER.contains(&key),
             }
         {
@@ -196,7 +199,13 @@ pub(super) fn lost_in_text(text: &str, instead: &Diagnostic) -> Option<Diagnosti
             {
                 Some((above, opener, at))
             }
-            _ if is_empty && !is_item && OPENING.contains(&key) => {
+            // The name of a scheme in its place, and below it what may have lost its own.
+            Some((_, "securityDefinitions" | "securitySchemes", _))
+                if is_empty && !OPENING.contains(&key) =>
+            {
+                Some((index + 1, key, indentation))
+            }
+            _ if is_empty && !is_item && (OPENING.contains(&key) || key.starts_with('/')) => {
                 Some((index + 1, key, indentation))
             }
             // The keys of a list's item stand below its first one.

@@ -9,6 +9,7 @@ const RUN_BY: &[(&str, &str)] = &[
         "cargo run -- dev examples/bookstore/endpointsservice.yaml",
         ".ci/run",
     ),
+    ("cargo run -- check examples", ".ci/run"),
     ("make test", ".ci/run"),
     (
         "helm install endpoints-operator charts/endpoints-operator -n endpoints-system --create-namespace --wait",

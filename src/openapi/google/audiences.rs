@@ -34,19 +34,23 @@ pub(super) fn comma_separated(
         );
         return Ok(audiences);
     }
-    if !matches!(at.kind(), Kind::String(_)) {
+    let Some(written) = at.string() else {
         findings.push(
             at.wrong_kind(NAME, "text")
                 .help("write the audiences in one text, in quotes, with commas between them"),
         );
         return Err(Found);
-    }
-    let audiences: Vec<_> = text(at, NAME, MAX_TEXT, findings)?
+    };
+    // A block of several lines has line ends around its audiences.
+    let audiences: Vec<_> = written
         .split(',')
         .map(str::trim)
         .filter(|audience| !audience.is_empty())
         .map(str::to_owned)
         .collect();
+    if written.len() > MAX_TEXT || audiences.iter().any(|one| one.contains(char::is_control)) {
+        text(at, NAME, MAX_TEXT, findings)?;
+    }
     if audiences.len() > MAX_AUDIENCES {
         findings.push(
             wrong(

@@ -1,7 +1,7 @@
 //! Whose tokens a security scheme accepts: `x-google-issuer` and its like, or `x-google-auth` (3.x).
 
 use super::super::description::{JwtScheme, SchemeKind, WrittenLocation};
-use super::super::diagnostic::{Findings, Place};
+use super::super::diagnostic::{Diagnostic, Findings, Place, code};
 use super::super::source::Cursor;
 use super::values::{Found, mapping, text, wrong};
 use super::{Context, Level, Spelling, Written, audiences, check_extensions, locations};
@@ -147,20 +147,26 @@ fn merged(
     auth: TokenRules,
     findings: &mut Findings,
 ) -> Result<TokenRules, Found> {
-    let issuer = one("issuer", flat.issuer, auth.issuer, same_text, findings);
-    let jwks_uri = one("jwksUri", flat.jwks_uri, auth.jwks_uri, same_text, findings);
+    let issuer = one("issuer", flat.issuer, auth.issuer, String::eq, findings);
+    let jwks_uri = one(
+        "jwksUri",
+        flat.jwks_uri,
+        auth.jwks_uri,
+        String::eq,
+        findings,
+    );
     let audiences = one(
         "audiences",
         flat.audiences,
         auth.audiences,
-        |one, other| one == other,
+        Vec::eq,
         findings,
     );
     let locations = one(
         "jwtLocations",
         flat.locations,
         auth.locations,
-        same_locations,
+        |one, other| same_locations(one, other),
         findings,
     );
     Ok(TokenRules {
@@ -171,11 +177,7 @@ fn merged(
     })
 }
 
-fn same_text(one: &String, other: &String) -> bool {
-    one == other
-}
-
-fn same_locations(one: &Vec<WrittenLocation>, other: &Vec<WrittenLocation>) -> bool {
+fn same_locations(one: &[WrittenLocation], other: &[WrittenLocation]) -> bool {
     one.len() == other.len()
         && one
             .iter()
@@ -200,8 +202,8 @@ fn one<T>(
     match (flat, auth) {
         (Some((flat, place)), Some((auth, auth_place))) if !same(&flat, &auth) => {
             findings.push(
-                super::super::Diagnostic::error(
-                    super::super::diagnostic::code::INVALID_OPENAPI,
+                Diagnostic::error(
+                    code::INVALID_OPENAPI,
                     place,
                     format!("`{extension}` and `x-google-auth.{field}` differ"),
                 )

@@ -76,7 +76,8 @@ impl PointerIndex {
         })
     }
 
-    fn root(&self, document: usize) -> Option<Cursor<'_>> {
+    /// A whole document of the text.
+    pub fn root(&self, document: usize) -> Option<Cursor<'_>> {
         Some(Cursor::root(self.documents.get(document)?))
     }
 }

@@ -51,7 +51,8 @@ paths:
 /// Alternatives with `|` between them, what is demanded together with `&`, scopes behind a `:`.
 fn written(security: &Security) -> String {
     let requirement = |requirement: &Requirement| {
-        [&[requirement.scheme.clone()], requirement.scopes.as_slice()]
+        let scopes = requirement.scopes.as_slice();
+        [std::slice::from_ref(&requirement.scheme), scopes]
             .concat()
             .join(":")
     };
@@ -576,6 +577,29 @@ fn the_work_to_find_path_items_elsewhere_is_bounded() {
             .contains("too many things stand elsewhere"),
         "{}",
         findings[0]
+    );
+}
+
+#[test]
+fn what_security_repeats_is_bounded() {
+    let alternatives = "- {a: [], b: [], c: [], d: []}\n".repeat(64);
+    let key = "k".repeat(900);
+    let paths: String = (0..200)
+        .map(|i| format!("  /{i}{key}: {{get: {{security: *s}}}}\n"))
+        .collect();
+    let text = format!("swagger: '2.0'\nx-s: &s\n{alternatives}paths:\n{paths}");
+    assert!(findings(&text)[0].message.contains("too many operations"));
+}
+
+#[test]
+fn a_path_has_no_control_characters() {
+    let text = "swagger: '2.0'\npaths:\n  \"/a\\x01\": {get: {}}\n";
+    assert_finding(
+        text,
+        code::INVALID_OPENAPI,
+        3,
+        3,
+        "`/a\\u{1}` holds a control",
     );
 }
 

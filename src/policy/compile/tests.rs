@@ -11,6 +11,7 @@ mod limits;
 mod overrides;
 mod routes;
 mod security;
+mod seeds;
 mod service;
 
 use proptest::prelude::*;

@@ -6,7 +6,7 @@ use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
 
 use crate::api::EndpointsServiceSpec;
-use crate::openapi::{Diagnostic, Severity};
+use crate::openapi::Diagnostic;
 use crate::policy::{self, ServiceIdentity};
 
 /// The most warnings that are sent; the API server passes on 4 KiB in all.
@@ -112,10 +112,7 @@ fn lines(findings: &[Diagnostic]) -> Vec<String> {
         .iter()
         .take(MAX_WARNINGS)
         .map(|finding| {
-            let severity = match finding.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-            };
+            let severity = finding.severity.name();
             let severity = format!("{severity}[{}]", finding.code);
             warning(&severity, &finding.to_string())
         })

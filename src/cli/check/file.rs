@@ -1,0 +1,207 @@
+//! One file: read, understood, compiled.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::Unread;
+use super::files::File;
+use crate::cli::manifest::{self, Contents};
+use crate::cli::report::{Home, Located, Source};
+use crate::openapi::Diagnostic;
+use crate::openapi::diagnostic::{Place, Position, code};
+use crate::openapi::source::positions;
+use crate::policy::{Policy, ServiceIdentity};
+
+/// The most that is read of one file, in bytes; one service has 2 MiB at most.
+const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
+
+/// A file, checked.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// Its name.
+    pub(super) file: String,
+    /// Its services.
+    pub(super) services: Vec<Service>,
+    /// Its findings, in their order in the file.
+    pub(super) findings: Vec<Located>,
+    /// How many Kubernetes objects of other kinds it holds.
+    pub(super) others: usize,
+}
+
+/// One service.
+#[derive(Debug)]
+pub(super) struct Service {
+    /// What it is called: a bare document by its file.
+    pub(super) identity: ServiceIdentity,
+    /// Its policy, unless a finding is an error.
+    pub(super) policy: Option<Policy>,
+}
+
+/// Checks files, as many at once as there are processors; results are in their order. `None`: there
+/// is nothing of ours in the file. `keep`: policies are kept.
+pub(super) fn check_all(files: &[File], keep: bool) -> Vec<Result<Option<Checked>, Unread>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut results = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = files.get(index) else {
+                return results;
+            };
+            results.push((index, check(file, keep)));
+        }
+    };
+    let mut results = std::thread::scope(|scope| {
+        let helpers: Vec<_> = (1..threads.min(files.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let mut results = work();
+        for helper in helpers {
+            results.extend(helper.join().expect("checking a file does not panic"));
+        }
+        results
+    });
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+fn check(file: &File, keep: bool) -> Result<Option<Checked>, Unread> {
+    let (path, stem, is_named) = match file {
+        File::Stdin => (Path::new("<stdin>"), String::from("stdin"), true),
+        File::Named(path) => (&**path, manifest::stem(path), true),
+        File::Found(path) => (&**path, manifest::stem(path), false),
+    };
+    let bytes = match file {
+        File::Stdin => read(std::io::stdin().lock()),
+        File::Named(path) | File::Found(path) => std::fs::File::open(path).and_then(read),
+    };
+    let bytes = bytes.map_err(|error| Unread {
+        path: path.display().to_string(),
+        why: error.to_string(),
+    })?;
+    let mut checked = Checked {
+        file: path.display().to_string(),
+        services: Vec::new(),
+        findings: Vec::new(),
+        others: 0,
+    };
+    let stranger = checked.understand(&stem, &bytes, keep);
+    if checked.services.is_empty()
+        && let Some(what) = stranger
+    {
+        if !is_named {
+            return Ok(None);
+        }
+        let finding = Diagnostic::error(
+            code::INVALID_OPENAPI,
+            Place::document("", None),
+            format!("this is neither an OpenAPI document nor an EndpointsService: it is {what}"),
+        )
+        .help("name a folder, and what is neither is passed over");
+        checked.findings = Source::new("", None).locate(&Home::File, vec![finding]);
+    }
+    Ok(Some(checked))
+}
+
+/// All of it, and one byte more if there is too much.
+fn read(from: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(MAX_FILE_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Checked {
+    /// Takes what the file holds. Returns what it looks like where that is none of ours.
+    fn understand(&mut self, stem: &str, bytes: &[u8], keep: bool) -> Option<String> {
+        let text = String::from_utf8_lossy(bytes);
+        if let Some(finding) = unreadable(bytes) {
+            return self.broken(stem, &text, finding, "not text in UTF-8");
+        }
+        let index = match positions(&text) {
+            Ok(index) => index,
+            Err(finding) => {
+                let finding = with_template_help(finding, &text);
+                return self.broken(stem, &text, finding, "text that is not valid YAML or JSON");
+            }
+        };
+        let source = Source::new(&text, Some(&index));
+        let Contents {
+            services,
+            others,
+            strangers,
+        } = manifest::read(stem, &text, &index);
+        for entry in services {
+            let (compiled, findings) = entry.compile();
+            self.findings.extend(source.locate(&entry.home, findings));
+            self.services.push(Service {
+                identity: entry.identity,
+                policy: compiled.map(|compiled| compiled.policy).filter(|_| keep),
+            });
+        }
+        self.others = others;
+        match (strangers.into_iter().next(), others) {
+            (None, 0) => Some(String::from("empty")),
+            (stranger, _) => stranger,
+        }
+    }
+
+    /// Takes a file that cannot be understood: a finding, if it wanted to be one of ours.
+    fn broken(
+        &mut self,
+        stem: &str,
+        text: &str,
+        finding: Diagnostic,
+        what: &str,
+    ) -> Option<String> {
+        if !manifest::claims_to_be_ours(text) {
+            return Some(what.to_owned());
+        }
+        let entry = manifest::bare(stem, "");
+        self.findings = Source::new(text, None).locate(&entry.home, vec![finding]);
+        self.services.push(Service {
+            identity: entry.identity,
+            policy: None,
+        });
+        None
+    }
+}
+
+/// What keeps bytes from being looked into.
+fn unreadable(bytes: &[u8]) -> Option<Diagnostic> {
+    let finding = |position, message: String| {
+        Diagnostic::error(
+            code::INVALID_OPENAPI,
+            Place::document("", position),
+            message,
+        )
+    };
+    if bytes.len() > MAX_FILE_BYTES {
+        let message = format!("the file is larger than {MAX_FILE_BYTES} bytes (4 MiB)");
+        return Some(
+            finding(None, message)
+                .help("one document has 1 MiB at most: put services into files of their own"),
+        );
+    }
+    let error = std::str::from_utf8(bytes).err()?;
+    let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+    let last = good.rsplit('\n').next().unwrap_or_default();
+    let position = Position {
+        line: good.matches('\n').count() + 1,
+        column: last.chars().count() + 1,
+    };
+    let byte = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
+    let message = format!("the byte 0x{byte:02x} is not UTF-8");
+    Some(finding(Some(position), message).help("save the file as UTF-8"))
+}
+
+/// A template is no YAML until it is rendered.
+fn with_template_help(finding: Diagnostic, text: &str) -> Diagnostic {
+    match text.contains("{{") && finding.help.is_none() {
+        true => finding
+            .help("a Helm template is checked rendered: `helm template . | endpoints check -`"),
+        false => finding,
+    }
+}

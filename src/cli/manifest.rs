@@ -1,0 +1,322 @@
+//! From a file's text to the services in it: EndpointsService manifests (each YAML document a
+//! manifest, or a `List` of them) and bare OpenAPI documents.
+//!
+//! `endpoints dev` and `endpoints check` read files by this, so that both say the same of one.
+
+mod looks;
+mod value;
+
+use std::path::Path;
+
+use kube::Resource as _;
+
+use self::value::Budget;
+use crate::api::endpoints_service::{
+    CorsSpec, EndpointsService, EndpointsServiceSpec, OpenApiSource,
+};
+use crate::cli::report::{self, Home};
+use crate::openapi::Diagnostic;
+use crate::openapi::diagnostic::{Place, code, quote};
+use crate::openapi::source::{Cursor, PointerIndex};
+use crate::policy::{self, Compiled, ServiceIdentity};
+
+use self::looks::Looks;
+pub(super) use self::looks::claims_to_be_ours;
+
+#[cfg(test)]
+mod tests;
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// Its services, in their order.
+    pub(super) services: Vec<Entry>,
+    /// How many Kubernetes objects of other kinds there are, lists among them.
+    pub(super) others: usize,
+    /// What its other documents look like.
+    pub(super) strangers: Vec<String>,
+}
+
+/// One service of a file.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Where it stands.
+    pub(super) home: Home,
+    /// The resource's name and namespace; a bare document is named by its file.
+    pub(super) identity: ServiceIdentity,
+    /// The spec; what is wrong around it.
+    pub(super) spec: Result<EndpointsServiceSpec, Vec<Diagnostic>>,
+}
+
+/// The name of a file without its folder and its ending.
+pub(super) fn stem(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or(path.as_os_str());
+    stem.to_string_lossy().into_owned()
+}
+
+/// Understands a file. `stem`: what names a bare document; `index`: the places of the text's values.
+pub(super) fn read(stem: &str, text: &str, index: &PointerIndex) -> Contents {
+    let roots: Vec<_> = (0..index.documents())
+        .filter_map(|document| Some((document, index.root(document)?)))
+        .filter(|(_, root)| !matches!(looks::looks(root), Looks::Nothing))
+        .collect();
+    if let [(_, only)] = &roots[..]
+        && matches!(looks::looks(only), Looks::OpenApi)
+    {
+        return Contents {
+            services: vec![bare(stem, text)],
+            ..Contents::default()
+        };
+    }
+    let mut contents = Contents::default();
+    let mut budget = Budget::default();
+    for (document, root) in roots {
+        match looks::looks(&root) {
+            Looks::OpenApi if !budget.is_spent() => contents.services.push(Entry {
+                home: Home::Document(document),
+                identity: identity_of(stem),
+                spec: value::value(&root, &mut budget)
+                    .map(|structure| spec_of(None, Some(structure)))
+                    .map_err(|finding| vec![finding]),
+            }),
+            _ => read_objects(document, &root, &mut budget, &mut contents),
+        }
+    }
+    contents
+}
+
+/// A file that is an OpenAPI document, whole.
+pub(super) fn bare(stem: &str, text: &str) -> Entry {
+    Entry {
+        home: Home::File,
+        identity: identity_of(stem),
+        spec: Ok(spec_of(Some(text.to_owned()), None)),
+    }
+}
+
+/// A Kubernetes object, or a list of them.
+fn read_objects(
+    document: usize,
+    object: &Cursor<'_>,
+    budget: &mut Budget,
+    contents: &mut Contents,
+) {
+    match looks::looks(object) {
+        _ if budget.is_spent() => {}
+        Looks::Nothing => {}
+        Looks::List => {
+            // An empty one is still no mistake.
+            if object
+                .get("items")
+                .is_none_or(|items| items.items().next().is_none())
+            {
+                contents.others += 1;
+            }
+            for item in object.get("items").iter().flat_map(Cursor::items) {
+                read_objects(document, &item, budget, contents);
+            }
+        }
+        Looks::EndpointsService => contents.services.push(resource(document, object, budget)),
+        Looks::Kubernetes => contents.others += 1,
+        Looks::OpenApi => contents
+            .strangers
+            .push(String::from("an OpenAPI document inside a list")),
+        Looks::Other(what) => contents.strangers.push(what),
+    }
+}
+
+/// An EndpointsService.
+fn resource(document: usize, object: &Cursor<'_>, budget: &mut Budget) -> Entry {
+    let mut findings = wrong_kind(object);
+    let metadata = object.get("metadata");
+    let mut text = |field: &str| {
+        let value = metadata.as_ref()?.get(field)?;
+        if value.string().is_none() {
+            findings.push(finding(
+                &format!("/metadata/{field}"),
+                format!(
+                    "metadata.{field} must be text, but is {}",
+                    value.kind_name()
+                ),
+            ));
+        }
+        value.string().map(str::to_owned)
+    };
+    let name = text("name");
+    let namespace = text("namespace").filter(|namespace| !namespace.is_empty());
+    if name.as_deref().is_none_or(str::is_empty)
+        && findings.iter().all(|f| f.place.pointer != "/metadata/name")
+    {
+        findings.push(finding(
+            "/metadata/name",
+            "the EndpointsService has no name",
+        ));
+    }
+    let spec = match object.get("spec") {
+        Some(spec) => read_spec(&spec, budget, &mut findings),
+        None => {
+            findings.push(finding("/spec", "the EndpointsService has no spec"));
+            None
+        }
+    };
+    Entry {
+        home: Home::Resource {
+            document,
+            pointer: object.pointer().to_owned(),
+        },
+        identity: ServiceIdentity {
+            name: name.unwrap_or_default(),
+            namespace: namespace.unwrap_or_else(|| String::from("default")),
+        },
+        spec: match spec {
+            Some(spec) if findings.is_empty() => Ok(spec),
+            _ => Err(findings),
+        },
+    }
+}
+
+fn read_spec(
+    spec: &Cursor<'_>,
+    budget: &mut Budget,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<EndpointsServiceSpec> {
+    let value = match value::value(&Cursor::root(spec.node()), budget) {
+        Ok(value) => value,
+        Err(mut broken) => {
+            broken.place = Place::resource(format!("/spec{}", broken.place.pointer));
+            findings.push(broken);
+            return None;
+        }
+    };
+    let mut track = serde_path_to_error::Track::new();
+    let deserializer = serde_path_to_error::Deserializer::new(value, &mut track);
+    let mut unknown = Vec::new();
+    let result = serde_ignored::deserialize(deserializer, |field| unknown.push(ignored(&field)));
+    findings.extend(unknown.into_iter().map(|pointer| {
+        // The API server would drop it; here nobody would notice.
+        let name = pointer.rsplit('/').next().unwrap_or_default();
+        finding(
+            &pointer,
+            format!("no such field: {}", report::one_line(name)),
+        )
+    }));
+    result
+        .map_err(|error| {
+            let pointer = failed(&track.path());
+            findings.push(finding(&pointer, report::one_line(&error.to_string())));
+        })
+        .ok()
+}
+
+fn identity_of(stem: &str) -> ServiceIdentity {
+    ServiceIdentity {
+        name: stem.to_owned(),
+        namespace: String::from("default"),
+    }
+}
+
+/// The spec of a bare document: all defaults.
+fn spec_of(inline: Option<String>, document: Option<serde_json::Value>) -> EndpointsServiceSpec {
+    EndpointsServiceSpec {
+        openapi: OpenApiSource { inline, document },
+        service_name: None,
+        cors: None,
+        jwt: None,
+        backend: None,
+        routing: None,
+    }
+}
+
+impl Contents {
+    /// Whether nothing is left in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.services.is_empty() && self.others == 0 && self.strangers.is_empty()
+    }
+}
+
+impl Entry {
+    /// Whether it is an EndpointsService, not a bare document.
+    pub(super) fn is_manifest(&self) -> bool {
+        matches!(self.home, Home::Resource { .. })
+    }
+
+    /// Compiles it: the policy unless a finding is an error, and the findings.
+    pub(super) fn compile(&self) -> (Option<Compiled>, Vec<Diagnostic>) {
+        let result = match &self.spec {
+            Ok(spec) => policy::compile(spec, &self.identity),
+            Err(findings) => Err(findings.clone()),
+        };
+        match result {
+            Ok(compiled) => {
+                let warnings = compiled.warnings.clone();
+                (Some(compiled), warnings)
+            }
+            Err(findings) => (None, findings),
+        }
+    }
+
+    /// The proxy answers for CORS, any origin: `cors: {}`.
+    pub(super) fn with_cors(mut self) -> Self {
+        if let Ok(spec) = &mut self.spec {
+            spec.cors = Some(CorsSpec::default());
+        }
+        self
+    }
+}
+
+/// A cluster takes no other kind and version, however alike the rest is.
+fn wrong_kind(object: &Cursor<'_>) -> Vec<Diagnostic> {
+    [
+        ("apiVersion", EndpointsService::api_version(&())),
+        ("kind", EndpointsService::kind(&())),
+    ]
+    .into_iter()
+    .filter_map(|(field, right)| {
+        let written = object.get(field);
+        let written = written.as_ref().and_then(Cursor::string);
+        (written != Some(&right)).then(|| {
+            let found = written.map_or_else(String::new, |text| {
+                format!("write `{right}` instead of {}", quote(text))
+            });
+            let finding = finding(&format!("/{field}"), format!("{field} is not {right}"));
+            match found.is_empty() {
+                true => finding,
+                false => finding.help(found),
+            }
+        })
+    })
+    .collect()
+}
+
+/// A finding about a field of the manifest.
+fn finding(pointer: &str, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error(code::INVALID_SPEC, Place::resource(pointer), message)
+}
+
+/// The JSON pointer, from the resource, of a field of the spec that was passed over.
+fn ignored(field: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match field {
+        Path::Root => String::from("/spec"),
+        Path::Seq { parent, index } => format!("{}/{index}", ignored(parent)),
+        Path::Map { parent, key } => format!("{}/{}", ignored(parent), escaped(key)),
+        Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => ignored(parent),
+    }
+}
+
+/// The JSON pointer, from the resource, of the value of the spec that has the wrong form.
+fn failed(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .fold(String::from("/spec"), |pointer, segment| match segment {
+            Segment::Seq { index } => format!("{pointer}/{index}"),
+            Segment::Map { key } => format!("{pointer}/{}", escaped(key)),
+            Segment::Enum { .. } | Segment::Unknown => pointer,
+        })
+}
+
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

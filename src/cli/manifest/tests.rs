@@ -1,0 +1,132 @@
+use super::*;
+use crate::openapi::source::positions;
+
+fn contents(text: &str) -> Contents {
+    read("file", text, &positions(text).unwrap())
+}
+
+#[test]
+fn what_does_not_parse_is_ours_if_it_wanted_to_be() {
+    for (text, expected) in [
+        ("swagger: '2.0'\n\tx", true),
+        ("\u{feff}openapi : 3.0.0\n}", true),
+        ("# c\r\nswagger: [", true),
+        ("{\"info\": {}, \"swagger\":\"2.0\"", true),
+        ("{\n  \"openapi\" : \"3.0.0\",,", true),
+        ("apiVersion: endpoints.dev/v1alpha1\n{{", true),
+        ("a: 1\n---\napiVersion: \"endpoints.dev/v9\"\n{{", true),
+        ("apiVersion: v1\nkind: ConfigMap\n{{", false),
+        ("spec:\n  openapi: {{ .Values.x }}\n", false),
+        ("openapi_version: {{ x }}", false),
+        ("we like swagger: {{ a lot }}", false),
+        ("", false),
+    ] {
+        assert_eq!(claims_to_be_ours(text), expected, "{text:?}");
+    }
+    let far = format!("{}swagger: '2.0'", "# é\n".repeat(100_000));
+    assert!(!claims_to_be_ours(&far));
+}
+
+#[test]
+fn what_is_neither_is_told_by_its_looks() {
+    for (text, expected) in [
+        ("asyncapi: 2.0.0", "an AsyncAPI document"),
+        (
+            "paths: {}",
+            "a part of an OpenAPI document, without `swagger` or `openapi`",
+        ),
+        (
+            "openapi: {enabled: true}",
+            "a mapping that starts with `openapi`",
+        ),
+        (
+            "$schema: x",
+            "a JSON Schema, or a document that follows one",
+        ),
+        ("{}", "an empty mapping"),
+        ("[1]", "a list"),
+        ("words", "text"),
+    ] {
+        let contents = contents(text);
+        assert!(contents.services.is_empty(), "{text}");
+        assert_eq!(contents.strangers, [expected], "{text}");
+    }
+}
+
+#[test]
+fn openapi_documents_are_known_by_their_version_or_their_parts() {
+    for text in [
+        "swagger: '2.0'",
+        "openapi: 3.1.0",
+        "swagger: 2.0",
+        "swagger:",
+        "{info: {}, paths: {}}",
+        "type: google.api.Service",
+        "---\n---\nswagger: '2.0'\n---\n",
+    ] {
+        let contents = contents(text);
+        assert_eq!(contents.services.len(), 1, "{text}");
+        assert_eq!(contents.services[0].home, Home::File, "{text}");
+    }
+}
+
+#[test]
+fn documents_of_a_stream_each_count() {
+    let contents =
+        contents("swagger: '2.0'\n---\nkind: Pod\napiVersion: v1\n---\nopenapi: 3.0.0\n");
+    let homes: Vec<_> = contents.services.iter().map(|entry| &entry.home).collect();
+    assert_eq!(homes, [&Home::Document(0), &Home::Document(2)]);
+    assert_eq!(contents.others, 1);
+}
+
+#[test]
+fn resources_of_a_list_are_found_where_they_stand() {
+    let item = "apiVersion: endpoints.dev/v1alpha1, kind: EndpointsService";
+    let text = format!(
+        "kind: List\napiVersion: v1\nitems:\n- {{apiVersion: v1, kind: Pod}}\n\
+         - {{{item}, metadata: {{name: a}}, spec: {{openapi: {{inline: x}}}}}}\n"
+    );
+    let contents = contents(&text);
+    let [entry] = &contents.services[..] else {
+        panic!("{contents:?}");
+    };
+    assert!(entry.spec.is_ok());
+    assert_eq!(entry.identity.name, "a");
+    let pointer = String::from("/items/1");
+    assert_eq!(
+        entry.home,
+        Home::Resource {
+            document: 0,
+            pointer
+        }
+    );
+}
+
+#[test]
+fn structure_is_what_an_api_server_would_hold() {
+    let text = "swagger: 2.0\nn: [0x1F, 0o17, -3, +4, 1e3, 18446744073709551615]\n\
+                m: {~: null, on: yes, 200: true}\n---\nswagger: x";
+    let contents = contents(text);
+    let spec = contents.services[0].spec.as_ref().unwrap();
+    assert_eq!(
+        spec.openapi.document,
+        Some(serde_json::json!({
+            "swagger": 2.0,
+            "n": [31, 15, -3, 4, 1000.0, 18_446_744_073_709_551_615_u64],
+            "m": {"~": null, "on": "yes", "200": true},
+        }))
+    );
+}
+
+#[test]
+fn what_json_cannot_hold_is_an_error_at_its_place() {
+    for (value, told) in [(".inf", "`.inf` is no number"), ("!x y", "the tag `!x`")] {
+        let text = format!(
+            "apiVersion: endpoints.dev/v1alpha1\nkind: EndpointsService\nmetadata: {{name: a}}\n\
+             spec: {{openapi: {{document: {{a: {value}}}}}}}"
+        );
+        let findings = contents(&text).services.remove(0).spec.unwrap_err();
+        assert!(findings[0].message.contains(told), "{findings:?}");
+        assert_eq!(findings[0].place.pointer, "/spec/openapi/document/a");
+    }
+}

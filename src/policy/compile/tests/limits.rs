@@ -55,9 +55,14 @@ fn a_document_of_nothing_but_operations_fits() {
 #[test]
 fn findings_are_bounded_and_the_same_each_time() {
     let operations: Vec<_> = (0..10_000)
-        .map(|number| Operation {
-            security: Arc::new((*described::security(&[&["nobody"]])).clone()),
-            ..operation("GET", &format!("/{number}"))
+        .map(|number| {
+            let mut security = described::security(&[&["nobody"]]);
+            let written = &mut Arc::make_mut(&mut security).alternatives[0];
+            written.requirements[0].place = place(&format!("/{number}"));
+            Operation {
+                security,
+                ..operation("GET", &format!("/{number}"))
+            }
         })
         .collect();
     let description = description(operations, Vec::new());

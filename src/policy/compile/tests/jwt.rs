@@ -96,22 +96,7 @@ fn entries_for_issuers_are_checked() {
 }
 
 #[test]
-fn a_scheme_without_keys_is_refused_unless_the_resource_has_them() {
-    let document = BOOKSTORE.replace(
-        "    x-google-jwks_uri: https://www.googleapis.com/oauth2/v3/certs\n",
-        "",
-    );
-    let findings = compile(&inline(&document), &identity()).unwrap_err();
-    assert_eq!(findings[0].code, code::UNSUPPORTED_FEATURE);
-    assert_eq!(
-        findings[0].place.position.map(|p| (p.line, p.column)),
-        Some((7, 3))
-    );
-    let mut spec = bookstore(
-        json!({"jwt": {"issuers": [{"issuer": "https://accounts.google.com", "kubernetes": true}]}}),
-    );
-    spec.openapi.inline = Some(document);
-    assert!(compile(&spec, &identity()).is_ok());
+fn a_key_set_that_cannot_be_used_is_refused_at_its_place() {
     let bad = BOOKSTORE.replace("https://www.googleapis.com", "www.googleapis.com");
     let findings = compile(&inline(&bad), &identity()).unwrap_err();
     assert_eq!(
@@ -145,29 +130,4 @@ fn required_claims_are_exp_unless_said_otherwise() {
         json!(["aud", "sub"])
     );
     assert_eq!(claims(json!({"jwt": {"requiredClaims": []}})), json!([]));
-}
-
-#[test]
-fn no_more_schemes_are_demanded_together_than_tokens_are_looked_at() {
-    let scheme = |at: usize| {
-        format!(
-            "  s{at}: {{type: oauth2, flow: implicit, authorizationUrl: '', x-google-issuer: 'https://{at}.example', x-google-jwks_uri: 'https://{at}.example/keys'}}\n"
-        )
-    };
-    let schemes: String = (0..9).map(scheme).collect();
-    let document = |together: usize| {
-        let all: Vec<_> = (0..together).map(|at| format!("s{at}: []")).collect();
-        let all = all.join(", ");
-        format!(
-            "swagger: '2.0'\nsecurityDefinitions:\n{schemes}security: [{{{all}}}]\npaths:\n  /a: {{get: {{}}}}\n"
-        )
-    };
-    assert!(compile(&inline(&document(8)), &identity()).is_ok());
-    let findings = compile(&inline(&document(9)), &identity()).unwrap_err();
-    let crowd = findings.iter().find(|f| f.message.contains("more than 8"));
-    assert_eq!(
-        crowd.expect("it is told").code,
-        code::UNSUPPORTED_SECURITY,
-        "{findings:?}"
-    );
 }

@@ -1,6 +1,6 @@
 //! Findings: what is wrong, where, and what to do about it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The names of findings that refuse a document; each is also a reason of `Accepted=False`. Lints
 /// have names of their own, in lower case with hyphens ([`super::lints`]).
@@ -230,8 +230,15 @@ impl fmt::Display for Place {
     /// `openapi#/paths/~1books (line 4, column 3)`, or `/spec/cors/maxAge`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.origin {
-            Origin::Document => write!(f, "openapi#{}", self.pointer)?,
-            Origin::Resource => f.write_str(&self.pointer)?,
+            Origin::Document => f.write_str("openapi#")?,
+            Origin::Resource => {}
+        }
+        // Keys may hold anything: a place stays on one line, and commands no terminal.
+        for character in self.pointer.chars() {
+            match character.is_control() {
+                true => write!(f, "{}", character.escape_default())?,
+                false => f.write_char(character)?,
+            }
         }
         match self.position {
             Some(Position { line, column }) => write!(f, " (line {line}, column {column})"),

@@ -1,23 +1,22 @@
 //! `paths`, in any version: which operations there are.
 
+mod inherited;
+
 use std::sync::Arc;
 
-use super::description::{Backend, CorsOverride, Operation, Scheme, Security};
+use super::description::{Operation, Scheme, Security};
 use super::diagnostic::{Diagnostic, Findings, Place, code, quote};
 use super::dialect::{Dialect, Version};
-use super::google::ManySegments;
 use super::references::References;
-use super::servers::{self, Servers};
+use super::servers::Servers;
 use super::source::{Cursor, Kind};
 use super::{fields, google, lints, security};
+use inherited::Inherited;
 
 /// The most operations in a document.
-pub const MAX_OPERATIONS: usize = 20_000;
+const MAX_OPERATIONS: usize = 20_000;
 /// The longest path template, base path included, in bytes: no longer request is let in.
 const MAX_PATH: usize = 8192;
-/// The most parameters of several segments that a path is looked through for: more than one makes no
-/// route.
-const MAX_WILDCARDS: usize = 16;
 /// Bytes that all operations together may take: aliases and API-level security repeat.
 const MAX_OUTPUT_BYTES: usize = 16 * 1024 * 1024;
 
@@ -37,17 +36,6 @@ pub(super) struct Reader<'r, 't> {
     /// The server of the document that alone counts.
     marked: Option<Place>,
     output_bytes: usize,
-}
-
-/// What an operation has from its path item and its document, as long as it writes none of its own.
-#[derive(Clone)]
-struct Inherited {
-    /// Prefixes of its path, each without a slash at its end; distinct, and at least one.
-    base_paths: Arc<[String]>,
-    backend: Option<Arc<Backend>>,
-    cors: Option<Arc<CorsOverride>>,
-    /// Path parameters that take any number of segments.
-    wildcards: Vec<ManySegments>,
 }
 
 /// A path of the document.
@@ -117,6 +105,14 @@ impl<'r, 't> Reader<'r, 't> {
                 );
                 continue;
             }
+            if template.contains(char::is_control) {
+                self.error(
+                    &at,
+                    format!("the path {} holds a control character", quote(template)),
+                    "remove it: no request has one in its path",
+                );
+                continue;
+            }
             if self.dialect.version != Version::V2
                 && !google::check_template(template, &at, self.findings)
             {
@@ -157,7 +153,7 @@ impl<'r, 't> Reader<'r, 't> {
             let backend = google::backend(at, level, self.google, self.findings);
             inherited.backend = backend.or(inherited.backend);
             inherited.cors = google::cors(at, self.google, self.findings).or(inherited.cors);
-            self.below(path, at, &mut inherited);
+            self.inherit(path, at, &mut inherited);
         }
         for at in &chain {
             for method in self.dialect.methods {
@@ -210,7 +206,7 @@ impl<'r, 't> Reader<'r, 't> {
             name.map(str::to_owned)
         });
         let mut inherited = inherited.clone();
-        self.below(path, at, &mut inherited);
+        self.inherit(path, at, &mut inherited);
         let security = self.security(at);
         let level = google::Level::Operation;
         google::check_extensions(at, level, self.google, self.findings);
@@ -234,54 +230,6 @@ impl<'r, 't> Reader<'r, 't> {
         true
     }
 
-    /// What a path item or an operation of OpenAPI 3.x says about the paths below it.
-    fn below(&mut self, path: &Path<'_, 't>, at: &Cursor<'t>, inherited: &mut Inherited) {
-        if self.dialect.version == Version::V2 {
-            return;
-        }
-        if let Some(servers) = servers::read(at, self.google, self.findings) {
-            match (&self.marked, servers.marked) {
-                (_, Some(marked)) => self.findings.push(
-                    Diagnostic::error(
-                        code::INVALID_OPENAPI,
-                        marked.endpoint.place,
-                        "`x-google-endpoint` marks the server that names the service, which is one of the document's own `servers`",
-                    )
-                    .help("move it to the `servers` at the top of the document"),
-                ),
-                (Some(marked), None) => self.findings.push(
-                    Diagnostic::warning(
-                        lints::NO_EFFECT,
-                        at.get("servers").unwrap_or_else(|| at.clone()).key_place(),
-                        "these `servers` change nothing: the one that is marked with `x-google-endpoint` alone counts",
-                    )
-                    .help("remove them, or remove the mark")
-                    .related(marked.clone(), "the mark"),
-                ),
-                (None, None) => inherited.base_paths = servers.base_paths.into(),
-            }
-        }
-        // Parameters have a say in a path that has any.
-        if !path.template.contains('{') {
-            return;
-        }
-        let Some(parameters) = at.get("parameters") else {
-            return;
-        };
-        for parameter in parameters.items() {
-            let chain = self
-                .references
-                .chain(&parameter, "the parameter", self.findings);
-            let Some(at) = chain.last() else { continue };
-            google::check_extensions(at, google::Level::Parameter, self.google, self.findings);
-            if let Some(wildcard) = google::path_pattern(at, self.findings)
-                && inherited.wildcards.len() < MAX_WILDCARDS
-            {
-                inherited.wildcards.push(wildcard);
-            }
-        }
-    }
-
     /// Adds an operation under one of its paths; false if there are too many.
     fn push(&mut self, at: &Cursor<'t>, path: String, operation: &Operation) -> bool {
         if path.len() > MAX_PATH {
@@ -295,8 +243,7 @@ impl<'r, 't> Reader<'r, 't> {
         self.output_bytes += 200
             + 2 * path.len()
             + 2 * operation.place.pointer.len()
-            + operation.operation_id.as_ref().map_or(0, String::len)
-            + 100 * operation.security.alternatives.len();
+            + operation.operation_id.as_ref().map_or(0, String::len);
         if self.operations.len() >= MAX_OPERATIONS || self.output_bytes > MAX_OUTPUT_BYTES {
             self.error(at, format!("the document has too many operations: at most {MAX_OPERATIONS} are served, and 16 MiB of them"), "split the API into several services");
             return false;
@@ -312,7 +259,11 @@ impl<'r, 't> Reader<'r, 't> {
         let own = at.get("security");
         let is_own = own.is_some();
         let security = match own {
-            Some(security) => Arc::new(security::read(&security, self.findings)),
+            Some(security) => {
+                let security = security::read(&security, self.findings);
+                self.output_bytes += security::bytes(&security);
+                Arc::new(security)
+            }
             None => self.default_security(),
         };
         self.with_legacy(at, security, is_own)

@@ -40,6 +40,23 @@ pub(super) fn read(at: &Cursor<'_>, findings: &mut Findings) -> Security {
     security
 }
 
+/// About how many bytes it takes: places repeat long keys, and aliases repeat everything.
+pub(super) fn bytes(security: &Security) -> usize {
+    let requirement = |requirement: &Requirement| {
+        let scopes: usize = requirement
+            .scopes
+            .iter()
+            .map(|scope| scope.len() + 24)
+            .sum();
+        200 + requirement.scheme.len() + requirement.place.pointer.len() + scopes
+    };
+    let alternative = |alternative: &Alternative| {
+        let requirements: usize = alternative.requirements.iter().map(requirement).sum();
+        100 + alternative.place.pointer.len() + requirements
+    };
+    security.alternatives.iter().map(alternative).sum()
+}
+
 /// One alternative; `None` when a finding was made.
 fn alternative(at: &Cursor<'_>, findings: &mut Findings) -> Option<Alternative> {
     let Kind::Mapping(entries) = at.kind() else {

@@ -120,6 +120,12 @@ fn quoted_text_stays_on_one_line() {
     assert_eq!(quote(&"é".repeat(100)), format!("`{}…`", "é".repeat(80)));
 }
 
+#[test]
+fn a_place_stays_on_one_line() {
+    let place = Place::document("/paths/~1a\n\u{1b}[1m", None);
+    assert_eq!(place.to_string(), "openapi#/paths/~1a\\n\\u{1b}[1m");
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in "\\PC*") {

@@ -1,6 +1,8 @@
-//! Key sets: JSON Web Key Sets (RFC 7517), parsed strictly and prepared once.
+//! Key sets: JSON Web Key Sets (RFC 7517) and Google's maps of certificates, parsed strictly and
+//! prepared once.
 
 mod algorithm;
+mod certificate;
 mod jwk;
 #[cfg(test)]
 mod tests;
@@ -9,13 +11,14 @@ mod tests;
 #[path = "../../tests/support/tokens.rs"]
 pub(crate) mod tokens;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{self, SHA256};
 use aws_lc_rs::signature::ParsedPublicKey;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use self::jwk::Jwk;
 
 pub use self::algorithm::Algorithm;
 
@@ -54,15 +57,9 @@ pub enum KeySetError {
     /// Not JSON.
     #[error("the key set is not JSON")]
     NotJson,
-    /// No list named `keys`.
+    /// No list named `keys`, nor certificates by `kid`.
     #[error("the key set has no `keys`")]
     NoKeys,
-    /// Google's other form, `{kid: certificate}`.
-    #[error(
-        "the key set is a map of x509 certificates: name the issuer's JSON Web Key Set instead \
-         (for Google https://www.googleapis.com/oauth2/v3/certs)"
-    )]
-    Certificates,
     /// Over [`MAX_KEYS`].
     #[error("the key set holds more than 64 keys")]
     TooMany,
@@ -72,15 +69,14 @@ pub enum KeySetError {
 }
 
 impl KeySet {
-    /// Parses and prepares a set. Broken entries are passed over while one is good; private and
-    /// symmetric keys, `use` other than `sig`, `key_ops` without `verify`, RSA under 2048 bits are
-    /// broken entries.
+    /// Parses and prepares a set: `{"keys": [JWK…]}`, or `{kid: PEM certificate…}`. Broken entries are
+    /// passed over while one is good; private and symmetric keys, `use` other than `sig`, `key_ops`
+    /// without `verify`, RSA under 2048 bits are broken entries.
     ///
     /// # Errors
     /// See [`KeySetError`].
     pub fn parse(text: &[u8]) -> Result<Self, KeySetError> {
-        let entries = entries(text)?;
-        let keys = usable(entries.iter().map(|entry| jwk::prepare(entry.get())))?;
+        let keys = usable(text, jwk::prepare)?;
         Ok(Self {
             keys,
             version: hexadecimal(digest::digest(&SHA256, text).as_ref()),
@@ -109,14 +105,14 @@ impl KeySet {
     }
 }
 
-/// The same set without anything that [`KeySet::parse`] passes over (certificates, unknown members,
-/// unusable keys): what is worth keeping, and sending to every sidecar, of a set that someone padded.
+/// The same set as JSON Web Keys, without anything that [`KeySet::parse`] passes over (certificates of
+/// keys, unknown members, unusable keys): what is worth keeping, and sending to every sidecar, of a
+/// set that someone padded.
 ///
 /// # Errors
 /// Those of [`KeySet::parse`].
 pub fn essential(text: &[u8]) -> Result<Vec<u8>, KeySetError> {
-    let entries = entries(text)?;
-    let keys = usable(entries.iter().map(|entry| jwk::essential(entry.get())))?;
+    let keys = usable(text, jwk::essential)?;
     let set = serde_json::json!({ "keys": keys });
     Ok(set.to_string().into_bytes())
 }
@@ -172,7 +168,8 @@ struct Document<'a> {
     keys: Option<Vec<&'a RawValue>>,
 }
 
-fn entries(text: &[u8]) -> Result<Vec<&RawValue>, KeySetError> {
+/// The good entries, while there is one.
+fn usable<K>(text: &[u8], make: fn(Jwk) -> Result<K, &'static str>) -> Result<Vec<K>, KeySetError> {
     if text.len() > MAX_KEY_SET_BYTES {
         return Err(KeySetError::TooLarge);
     }
@@ -183,34 +180,26 @@ fn entries(text: &[u8]) -> Result<Vec<&RawValue>, KeySetError> {
             KeySetError::NotJson
         }
     })?;
-    let Some(entries) = document.keys else {
-        return Err(if is_certificate_map(text) {
-            KeySetError::Certificates
-        } else {
-            KeySetError::NoKeys
-        });
-    };
-    if entries.len() > MAX_KEYS {
-        return Err(KeySetError::TooMany);
+    if let Some(entries) = document.keys {
+        return collect(&entries, |entry| jwk::parse(entry.get()).and_then(make));
     }
-    Ok(entries)
-}
-
-fn is_certificate_map(text: &[u8]) -> bool {
-    serde_json::from_slice::<BTreeMap<String, String>>(text).is_ok_and(|map| {
-        map.values()
-            .any(|value| value.contains("BEGIN CERTIFICATE"))
+    let certificates = certificate::Entries::parse(text).ok_or(KeySetError::NoKeys)?;
+    collect(&certificates, |(kid, value)| {
+        certificate::jwk(kid, value).and_then(make)
     })
 }
 
-/// The good entries, while there is one.
-fn usable<K>(
-    entries: impl Iterator<Item = Result<K, &'static str>>,
+fn collect<E, K>(
+    entries: &[E],
+    make: impl Fn(&E) -> Result<K, &'static str>,
 ) -> Result<Vec<K>, KeySetError> {
+    if entries.len() > MAX_KEYS {
+        return Err(KeySetError::TooMany);
+    }
     let mut keys = Vec::new();
     let mut first_fault = None;
     for entry in entries {
-        match entry {
+        match make(entry) {
             Ok(key) => keys.push(key),
             Err(fault) => {
                 first_fault.get_or_insert(fault);

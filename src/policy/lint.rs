@@ -60,12 +60,12 @@ impl<'a> Group<'a> {
         })
     }
 
-    /// "`GET /a`", or "3 operations, `GET /a` the first of them".
+    /// "`GET /a`", or "3 operations (first `GET /a`)".
     fn name(&self) -> String {
         let first = name(self.first);
         match self.count {
             1 => first,
-            count => format!("{count} operations, {first} the first of them"),
+            count => format!("{count} operations (first {first})"),
         }
     }
 }

@@ -153,6 +153,60 @@ pub fn key_set(signers: &[&Signer]) -> String {
     json!({"keys": signers.iter().map(|signer| signer.jwk()).collect::<Vec<_>>()}).to_string()
 }
 
+/// A map of certificates as Google serves them, `{kid: PEM}`, of these signers' public keys.
+pub fn certificates(signers: &[&Signer]) -> String {
+    let certificates = signers.iter().map(|signer| {
+        let kid = signer.kid.clone().expect("a map is by `kid`");
+        (kid, Value::from(signer.certificate()))
+    });
+    Value::Object(certificates.collect()).to_string()
+}
+
+impl Signer {
+    /// A certificate of the public key, signed by itself, in PEM.
+    pub fn certificate(&self) -> String {
+        let key = match &*self.key {
+            Key::Rsa(pair) => pair.public_key().as_ref(),
+            Key::Elliptic(pair) => pair.public_key().as_ref(),
+            Key::Edwards(pair) => pair.public_key().as_ref(),
+        };
+        certificate(self.algorithm, key)
+    }
+}
+
+/// A certificate of this public key, in PEM; its signature is none.
+pub fn certificate(algorithm: &str, public_key: &[u8]) -> String {
+    struct Unsigned<'k>(&'static rcgen::SignatureAlgorithm, &'k [u8]);
+
+    impl rcgen::PublicKeyData for Unsigned<'_> {
+        fn der_bytes(&self) -> &[u8] {
+            self.1
+        }
+
+        fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+            self.0
+        }
+    }
+
+    impl rcgen::SigningKey for Unsigned<'_> {
+        fn sign(&self, _message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+            Ok(vec![0; 64])
+        }
+    }
+
+    let algorithm = match algorithm {
+        "ES256" => &rcgen::PKCS_ECDSA_P256_SHA256,
+        "ES384" => &rcgen::PKCS_ECDSA_P384_SHA384,
+        "ES512" => &rcgen::PKCS_ECDSA_P521_SHA512,
+        "EdDSA" => &rcgen::PKCS_ED25519,
+        _ => &rcgen::PKCS_RSA_SHA256,
+    };
+    rcgen::CertificateParams::default()
+        .self_signed(&Unsigned(algorithm, public_key))
+        .expect("a certificate is made")
+        .pem()
+}
+
 impl Key {
     fn generate(algorithm: &str) -> Self {
         let elliptic = |parameters| {

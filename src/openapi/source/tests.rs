@@ -242,6 +242,38 @@ fn exactly_one_document_is_read() {
 }
 
 #[test]
+fn what_is_no_yaml_has_its_place_and_a_remedy() {
+    for (text, line, column, remedy) in [
+        ("a:\n\tb: 1\n", 2, 2, "indent with spaces"),
+        ("a: 1\nb: c: d\n", 2, 5, "a line of its own"),
+        ("a: \0\n", 1, 4, "remove the character"),
+        ("a: \"b\n", 2, 1, "look at the indentation"),
+    ] {
+        let finding = parse(text).unwrap_err();
+        let help = finding.help.as_deref().unwrap();
+        assert!(help.contains(remedy), "{text:?}: {finding}");
+        let position = finding.place.position;
+        assert_eq!(
+            position,
+            Some(Position { line, column }),
+            "{text:?}: {finding}"
+        );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_and_all_line_ends_are_fine() {
+    let plain_text = "a: 1\nb:\n  c: 2\n";
+    for text in [
+        format!("\u{feff}{plain_text}"),
+        plain_text.replace('\n', "\r\n"),
+        plain_text.replace('\n', "\r"),
+    ] {
+        assert_eq!(read(&text), read(plain_text), "{text:?}");
+    }
+}
+
+#[test]
 fn a_key_is_text() {
     assert_refused("? [a]\n: 1\n", 1, 3, "a key must be text");
     assert_refused("? {a: 1}\n: 1\n", 1, 3, "a key must be text");

@@ -41,16 +41,27 @@ pub(super) fn parse(text: &str) -> Result<Vec<Arc<Node>>, Diagnostic> {
         work += current.len();
         let can_repair = *error.kind() == ErrorKind::InvalidQuotedScalarIndent && work <= MAX_WORK;
         if !(can_repair && repaired.insert(at.line)) {
-            return Err(invalid(
-                Some(at),
-                format!("not valid YAML: {}", error.info()),
-            ));
+            let message = format!("not valid YAML: {}", error.info());
+            return Err(invalid(Some(at), message).help(remedy(&error.info())));
         }
         let lines = current.split_inclusive('\n').enumerate();
         current = lines
             .flat_map(|(index, line)| [if index + 1 == at.line { REPAIR } else { "" }, line])
             .collect::<String>()
             .into();
+    }
+}
+
+/// What to do about a syntax error, by the parser's words for it.
+fn remedy(info: &str) -> &'static str {
+    if info.contains("tab") {
+        "indent with spaces: YAML takes no tabs there"
+    } else if info.contains("mapping values") {
+        "begin the key on a line of its own, indented like the others beside it, or put text that holds `: ` in quotes"
+    } else if info.contains("unexpected character") {
+        "remove the character, or write it as an escape in double quotes"
+    } else {
+        "look at the indentation and the quotes here and on the lines before"
     }
 }
 

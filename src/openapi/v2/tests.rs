@@ -581,6 +581,29 @@ fn the_work_to_find_path_items_elsewhere_is_bounded() {
 }
 
 #[test]
+fn what_security_repeats_is_bounded() {
+    let alternatives = "- {a: [], b: [], c: [], d: []}\n".repeat(64);
+    let key = "k".repeat(900);
+    let paths: String = (0..200)
+        .map(|i| format!("  /{i}{key}: {{get: {{security: *s}}}}\n"))
+        .collect();
+    let text = format!("swagger: '2.0'\nx-s: &s\n{alternatives}paths:\n{paths}");
+    assert!(findings(&text)[0].message.contains("too many operations"));
+}
+
+#[test]
+fn a_path_has_no_control_characters() {
+    let text = "swagger: '2.0'\npaths:\n  \"/a\\x01\": {get: {}}\n";
+    assert_finding(
+        text,
+        code::INVALID_OPENAPI,
+        3,
+        3,
+        "`/a\\u{1}` holds a control",
+    );
+}
+
+#[test]
 fn what_operations_take_is_bounded() {
     let mut text = String::from(
         "swagger: '2.0'\nx-i: &i {get: {}, put: {}, post: {}, delete: {}, head: {}, patch: {}, options: {}}\npaths:\n",

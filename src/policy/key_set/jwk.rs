@@ -15,20 +15,11 @@ const MAX_KID: usize = 1024;
 /// The most characters of a number in base64url. 8192 bits take 1366.
 const MAX_NUMBER: usize = 2048;
 
-/// Parses and prepares a key.
-///
-/// # Errors
-/// What is wrong with it, for people; never its content.
-pub(super) fn prepare(text: &str) -> Result<VerificationKey, &'static str> {
-    prepared(parse(text)?)
-}
-
 /// The members of a usable key that [`prepare`] makes it from.
 ///
 /// # Errors
 /// Those of [`prepare`].
-pub(super) fn essential(text: &str) -> Result<Map<String, Value>, &'static str> {
-    let jwk = parse(text)?;
+pub(super) fn essential(jwk: Jwk) -> Result<Map<String, Value>, &'static str> {
     let material = match jwk.kty.as_str() {
         "RSA" => vec![("n", &jwk.n), ("e", &jwk.e)],
         "EC" => vec![("crv", &jwk.crv), ("x", &jwk.x), ("y", &jwk.y)],
@@ -41,16 +32,24 @@ pub(super) fn essential(text: &str) -> Result<Map<String, Value>, &'static str> 
     });
     let mut members: Map<_, _> = members.collect();
     members.insert("kty".to_owned(), jwk.kty.as_str().into());
-    prepared(jwk).map(|_| members)
+    prepare(jwk).map(|_| members)
 }
 
-fn parse(text: &str) -> Result<Jwk, &'static str> {
+/// Parses a key.
+///
+/// # Errors
+/// What is wrong with it, for people; never its content.
+pub(super) fn parse(text: &str) -> Result<Jwk, &'static str> {
     // Deriving refuses a repeated member and one of a wrong type.
     serde_json::from_str(text)
         .map_err(|_| "a key is not a JSON Web Key (a member is repeated or of the wrong type)")
 }
 
-fn prepared(jwk: Jwk) -> Result<VerificationKey, &'static str> {
+/// Prepares a key.
+///
+/// # Errors
+/// Those of [`parse`].
+pub(super) fn prepare(jwk: Jwk) -> Result<VerificationKey, &'static str> {
     if jwk.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID) {
         return Err("a key's `kid` is longer than 1024 bytes");
     }
@@ -76,8 +75,8 @@ fn prepared(jwk: Jwk) -> Result<VerificationKey, &'static str> {
 }
 
 /// The members that are looked at; others (`x5c` …) are passed over.
-#[derive(Deserialize)]
-struct Jwk {
+#[derive(Deserialize, Default)]
+pub(super) struct Jwk {
     kty: String,
     kid: Option<String>,
     alg: Option<String>,
@@ -91,6 +90,48 @@ struct Jwk {
     y: Option<String>,
     d: Option<IgnoredAny>,
     k: Option<IgnoredAny>,
+}
+
+impl Jwk {
+    /// An RSA key.
+    pub(super) fn rsa(kid: &str, modulus: &[u8], exponent: &[u8]) -> Self {
+        Self {
+            n: encode(modulus),
+            e: encode(exponent),
+            ..Self::of_type("RSA", kid)
+        }
+    }
+
+    /// A point on a curve, named as RFC 7518 section 6.2.1.1 does.
+    pub(super) fn elliptic(kid: &str, curve: &str, x: &[u8], y: &[u8]) -> Self {
+        Self {
+            crv: Some(curve.to_owned()),
+            x: encode(x),
+            y: encode(y),
+            ..Self::of_type("EC", kid)
+        }
+    }
+
+    /// An Ed25519 key.
+    pub(super) fn edwards(kid: &str, x: &[u8]) -> Self {
+        Self {
+            crv: Some("Ed25519".to_owned()),
+            x: encode(x),
+            ..Self::of_type("OKP", kid)
+        }
+    }
+
+    fn of_type(kty: &str, kid: &str) -> Self {
+        Self {
+            kty: kty.to_owned(),
+            kid: Some(kid.to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+fn encode(bytes: &[u8]) -> Option<String> {
+    Some(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 fn rsa(jwk: Jwk) -> Result<VerificationKey, &'static str> {

@@ -3,7 +3,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::tokens::{ALGORITHMS, Signer};
+use super::tokens::{ALGORITHMS, Signer, certificate, certificates};
 use super::*;
 
 const MESSAGE: &[u8] = b"header.payload";
@@ -170,8 +170,7 @@ fn what_is_no_key_set_says_what_it_is() {
         error(r#"{"keys":[]}"#),
         KeySetError::NoneUsable("it is empty".to_owned())
     );
-    let map = r#"{"a":"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n"}"#;
-    assert_eq!(error(map), KeySetError::Certificates);
+    assert_eq!(error(r#"{"error":"not found"}"#), KeySetError::NoKeys);
     let many = vec![json!({}); MAX_KEYS + 1];
     assert_eq!(parse(&many).unwrap_err(), KeySetError::TooMany);
     assert_eq!(
@@ -253,4 +252,103 @@ fn key_of_absurd_size_is_not_usable() {
     let set = serde_json::json!({ "keys": [{ "kty": "RSA", "n": zeros, "e": "AQAB" }] });
     let error = KeySet::parse(set.to_string().as_bytes()).unwrap_err();
     assert!(error.to_string().contains("8192"), "{error}");
+}
+
+#[test]
+fn a_certificates_key_is_the_same_as_a_json_web_key() {
+    for name in ALGORITHMS {
+        let signer = Signer::new(name, "a");
+        let mut jwk = signer.jwk();
+        // A certificate does not say which algorithm of its key's type is used.
+        jwk.as_object_mut().unwrap().remove("alg");
+        let set = KeySet::parse(certificates(&[&signer]).as_bytes()).unwrap();
+        assert_eq!(set.keys[0].id, parse(&[jwk]).unwrap().keys[0].id, "{name}");
+        assert_eq!(set.keys[0].kid.as_deref(), Some("a"));
+        let algorithm = Algorithm::from_name(name).unwrap();
+        assert!(set.keys[0].verify(algorithm, MESSAGE, &signer.sign(MESSAGE)));
+        // What is kept of it is in the one form that every sidecar reads.
+        let essential = essential(certificates(&[&signer]).as_bytes()).unwrap();
+        assert_eq!(
+            KeySet::parse(&essential).unwrap().keys[0].id,
+            set.keys[0].id
+        );
+        let text = String::from_utf8(essential).unwrap();
+        assert!(text.starts_with(r#"{"keys":["#) && !text.contains("CERTIFICATE"));
+    }
+}
+
+#[test]
+fn broken_certificates_cost_no_good_one() {
+    let pem = Signer::new("ES256", "a").certificate();
+    let good = json!(pem);
+    let (begin, end) = (
+        "-----BEGIN CERTIFICATE-----\n",
+        "-----END CERTIFICATE-----\n",
+    );
+    let rsa = |modulus: &[u8]| {
+        let mut der = vec![0x30, 0x82, 0, 0, 0x02, 0x82];
+        der.extend(u16::try_from(modulus.len()).unwrap().to_be_bytes());
+        der.extend(modulus);
+        der.extend([0x02, 3, 1, 0, 1]);
+        let length = u16::try_from(der.len() - 4).unwrap().to_be_bytes();
+        der[2..4].copy_from_slice(&length);
+        json!(certificate("RS256", &der))
+    };
+    let weak: Vec<u8> = [&[0][..], &[0xff; 128]].concat();
+    let strong: Vec<u8> = [&[0][..], &[0xff; 256]].concat();
+    for (broken, why) in [
+        (json!(format!("{begin}AA==\n{end}")), "X.509"),
+        (json!(format!("{begin}{end}")), "X.509"),
+        (json!(format!("{begin}!!!!\n{end}")), "PEM"),
+        (json!(begin), "PEM"),
+        (json!([begin]), "not the text"),
+        (json!(pem[..pem.len() / 2]), "PEM"),
+        (rsa(&weak), "2048"),
+        (
+            json!(certificate("RS256", &[0x30, 0x03, 0x02, 0x01])),
+            "not RSA",
+        ),
+        (json!(certificate("ES256", &[2; 33])), "not RSA"),
+        (json!(certificate("ES256", &[4; 65])), "not on its curve"),
+        (json!(certificate("ES384", &[4; 65])), "wrong length"),
+        (json!(certificate("EdDSA", &[1; 31])), "wrong length"),
+    ] {
+        let alone = json!({ "a": broken }).to_string();
+        let error = KeySet::parse(alone.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains(why), "{broken}: {error}");
+        let with_good = json!({ "a": broken, "b": good }).to_string();
+        let set = KeySet::parse(with_good.as_bytes()).unwrap();
+        let kids: Vec<_> = set.keys.iter().map(|key| key.kid.as_deref()).collect();
+        assert_eq!(kids, [Some("b")], "{broken}");
+    }
+    assert!(KeySet::parse(json!({ "a": rsa(&strong) }).to_string().as_bytes()).is_ok());
+    let many: serde_json::Map<_, _> = (0..=MAX_KEYS)
+        .map(|at| (at.to_string(), good.clone()))
+        .collect();
+    let many = Value::Object(many).to_string();
+    assert_eq!(
+        KeySet::parse(many.as_bytes()).unwrap_err(),
+        KeySetError::TooMany
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_of_a_certificate_make_parsing_panic(
+        place in any::<prop::sample::Index>(),
+        with in any::<u8>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        use base64::engine::general_purpose::STANDARD;
+        let pem = Signer::new("RS256", "a").certificate();
+        let inner: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let mut der = STANDARD.decode(inner.trim()).unwrap();
+        let place = place.index(der.len());
+        der[place] = with;
+        for der in [&der[..], &der[..cut.index(der.len())]] {
+            let text = STANDARD.encode(der);
+            let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+            let _ = KeySet::parse(json!({ "a": pem }).to_string().as_bytes());
+        }
+    }
 }

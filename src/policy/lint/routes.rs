@@ -83,35 +83,41 @@ fn differ_by_case(subject: Subject<'_>, findings: &mut Findings) {
     }
 }
 
+/// One finding for each operation that wins, however many it wins against.
 fn overlapping(subject: Subject<'_>, findings: &mut Findings) {
     let operations = &subject.description.operations;
-    let mut reported = 0;
-    for Overlap { wins, loses, path } in overlaps::of(operations) {
-        let (wins, loses) = (&operations[wins], &operations[loses]);
-        let (closed, open) = (is_closed(wins), is_closed(loses));
-        let security = match (closed, open) {
+    let overlaps = overlaps::of(operations);
+    for group in overlaps.chunk_by(|a, b| a.wins == b.wins).take(MAX_PAIRS) {
+        let [Overlap { wins, loses, path }, others @ ..] = group else {
+            continue;
+        };
+        let (wins, loses) = (&operations[*wins], &operations[*loses]);
+        let security = match (is_closed(wins), is_closed(loses)) {
             (true, false) => ", and only the first demands a token",
             (false, true) => ", and only the second demands a token",
             _ => "",
         };
+        let finding = Diagnostic::warning(
+            lints::OVERLAPPING_ROUTES,
+            wins.place.clone(),
+            format!(
+                "{} goes to {}, though it matches {} as well{security}",
+                quote(&format!("{} {path}", wins.method)),
+                quote(&wins.path),
+                quote(&loses.path)
+            ),
+        )
+        .help("the first literal segment decides: rename one of the paths, or declare the common one by itself")
+        .related(loses.place.clone(), name(loses));
         findings.push(
-            Diagnostic::warning(
-                lints::OVERLAPPING_ROUTES,
-                wins.place.clone(),
-                format!(
-                    "{} goes to {}, though it matches {} as well{security}",
-                    quote(&format!("{} {path}", wins.method)),
-                    quote(&wins.path),
-                    quote(&loses.path)
-                ),
-            )
-            .help("the first literal segment decides: rename one of the paths, or declare the common one by itself")
-            .related(loses.place.clone(), name(loses)),
+            others
+                .iter()
+                .take(MAX_PAIRS)
+                .fold(finding, |finding, other| {
+                    let other = &operations[other.loses];
+                    finding.related(other.place.clone(), name(other))
+                }),
         );
-        reported += 1;
-        if reported == MAX_PAIRS {
-            return;
-        }
     }
 }
 

@@ -188,6 +188,9 @@ pub struct JwtSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub required_claims: Option<Vec<RegisteredClaim>>,
+    /// What becomes of the scopes that the document's `security` lists. Absent: `Enforce`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<ScopeMode>,
 }
 
 /// One issuer and the source of its keys: exactly one of `jwksUri` and `kubernetes`.
@@ -221,6 +224,16 @@ pub enum AudienceMode {
     Unchecked,
 }
 
+/// What becomes of the scopes that the document's `security` lists.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum ScopeMode {
+    /// A token must have all of them, in `scope` or `scp`.
+    #[default]
+    Enforce,
+    /// They are not looked at (what ESPv2 does).
+    Ignore,
+}
+
 /// A registered claim (RFC 7519 section 4.1) that can be required.
 #[derive(
     Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema,
@@ -249,6 +262,15 @@ pub struct BackendSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 8, max = 512), regex(pattern = r"^http://.+$"))]
     pub address: Option<String>,
+    /// Requests of every operation go there, whatever address its `x-google-backend` names, with their
+    /// paths as they are. Absent: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_addresses: Option<bool>,
+    /// How long the whole answer may take, as a Go duration, where the document's `x-google-backend`
+    /// says nothing; at most a day. Absent: `15s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    pub deadline: Option<String>,
 }
 
 /// How requests are matched.

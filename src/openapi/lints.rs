@@ -46,6 +46,8 @@ lints! {
     AUDIENCE_SPELLING = "audience-spelling", "an audience with a stray slash, space, quote or `*`";
     /// Audiences as a list, which Google's compiler refuses.
     AUDIENCES_AS_LIST = "audiences-as-list", "x-google-audiences is a list, not a text with commas";
+    /// A backend that Google's proxy would have called with a token of its own.
+    BACKEND_ID_TOKEN_NOT_MINTED = "backend-id-token-not-minted", "no ID token is minted for a backend";
     /// An expression that matches origins nobody had in mind.
     BROAD_ORIGIN_REGEX = "broad-origin-regex", "allowOriginRegex matches more origins than meant";
     /// CORS lists that keep a script from sending its token.
@@ -56,6 +58,8 @@ lints! {
     DEAD_ORIGIN_REGEX = "dead-origin-regex", "allowOriginRegex matches no origin at all";
     /// Two schemes with one issuer.
     DUPLICATE_ISSUER = "duplicate-issuer", "two security schemes have the same issuer";
+    /// Two operations with one `operationId`.
+    DUPLICATE_OPERATION_ID = "duplicate-operation-id", "two operations have the same operationId";
     /// Keys that anybody on the way can replace.
     HTTP_JWKS_URI = "http-jwks-uri", "keys are fetched without TLS";
     /// An issuer that no token holds in this spelling.
@@ -90,6 +94,8 @@ lints! {
     TOKEN_IN_QUERY = "token-in-query", "tokens are looked for in the URL";
     /// A list of claims that leaves out what Google's page lists.
     UNCHECKED_CLAIMS = "unchecked-claims", "jwt.requiredClaims leaves out what tokens must carry";
+    /// `x-google-allow: all`.
+    UNDEFINED_PATHS_ALLOWED = "undefined-paths-allowed", "undefined paths are let through without a token";
     /// Undefined paths are open, defined ones are not.
     UNDEFINED_PATHS_OPEN = "undefined-paths-open", "undefined paths are let through beside operations that demand a token";
     /// An extension that nobody knows.

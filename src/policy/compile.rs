@@ -2,23 +2,32 @@
 //!
 //! One file a topic; each collects its findings, so that one run shows all of them.
 
+mod address;
+mod backend;
+mod block;
 mod cors;
 mod duration;
 mod jwt;
-mod origin;
 mod routes;
 mod security;
 mod service;
+
+use serde::Serialize;
 
 use crate::api::EndpointsServiceSpec;
 use crate::api::endpoints_service::{MAX_DOCUMENT_BYTES, OpenApiSource};
 use crate::openapi::diagnostic::code;
 use crate::openapi::{self, Description, Diagnostic, Findings, Place};
+use crate::policy::format::MAX_POLICY_BYTES;
 use crate::policy::{Policy, lint};
+use backend::Backends;
+use block::Block;
+use cors::Overrides;
+use routes::Judges;
+use security::Resolver;
 
-pub(super) use cors::NOBODYS_ORIGIN;
 pub use cors::origin_regex;
-pub(super) use origin::canonical_origin;
+pub(super) use cors::{NOBODYS_ORIGIN, canonical_origin};
 
 #[cfg(test)]
 mod tests;
@@ -52,45 +61,77 @@ pub fn compile(
 ) -> Result<Compiled, Vec<Diagnostic>> {
     let mut findings = Findings::default();
     let description = read_document(&spec.openapi, &mut findings);
+    compile_read(description.as_ref(), spec, identity, findings)
+}
+
+/// Compiles what was read; `None`: the document was refused, and the fields around it are checked.
+fn compile_read(
+    description: Option<&Description>,
+    spec: &EndpointsServiceSpec,
+    identity: &ServiceIdentity,
+    mut findings: Findings,
+) -> Result<Compiled, Vec<Diagnostic>> {
+    let cors_place = Place::resource("/spec/cors");
     let cors = spec
         .cors
         .as_ref()
-        .map(|cors| cors::compile(cors, &mut findings));
+        .map(|cors| cors::compile(cors, Block(&cors_place), &mut findings));
     let backend = service::backend(spec.backend.as_ref(), &mut findings);
+    let backends = Backends::new(spec.backend.as_ref(), &mut findings);
     let healthz = service::healthz(spec.routing.as_ref(), &mut findings);
     let written_name = service::check_name(spec.service_name.as_deref(), &mut findings);
     let issuers = jwt::check_issuers(spec.jwt.as_ref(), &mut findings);
     let policy = description.map(|description| {
-        let service = service::name(written_name, &description, identity, &mut findings);
-        let operations = routes::compile(&description, &mut findings);
+        let service = service::name(written_name, description, identity, &mut findings);
+        let cors = cors::mode(cors.flatten(), description.allow_cors.is_some());
+        let undefined = routes::undefined_paths(description, &mut findings);
+        let judges = Judges {
+            security: Resolver::new(description, security::enforces_scopes(spec.jwt.as_ref())),
+            backends,
+            cors: Overrides::new(&cors),
+        };
+        let routes = routes::compile(description, &undefined, judges, &mut findings);
         let providers = jwt::providers(
-            &description,
+            description,
             spec.jwt.as_ref(),
             &issuers,
             &service,
+            &routes.schemes,
             &mut findings,
         );
         let mut policy = Policy {
             format: 1,
-            operations,
+            operations: routes.operations,
             providers,
-            cors: cors::mode(cors.flatten(), description.allow_cors.is_some()),
             required_claims: jwt::required_claims(spec.jwt.as_ref()),
             backend,
             healthz,
             service,
-            backends: Vec::new(),
-            cors_rules: Vec::new(),
+            backends: routes.backends,
+            cors_rules: routes.cors_rules,
+            cors,
         };
         policy.format = policy.needed_format();
         let subject = lint::Subject {
-            description: &description,
+            description,
             spec,
             policy: &policy,
         };
         lint::run(subject, &mut findings);
         policy
     });
+    if let Some(policy) = &policy
+        && json_size(policy) > MAX_POLICY_BYTES
+    {
+        findings.push(
+            Diagnostic::error(
+                code::INVALID_OPENAPI,
+                Place::document("", None),
+                format!("the policy takes more than {MAX_POLICY_BYTES} bytes (32 MiB)"),
+            )
+            .help("describe the API in several EndpointsServices"),
+        );
+    }
     let failed = findings.has_errors();
     match policy {
         Some(policy) if !failed => Ok(Compiled {
@@ -145,7 +186,7 @@ fn read_document(source: &OpenApiSource, findings: &mut Findings) -> Option<Desc
 }
 
 /// The bytes of a value as JSON, counted without writing them anywhere.
-fn json_size(value: &serde_json::Value) -> usize {
+fn json_size(value: &impl Serialize) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -166,4 +207,12 @@ fn json_size(value: &serde_json::Value) -> usize {
 /// A finding about a field around the document.
 fn invalid(pointer: &str, message: impl Into<String>) -> Diagnostic {
     Diagnostic::error(code::INVALID_SPEC, Place::resource(pointer), message)
+}
+
+/// Whether it is a token of HTTP (RFC 9110 section 5.6.2): a method, or a header's name.
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -26,6 +26,9 @@ pub const FORMAT: u32 = 2;
 /// The most bytes a policy may take: what the largest document can come to.
 pub const MAX_POLICY_BYTES: usize = 32 * 1024 * 1024;
 
+/// The longest deadline of an operation: a day, in milliseconds.
+pub const MAX_DEADLINE_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// Everything a sidecar needs to decide, but the keys.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -147,7 +150,8 @@ pub enum TokenLocation {
     Header {
         /// Lower-case name.
         name: String,
-        /// What stands before the token (`Bearer `); may be empty.
+        /// What stands at the beginning of the value, before the token (`Bearer `), in any case; may
+        /// be empty.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         value_prefix: String,
     },

@@ -1,5 +1,7 @@
 //! A policy made ready to decide: routes in a tree, header values built, regex compiled.
 
+mod check;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -98,6 +100,7 @@ impl Prepared {
                 }
             },
         };
+        check::check(&policy)?;
         Ok(Self {
             hash: policy.hash(),
             policy: Arc::new(policy),

@@ -1,48 +1,192 @@
-//! Operations: one route each, one name each, in one order.
+//! Operations: one route each, one order, and what each of them demands.
 
-use std::collections::{BTreeSet, HashMap};
+mod names;
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::backend::Backends;
+use super::cors::Overrides;
 use super::security::Resolver;
 use crate::openapi::diagnostic::{code, quote};
-use crate::openapi::{Description, Diagnostic, Findings, description};
-use crate::policy::format::Operation;
+use crate::openapi::{Description, Diagnostic, Findings, description, lints};
+use crate::policy::format::{BackendRule, CorsMode, MAX_POLICY_BYTES, Operation};
 use crate::policy::route::{RouteError, Router, shape};
 
-/// The longest operation name, in bytes: it becomes a label of logs and metrics.
-const MAX_NAME: usize = 128;
+/// About how many bytes an operation takes in a policy, beside its path and its security.
+const AROUND: usize = 256;
+/// The template of every path, for `x-google-allow: all`.
+const ANY_PATH: &str = "/**";
+/// The methods that Google's compiler lets through under it.
+const ANY_METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
-/// Checks the routes and sorts them.
-pub(super) fn compile(description: &Description, findings: &mut Findings) -> Vec<Operation> {
-    let mut security = Resolver::new(description, true);
+/// What the operations of a document come to.
+pub(super) struct Routes<'d> {
+    /// Sorted by path and method.
+    pub(super) operations: Vec<Operation>,
+    /// Sorted, none twice.
+    pub(super) backends: Vec<BackendRule>,
+    /// Sorted, none twice.
+    pub(super) cors_rules: Vec<CorsMode>,
+    /// The schemes that they demand.
+    pub(super) schemes: HashSet<&'d str>,
+}
+
+/// What an operation is judged by.
+pub(super) struct Judges<'d> {
+    pub(super) security: Resolver<'d>,
+    pub(super) backends: Backends,
+    pub(super) cors: Overrides<'d>,
+}
+
+/// An operation before its rules have places.
+struct Judged<'d> {
+    written: &'d description::Operation,
+    operation: Operation,
+    backend: Option<Rc<BackendRule>>,
+    cors: Option<Rc<CorsMode>>,
+}
+
+/// Checks the routes, judges their operations and sorts them. `undefined` are those of
+/// [`undefined_paths`].
+pub(super) fn compile<'d>(
+    description: &'d Description,
+    undefined: &'d [description::Operation],
+    mut judges: Judges<'d>,
+    findings: &mut Findings,
+) -> Routes<'d> {
     let mut taken: HashMap<(&str, String), &description::Operation> = HashMap::new();
-    let mut operations = Vec::with_capacity(description.operations.len());
-    for operation in &description.operations {
-        let shape = match shape(&operation.path) {
+    let mut judged: Vec<Judged<'d>> = Vec::with_capacity(description.operations.len());
+    let mut bytes = 0_usize;
+    for written in description.operations.iter().chain(undefined) {
+        let shape = match shape(&written.path) {
             Ok(shape) => shape,
             Err(why) => {
-                findings.push(bad_template(operation, &why));
+                findings.push(bad_template(written, &why));
                 continue;
             }
         };
-        if let Some(first) = taken.insert((&operation.method, shape), operation) {
-            findings.push(conflict(first, operation));
+        if let Some(first) = taken.insert((&written.method, shape), written) {
+            findings.push(conflict(first, written));
             continue;
         }
-        operations.push(Operation {
-            method: operation.method.clone(),
-            path: operation.path.clone(),
-            name: String::new(),
-            security: security.resolve(&operation.security, findings),
-            backend: None,
-            cors: None,
+        let security = judges.security.resolve(&written.security, findings);
+        bytes += written.path.len() + security.bytes + AROUND;
+        if bytes > MAX_POLICY_BYTES {
+            findings.push(too_large(written));
+            break;
+        }
+        judged.push(Judged {
+            written,
+            operation: Operation {
+                method: written.method.clone(),
+                path: written.path.clone(),
+                name: String::new(),
+                security: security.alternatives.to_vec(),
+                backend: None,
+                cors: None,
+            },
+            backend: judges.backends.rule(written, findings),
+            cors: judges.cors.rule(written.cors.as_ref(), findings),
         });
     }
-    operations.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
-    name_all(description, &mut operations);
+    judges.backends.finish(findings);
+    judged.sort_by(|a, b| {
+        (&a.operation.path, &a.operation.method).cmp(&(&b.operation.path, &b.operation.method))
+    });
+    let (backends, backend_places) = places(judged.iter().map(|judged| judged.backend.as_deref()));
+    let (cors_rules, cors_places) = places(judged.iter().map(|judged| judged.cors.as_deref()));
+    for (judged, (backend, cors)) in judged
+        .iter_mut()
+        .zip(backend_places.into_iter().zip(cors_places))
+    {
+        judged.operation.backend = backend;
+        judged.operation.cors = cors;
+    }
+    let mut names = names::Names::default();
+    let operations: Vec<_> = judged
+        .into_iter()
+        .map(|judged| Operation {
+            name: names.name(judged.written, findings),
+            ..judged.operation
+        })
+        .collect();
     if let Err(RouteError::Crowded { template }) = Router::new(&operations) {
         findings.extend(crowded(description, &template));
     }
+    Routes {
+        operations,
+        backends,
+        cors_rules,
+        schemes: judges.security.into_demanded(),
+    }
+}
+
+/// The rules in order, each once, and the place of each operation's among them.
+fn places<'r, R: Ord + Clone + 'r>(
+    rules: impl Iterator<Item = Option<&'r R>> + Clone,
+) -> (Vec<R>, Vec<Option<usize>>) {
+    let sorted: Vec<&R> = BTreeSet::from_iter(rules.clone().flatten())
+        .into_iter()
+        .collect();
+    let places = rules
+        .map(|rule| rule.and_then(|rule| sorted.binary_search(&rule).ok()))
+        .collect();
+    (sorted.into_iter().cloned().collect(), places)
+}
+
+/// The operations that `x-google-allow: all` adds, as Google's compiler does: every path, without a
+/// token, where the document defines no such operation itself.
+pub(super) fn undefined_paths(
+    description: &Description,
+    findings: &mut Findings,
+) -> Vec<description::Operation> {
+    let Some(place) = &description.allow_all else {
+        return Vec::new();
+    };
+    let defined: BTreeSet<&str> = description
+        .operations
+        .iter()
+        .filter(|operation| operation.path.contains("**"))
+        .filter(|operation| shape(&operation.path).is_ok_and(|shape| shape == ANY_PATH))
+        .map(|operation| operation.method.as_str())
+        .collect();
+    let security = Arc::new(description::Security::default());
+    let operations: Vec<_> = ANY_METHODS
+        .iter()
+        .filter(|method| !defined.contains(**method))
+        .map(|method| description::Operation {
+            method: (*method).to_owned(),
+            path: ANY_PATH.to_owned(),
+            operation_id: Some(format!("undefined_{}", method.to_ascii_lowercase())),
+            security: security.clone(),
+            backend: None,
+            cors: None,
+            place: place.clone(),
+            path_place: place.clone(),
+        })
+        .collect();
+    if !operations.is_empty() {
+        findings.push(
+            Diagnostic::warning(
+                lints::UNDEFINED_PATHS_ALLOWED,
+                place.clone(),
+                "`x-google-allow: all` lets every request through without a token whose path, or whose method there, the document does not define",
+            )
+            .help("remove it, and define what may be called: then all else is answered 404 or 405"),
+        );
+    }
     operations
+}
+
+fn too_large(operation: &description::Operation) -> Diagnostic {
+    Diagnostic::error(
+        code::INVALID_OPENAPI,
+        operation.place.clone(),
+        format!("from here on the policy would take more than {MAX_POLICY_BYTES} bytes (32 MiB)"),
+    )
+    .help("operations that share a long `security` each carry a copy: shorten it, or describe them in several EndpointsServices")
 }
 
 /// Lookups must stay cheap however many routes there are.
@@ -86,52 +230,5 @@ fn conflict(first: &description::Operation, second: &description::Operation) -> 
         ),
     )
     .help("names of parameters and a trailing slash do not tell routes apart: keep one of them")
-}
-
-/// Gives each operation a name of its own. They are sorted: the document's order does not matter.
-fn name_all(description: &Description, operations: &mut [Operation]) {
-    let ids: HashMap<(&str, &str), &str> = description
-        .operations
-        .iter()
-        .filter_map(|operation| {
-            let id = operation.operation_id.as_deref()?;
-            Some(((operation.method.as_str(), operation.path.as_str()), id))
-        })
-        .collect();
-    let mut taken = BTreeSet::new();
-    for operation in operations {
-        let own = ids
-            .get(&(operation.method.as_str(), operation.path.as_str()))
-            .map(|id| sanitise(id))
-            .filter(|id| !id.trim_matches('_').is_empty());
-        let derived = sanitise(&format!(
-            "{}{}",
-            operation.method.to_ascii_lowercase(),
-            operation.path
-        ));
-        let base = own.filter(|id| !taken.contains(id)).unwrap_or(derived);
-        let mut name = base.clone();
-        let mut copy = 2_usize;
-        while !taken.insert(name.clone()) {
-            name = format!("{base}_{copy}");
-            copy += 1;
-        }
-        operation.name = name;
-    }
-}
-
-/// Letters, digits and `_`, as ESPv2 names operations.
-fn sanitise(text: &str) -> String {
-    let mut name: String = text
-        .chars()
-        .map(|character| {
-            if character.is_ascii_alphanumeric() {
-                character
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    name.truncate(MAX_NAME);
-    name
+    .related(first.place.clone(), "first defined here")
 }

@@ -3,20 +3,40 @@
 //! No operation is ever open by misunderstanding: an alternative that cannot be enforced is left out
 //! only while another one remains, which narrows who may call; else the document is refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
+use super::jwt::normal_audiences;
+use crate::api::endpoints_service::{JwtSpec, ScopeMode};
 use crate::openapi::description::{self, Scheme, SchemeKind, Security};
 use crate::openapi::diagnostic::{code, quote};
 use crate::openapi::{Description, Diagnostic, Findings, lints};
 use crate::policy::format::{Alternative, Requirement};
+use crate::policy::jwt::MAX_TOKENS;
+
+/// Whether the scopes of `security` are demanded.
+pub(super) fn enforces_scopes(spec: Option<&JwtSpec>) -> bool {
+    spec.and_then(|spec| spec.scopes).unwrap_or_default() == ScopeMode::Enforce
+}
 
 /// Resolves requirements against the schemes of a document.
 pub(super) struct Resolver<'d> {
     schemes: HashMap<&'d str, &'d Scheme>,
     enforce_scopes: bool,
+    /// Schemes of alternatives that count: those that are left out need neither keys nor audiences.
+    demanded: HashSet<&'d str>,
     /// Requirements are shared by many operations: each is judged once.
-    resolved: HashMap<*const Security, Vec<Alternative>>,
+    resolved: HashMap<*const Security, Resolved>,
+}
+
+/// What an operation demands.
+#[derive(Clone, Debug)]
+pub(super) struct Resolved {
+    /// The alternatives that are enforced.
+    pub(super) alternatives: Rc<[Alternative]>,
+    /// About how many bytes they take in a policy: each operation has a copy of its own.
+    pub(super) bytes: usize,
 }
 
 impl<'d> Resolver<'d> {
@@ -29,82 +49,125 @@ impl<'d> Resolver<'d> {
                 .map(|scheme| (scheme.name.as_str(), scheme))
                 .collect(),
             enforce_scopes,
+            demanded: HashSet::new(),
             resolved: HashMap::new(),
         }
     }
 
-    /// The alternatives that are enforced. What comes back counts only if no error was found.
+    /// The schemes that what was resolved demands.
+    pub(super) fn into_demanded(self) -> HashSet<&'d str> {
+        self.demanded
+    }
+
+    /// What is demanded. It counts only if no error was found.
     pub(super) fn resolve(
         &mut self,
-        security: &Arc<Security>,
+        security: &'d Arc<Security>,
         findings: &mut Findings,
-    ) -> Vec<Alternative> {
+    ) -> Resolved {
         let key = Arc::as_ptr(security);
         if let Some(known) = self.resolved.get(&key) {
             return known.clone();
         }
+        let resolved = self.judge(security, findings);
+        self.resolved.insert(key, resolved.clone());
+        resolved
+    }
+
+    fn judge(&mut self, security: &'d Security, findings: &mut Findings) -> Resolved {
         let mut alternatives = Vec::with_capacity(security.alternatives.len());
         let mut left_out = Vec::new();
         let mut broken = false;
         for written in &security.alternatives {
-            match self.alternative(written) {
+            match self.alternative(written, findings) {
                 Ok(alternative) => {
+                    self.demand(written);
                     if !alternatives.contains(&alternative) {
                         alternatives.push(alternative);
                     }
                 }
-                Err(Obstacle::Unenforceable(finding)) => left_out.push(finding),
-                Err(Obstacle::Wrong(finding)) => {
-                    broken = true;
-                    findings.push(finding);
-                }
+                Err(Obstacle::Unenforceable(finding)) => left_out.push((written, *finding)),
                 Err(Obstacle::Found) => broken = true,
             }
         }
         if alternatives.is_empty() || broken {
-            findings.extend(left_out);
+            for (written, finding) in left_out {
+                self.demand(written);
+                findings.push(finding);
+            }
         } else {
-            findings.extend(left_out.into_iter().map(as_left_out));
+            findings.extend(
+                left_out
+                    .into_iter()
+                    .map(|(_, finding)| as_left_out(finding)),
+            );
         }
-        self.resolved.insert(key, alternatives.clone());
-        alternatives
+        Resolved {
+            bytes: alternatives.iter().map(size).sum(),
+            alternatives: alternatives.into(),
+        }
     }
 
-    fn alternative(&self, written: &description::Alternative) -> Result<Alternative, Obstacle> {
+    fn demand(&mut self, written: &'d description::Alternative) {
+        let names = written.requirements.iter().map(|r| r.scheme.as_str());
+        self.demanded.extend(names);
+    }
+
+    fn alternative(
+        &self,
+        written: &description::Alternative,
+        findings: &mut Findings,
+    ) -> Result<Alternative, Obstacle> {
         let mut requirements: Vec<Requirement> = Vec::with_capacity(written.requirements.len());
         let mut obstacle = None;
         for requirement in &written.requirements {
-            match self.requirement(requirement) {
+            match self.requirement(requirement, findings) {
                 Ok(requirement) => requirements.push(requirement),
                 // What is wrong goes before what cannot be done.
-                Err(wrong @ Obstacle::Wrong(_)) => return Err(wrong),
+                Err(Obstacle::Found) => return Err(Obstacle::Found),
                 Err(other) => obstacle = obstacle.or(Some(other)),
             }
         }
-        match obstacle {
-            Some(obstacle) => Err(obstacle),
-            None => Ok(Alternative(requirements)),
+        if let Some(obstacle) = obstacle {
+            return Err(obstacle);
         }
+        if requirements.len() > MAX_TOKENS {
+            findings.push(
+                Diagnostic::error(
+                    code::UNSUPPORTED_SECURITY,
+                    written.place.clone(),
+                    format!("more than {MAX_TOKENS} tokens are demanded at once"),
+                )
+                .help("demand fewer schemes together"),
+            );
+            return Err(Obstacle::Found);
+        }
+        Ok(Alternative(requirements))
     }
 
-    fn requirement(&self, written: &description::Requirement) -> Result<Requirement, Obstacle> {
-        let scheme = self
-            .schemes
-            .get(written.scheme.as_str())
-            .ok_or_else(|| Obstacle::Wrong(self.unknown(written)))?;
+    fn requirement(
+        &self,
+        written: &description::Requirement,
+        findings: &mut Findings,
+    ) -> Result<Requirement, Obstacle> {
+        let Some(scheme) = self.schemes.get(written.scheme.as_str()) else {
+            findings.push(self.unknown(written));
+            return Err(Obstacle::Found);
+        };
         match &scheme.kind {
             SchemeKind::Jwt(_) => Ok(Requirement {
                 provider: written.scheme.clone(),
                 scopes: match self.enforce_scopes {
-                    true => written.scopes.iter().cloned().collect(),
-                    false => Default::default(),
+                    true => scopes(written, findings)?,
+                    false => BTreeSet::new(),
                 },
                 audiences: written
                     .audiences
-                    .as_ref()
-                    .map(|list| super::jwt::normal_audiences(list)),
+                    .as_deref()
+                    .map(|list| normal_audiences(list, &written.place, findings))
+                    .filter(|audiences| !audiences.is_empty()),
             }),
-            SchemeKind::Unenforceable { what, help } => Err(Obstacle::Unenforceable(
+            SchemeKind::Unenforceable { what, help } => Err(Obstacle::Unenforceable(Box::new(
                 Diagnostic::error(
                     code::UNSUPPORTED_SECURITY,
                     written.place.clone(),
@@ -112,8 +175,25 @@ impl<'d> Resolver<'d> {
                 )
                 .help(help.clone())
                 .related(scheme.place.clone(), "the scheme"),
-            )),
-            SchemeKind::Broken => Err(Obstacle::Found),
+            ))),
+            SchemeKind::Broken => {
+                // The reader refused the document already; if it ever did not, this does.
+                if !findings.has_errors() {
+                    findings.push(
+                        Diagnostic::error(
+                            code::UNSUPPORTED_SECURITY,
+                            written.place.clone(),
+                            format!(
+                                "the security scheme {} is wrong in itself",
+                                quote(&written.scheme)
+                            ),
+                        )
+                        .help("mend the scheme, or demand another one")
+                        .related(scheme.place.clone(), "the scheme"),
+                    );
+                }
+                Err(Obstacle::Found)
+            }
         }
     }
 
@@ -135,12 +215,49 @@ impl<'d> Resolver<'d> {
 
 /// Why an alternative is not in the policy.
 enum Obstacle {
-    /// A mistake.
-    Wrong(Diagnostic),
     /// Nothing that can be checked here; the error that it is if nothing else remains.
-    Unenforceable(Diagnostic),
-    /// A mistake that was found before.
+    Unenforceable(Box<Diagnostic>),
+    /// A mistake, which is among the findings.
     Found,
+}
+
+/// The scopes that a token must have: each a `scope-token` (RFC 6749 section 3.3), or no list of
+/// scopes could hold it.
+fn scopes(
+    written: &description::Requirement,
+    findings: &mut Findings,
+) -> Result<BTreeSet<String>, Obstacle> {
+    let is_token = |scope: &&String| {
+        !scope.is_empty()
+            && scope
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte))
+    };
+    if let Some(odd) = written.scopes.iter().find(|scope| !is_token(scope)) {
+        findings.push(
+            Diagnostic::error(
+                code::INVALID_OPENAPI,
+                written.place.clone(),
+                format!("{} is not a scope: no token can have it", quote(odd)),
+            )
+            .help("write visible ASCII characters without spaces, like `books.read`, or set `jwt.scopes: Ignore` in the EndpointsService"),
+        );
+        return Err(Obstacle::Found);
+    }
+    Ok(written.scopes.iter().cloned().collect())
+}
+
+/// About how many bytes an alternative takes in a policy.
+fn size(alternative: &Alternative) -> usize {
+    const AROUND: usize = 48;
+    let texts = |set: &BTreeSet<String>| set.iter().map(|text| text.len() + 3).sum::<usize>();
+    let requirements = alternative.0.iter().map(|requirement| {
+        requirement.provider.len()
+            + texts(&requirement.scopes)
+            + requirement.audiences.as_ref().map_or(0, texts)
+            + AROUND
+    });
+    requirements.sum::<usize>() + AROUND
 }
 
 /// The warning that an alternative is not offered.

@@ -2,6 +2,7 @@
 
 use http::Uri;
 
+use super::address::is_metadata;
 use super::{ServiceIdentity, invalid};
 use crate::api::endpoints_service::{BackendSpec, RoutingSpec};
 use crate::openapi::diagnostic::{code, quote};
@@ -39,11 +40,14 @@ pub(super) fn name(
     findings: &mut Findings,
 ) -> String {
     let Some(written) = written else {
-        return description
+        let name = description
             .host
             .clone()
             .unwrap_or_else(|| format!("{}.{}.svc", identity.name, identity.namespace));
+        check_endpoint_name(description, &name, findings);
+        return name;
     };
+    check_endpoint_name(description, &written, findings);
     if let Some(host) = &description.host
         && !host.eq_ignore_ascii_case(&written)
     {
@@ -62,6 +66,30 @@ pub(super) fn name(
         );
     }
     written
+}
+
+/// `x-google-endpoints[].name` where no `host` stands beside it: it would say for whom tokens are made.
+fn check_endpoint_name(description: &Description, service: &str, findings: &mut Findings) {
+    let Some((written, place)) = &description.endpoint_name else {
+        return;
+    };
+    if !written.eq_ignore_ascii_case(service) {
+        findings.push(
+            Diagnostic::error(
+                code::INVALID_OPENAPI,
+                place.clone(),
+                format!(
+                    "the endpoint is {}, but the service is {}",
+                    quote(written),
+                    quote(service)
+                ),
+            )
+            .help(format!(
+                "set `serviceName` of the EndpointsService to {}, or write `host` into the document: audiences are made from it",
+                quote(written)
+            )),
+        );
+    }
 }
 
 fn is_name(text: &str) -> bool {
@@ -128,6 +156,12 @@ fn check_address(written: &str) -> Result<String, Diagnostic> {
         || (has_port && authority.port_u16().is_none_or(|port| port == 0))
     {
         return Err(error("its port is none").help(EXAMPLE));
+    }
+    if is_metadata(authority.host()) {
+        return Err(error(
+            "it is link-local: the cloud's metadata service answers there with credentials",
+        )
+        .help("write the address of a backend of your own"));
     }
     Ok(format!(
         "http://{}",

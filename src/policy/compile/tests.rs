@@ -1,10 +1,16 @@
 // Tests write their JSON in place.
 #![allow(clippy::needless_pass_by_value)]
 
+mod backends;
 mod canonical;
 mod cors;
+mod described;
 mod jwt;
+mod keys;
+mod limits;
+mod overrides;
 mod routes;
+mod security;
 mod seeds;
 mod service;
 

@@ -1,6 +1,34 @@
 //! The canonical form, and anything at all in every field.
 
+use super::described::{description, operation, policy, scheme, security};
 use super::*;
+use crate::openapi::description::{self, Operation, PathTranslation};
+
+/// A policy that says nothing new is what it was before there was anything new: sidecars of before run
+/// it, and its hash does not move.
+#[test]
+fn a_plain_document_has_the_bytes_that_it_always_had() {
+    let spec = bookstore(
+        json!({"cors": {}, "backend": {"address": "http://app:80"}, "routing": {"healthz": "/h"}}),
+    );
+    let policy = compile(&spec, &identity()).unwrap().policy;
+    assert_eq!(
+        String::from_utf8(policy.canonical_bytes()).unwrap(),
+        concat!(
+            r#"{"format":1,"service":"bookstore.example.com","operations":["#,
+            r#"{"method":"GET","path":"/v1/shelves","name":"ListShelves"},"#,
+            r#"{"method":"POST","path":"/v1/shelves","name":"CreateShelf","security":["google"]},"#,
+            r#"{"method":"GET","path":"/v1/shelves/{shelf}","name":"get_v1_shelves__shelf_","security":["google"]}],"#,
+            r#""providers":{"google":{"issuer":"https://accounts.google.com","#,
+            r#""keys":{"url":"https://www.googleapis.com/oauth2/v3/certs"},"#,
+            r#""audiences":["a.example.com","b.example.com","bookstore.example.com"]}},"#,
+            r#""cors":{"owned":{"origins":"any","allowMethods":"GET, POST, PUT, PATCH, DELETE, OPTIONS","#,
+            r#""allowHeaders":"DNT,User-Agent,X-User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization,X-Api-Key","#,
+            r#""exposeHeaders":"Content-Length,Content-Range","allowCredentials":false,"maxAgeSeconds":1728000}},"#,
+            r#""requiredClaims":["exp"],"backend":"http://app:80","healthz":"/h"}"#,
+        )
+    );
+}
 
 /// Writes a value as YAML or JSON with the keys of every mapping in an order of its own.
 fn shuffled(value: &Value, order: u64) -> String {
@@ -39,6 +67,18 @@ proptest! {
         prop_assert_eq!(block.hash(), structure.hash());
     }
 
+    /// Whatever the order of operations and schemes, and whether they share what they say or repeat it.
+    #[test]
+    fn equal_descriptions_have_equal_bytes(order in Just((0..12_usize).collect::<Vec<_>>()).prop_shuffle(), shared: bool) {
+        let bytes = |order: &[usize], shared: bool| {
+            let (policy, _) = policy(&rich(order, shared), json!({"cors": {}}));
+            assert_eq!(policy.format, 2);
+            policy.canonical_bytes()
+        };
+        let sorted: Vec<_> = (0..12).collect();
+        prop_assert_eq!(bytes(&order, shared), bytes(&sorted, true));
+    }
+
     #[test]
     fn no_text_in_a_field_panics(text in "\\PC{0,40}") {
         let fields = json!({
@@ -63,4 +103,42 @@ proptest! {
             prop_assert_eq!(again.origins, OriginRule::Exact(origins));
         }
     }
+}
+
+/// Twelve operations with all that can differ, in an order.
+fn rich(order: &[usize], shared: bool) -> Description {
+    let backend = |number: usize| {
+        std::sync::Arc::new(description::Backend {
+            address: Some(format!("https://b{}.example/p", number % 3)),
+            path_translation: PathTranslation::AppendPathToAddress,
+            deadline: Some(2.0),
+            protocol: description::BackendProtocol::Http1,
+            jwt_audience: None,
+            disable_auth: true,
+            place: described::place(""),
+            address_place: described::place(""),
+        })
+    };
+    let cors = |number: usize| {
+        std::sync::Arc::new(description::CorsOverride {
+            rules: Some(
+                serde_json::from_value(json!({"maxAge": format!("{}s", number % 4)})).unwrap(),
+            ),
+            place: described::place(""),
+        })
+    };
+    let shared_backends: Vec<_> = (0..3).map(backend).collect();
+    let operations = order.iter().map(|number| Operation {
+        security: security(&[&["one:b,a"], &["two", "one"], &[]]),
+        backend: Some(match shared {
+            true => shared_backends[number % 3].clone(),
+            false => backend(*number),
+        }),
+        cors: (number % 5 > 0).then(|| cors(*number)),
+        operation_id: Some(format!("operation.{}", number % 7)),
+        ..operation("GET", &format!("/{number}/{{x}}.{{y}}"))
+    });
+    let mut schemes = vec![scheme("one"), scheme("two")];
+    schemes.rotate_left(order[0] % 2);
+    description(operations.collect(), schemes)
 }

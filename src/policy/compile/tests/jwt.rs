@@ -96,22 +96,7 @@ fn entries_for_issuers_are_checked() {
 }
 
 #[test]
-fn a_scheme_without_keys_is_refused_unless_the_resource_has_them() {
-    let document = BOOKSTORE.replace(
-        "    x-google-jwks_uri: https://www.googleapis.com/oauth2/v3/certs\n",
-        "",
-    );
-    let findings = compile(&inline(&document), &identity()).unwrap_err();
-    assert_eq!(findings[0].code, code::UNSUPPORTED_FEATURE);
-    assert_eq!(
-        findings[0].place.position.map(|p| (p.line, p.column)),
-        Some((7, 3))
-    );
-    let mut spec = bookstore(
-        json!({"jwt": {"issuers": [{"issuer": "https://accounts.google.com", "kubernetes": true}]}}),
-    );
-    spec.openapi.inline = Some(document);
-    assert!(compile(&spec, &identity()).is_ok());
+fn a_key_set_that_cannot_be_used_is_refused_at_its_place() {
     let bad = BOOKSTORE.replace("https://www.googleapis.com", "www.googleapis.com");
     let findings = compile(&inline(&bad), &identity()).unwrap_err();
     assert_eq!(

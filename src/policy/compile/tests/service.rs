@@ -38,6 +38,32 @@ fn the_service_is_the_field_else_the_host_else_the_resource() {
     );
 }
 
+/// Without a `host`, the endpoint's name says for whom tokens would be made: one that is not us is a trap.
+#[test]
+fn the_endpoint_is_the_service_where_no_host_stands() {
+    use super::described::{description, operation, place, policy, refusal};
+    let mut described = description(vec![operation("GET", "/a")], Vec::new());
+    described.endpoint_name = Some((
+        String::from("Books.example.com"),
+        place("/x-google-endpoints/0/name"),
+    ));
+    let finding = refusal(&described, json!({}));
+    assert_eq!(finding.place.pointer, "/x-google-endpoints/0/name");
+    for name in ["`Books.example.com`", "`bookstore.shop.svc`"] {
+        assert!(finding.message.contains(name), "{finding}");
+    }
+    assert!(
+        finding
+            .help
+            .as_deref()
+            .unwrap_or_default()
+            .contains("serviceName")
+    );
+    let (policy, warnings) = policy(&described, json!({"serviceName": "books.example.com"}));
+    assert_eq!(policy.service, "books.example.com");
+    assert_eq!(warnings, Vec::<&str>::new());
+}
+
 #[test]
 fn a_backend_is_an_address_and_nothing_more() {
     for (written, address) in [

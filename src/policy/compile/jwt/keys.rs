@@ -1,0 +1,283 @@
+//! Where the keys of issuers come from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use url::Url;
+
+use super::super::address::is_name;
+use super::super::invalid;
+use crate::api::endpoints_service::{IssuerSpec, JwtSpec};
+use crate::openapi::description::{JwtScheme, Scheme};
+use crate::openapi::diagnostic::{code, quote};
+use crate::openapi::{Description, Diagnostic, Findings, Place};
+use crate::policy::format::KeySource;
+
+/// The most entries of `jwt.issuers`; also in the resource's schema.
+const MAX_ISSUERS: usize = 64;
+/// The longest URL of a key set, in bytes; also in the resource's schema.
+const MAX_URI_BYTES: usize = 2048;
+/// Where Google serves the keys of a service account, before its address.
+const SERVICE_ACCOUNT_KEYS: &str = "https://www.googleapis.com/service_accounts/v1/jwk/";
+/// Google's tokens have either issuer; its discovery document, the longer one.
+const GOOGLE: &str = "https://accounts.google.com";
+/// The document below an issuer (OpenID Connect Discovery 1.0, section 4).
+const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
+/// What to do where keys are not discovered.
+const WAY_OUT: &str = "name the keys: `x-google-jwks_uri` (in OpenAPI 3 `jwksUri`) in the scheme, or `jwt.issuers[].jwksUri` of the EndpointsService";
+
+/// Checks `jwt.issuers` by itself; the sources by issuer.
+pub(in super::super) fn check_issuers(
+    spec: Option<&JwtSpec>,
+    findings: &mut Findings,
+) -> BTreeMap<String, KeySource> {
+    let entries = spec
+        .and_then(|spec| spec.issuers.as_deref())
+        .unwrap_or_default();
+    let mut sources = BTreeMap::new();
+    if entries.len() > MAX_ISSUERS {
+        findings.push(invalid(
+            "/spec/jwt/issuers",
+            format!("there are more than {MAX_ISSUERS} issuers"),
+        ));
+        return sources;
+    }
+    for (index, entry) in entries.iter().enumerate() {
+        let pointer = format!("/spec/jwt/issuers/{index}");
+        if sources.contains_key(&entry.issuer) {
+            findings.push(
+                invalid(
+                    &format!("{pointer}/issuer"),
+                    format!("the issuer {} has an entry already", quote(&entry.issuer)),
+                )
+                .help("keep one"),
+            );
+        } else if let Some(source) = source(entry, &pointer, findings) {
+            sources.insert(entry.issuer.clone(), source);
+        }
+    }
+    sources
+}
+
+fn source(entry: &IssuerSpec, pointer: &str, findings: &mut Findings) -> Option<KeySource> {
+    match (&entry.jwks_uri, entry.kubernetes.unwrap_or(false)) {
+        (None, true) => Some(KeySource::Kubernetes {
+            issuer: entry.issuer.clone(),
+        }),
+        (Some(uri), false) => match key_set_url(uri) {
+            Ok(url) => Some(KeySource::Url(url)),
+            Err((why, help)) => {
+                let message = format!("{} cannot be used: {why}", quote(uri));
+                findings.push(invalid(&format!("{pointer}/jwksUri"), message).help(help));
+                None
+            }
+        },
+        _ => {
+            findings.push(
+                invalid(
+                    pointer,
+                    format!(
+                        "the issuer {} needs exactly one source of keys",
+                        quote(&entry.issuer)
+                    ),
+                )
+                .help("give `jwksUri` or `kubernetes: true`"),
+            );
+            None
+        }
+    }
+}
+
+/// A URL in its normal form, so that one key set has one name; or what is wrong and what to write.
+/// Which addresses may be asked is the fetcher's rule.
+fn key_set_url(written: &str) -> Result<String, (&'static str, &'static str)> {
+    const EXAMPLE: &str = "write it like `https://issuer.example.com/.well-known/jwks.json`";
+    if written.len() > MAX_URI_BYTES {
+        return Err(("it is too long", EXAMPLE));
+    }
+    let url = Url::parse(written).map_err(|_| ("it is not an absolute URL", EXAMPLE))?;
+    if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
+        return Err(("it is neither https nor http", EXAMPLE));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err((
+            "it holds credentials",
+            "key sets are public: remove the part before `@`",
+        ));
+    }
+    if url.fragment().is_some() {
+        return Err(("it has a fragment", "remove the part from `#` on"));
+    }
+    Ok(url.into())
+}
+
+/// An entry for nobody's issuer is a typing error that would leave the document's URI in force.
+pub(super) fn check_issuers_are_named(
+    description: &Description,
+    spec: Option<&JwtSpec>,
+    findings: &mut Findings,
+) {
+    let entries = spec
+        .and_then(|spec| spec.issuers.as_deref())
+        .unwrap_or_default();
+    for (index, entry) in entries.iter().enumerate().take(MAX_ISSUERS) {
+        if description
+            .jwt_schemes()
+            .any(|(_, scheme)| scheme.issuer == entry.issuer)
+        {
+            continue;
+        }
+        let known: BTreeSet<_> = description
+            .jwt_schemes()
+            .map(|(_, scheme)| scheme.issuer.as_str())
+            .collect();
+        let known: Vec<_> = known.into_iter().take(8).map(quote).collect();
+        findings.push(
+            invalid(
+                &format!("/spec/jwt/issuers/{index}/issuer"),
+                format!(
+                    "no security scheme of the document has the issuer {}",
+                    quote(&entry.issuer)
+                ),
+            )
+            .help(match known.as_slice() {
+                [] => String::from(
+                    "the document has no issuer: add `x-google-issuer` to a security scheme",
+                ),
+                known => format!("the document's issuers: {}", known.join(", ")),
+            }),
+        );
+    }
+}
+
+/// The keys of a scheme that operations demand: those that the resource names, else the document's
+/// URL, else discovered; `None` when a finding was made.
+pub(super) fn source_of(
+    at: &Scheme,
+    scheme: &JwtScheme,
+    sources: &BTreeMap<String, KeySource>,
+    findings: &mut Findings,
+) -> Option<KeySource> {
+    if let Some(source) = sources.get(&scheme.issuer) {
+        return Some(source.clone());
+    }
+    let source = match (&scheme.jwks_uri, &scheme.discovery_url) {
+        (Some(uri), _) => key_set_url(uri).map(KeySource::Url).map_err(|(why, help)| {
+            let message = format!("the key set {} cannot be used: {why}", quote(uri));
+            (scheme.jwks_uri_place.clone(), message, help)
+        }),
+        (None, Some(url)) => discovered_at(scheme, url),
+        (None, None) => discovered(scheme),
+    };
+    match source {
+        Ok(source) => Some(source),
+        Err((place, message, help)) => {
+            findings.push(
+                Diagnostic::error(code::INVALID_OPENAPI, place, message)
+                    .help(help)
+                    .related(at.place.clone(), "the scheme"),
+            );
+            None
+        }
+    }
+}
+
+/// A place, what is wrong there, and what to write.
+type Mistake = (Place, String, &'static str);
+
+/// Keys by `openIdConnectUrl`.
+fn discovered_at(scheme: &JwtScheme, url: &str) -> Result<KeySource, Mistake> {
+    match key_set_url(url) {
+        Ok(url) => Ok(KeySource::Discovery {
+            url,
+            issuer: discovery_issuer(&scheme.issuer),
+        }),
+        Err((why, help)) => Err((
+            scheme.issuer_place.clone(),
+            format!(
+                "the discovery document {} cannot be used: {why}",
+                quote(url)
+            ),
+            help,
+        )),
+    }
+}
+
+/// Keys by the issuer alone, as ESPv2 finds them.
+fn discovered(scheme: &JwtScheme) -> Result<KeySource, Mistake> {
+    let issuer = scheme.issuer.as_str();
+    let mistake = |why: &str, help: &'static str| {
+        let issuer = quote(issuer);
+        let message = format!("the keys of the issuer {issuer} cannot be discovered: {why}");
+        Err((scheme.issuer_place.clone(), message, help))
+    };
+    if is_email(issuer) {
+        return Ok(KeySource::Url(format!("{SERVICE_ACCOUNT_KEYS}{issuer}")));
+    }
+    let address = match issuer.split_once("://") {
+        Some(_) => issuer.to_owned(),
+        None => format!("https://{issuer}"),
+    };
+    let is_host_name = |url: &Url| {
+        let name = url.host_str().unwrap_or_default();
+        // One word is hardly a host, and `team:app` no host with a port.
+        is_name(name) && name.contains('.') && !issuer.contains([':', '@'])
+    };
+    let url = match Url::parse(&address) {
+        Ok(url) if issuer.contains("://") || is_host_name(&url) => url,
+        _ => {
+            return mistake("it is no URL, no host name and no email address", WAY_OUT);
+        }
+    };
+    if issuer.contains(['{', '}', '<', '>']) {
+        return mistake(
+            "it holds a placeholder, which no token does",
+            "write the issuer as tokens hold it as `iss` (of Entra: with the tenant's id), or name the keys in `jwt.issuers[].jwksUri` of the EndpointsService",
+        );
+    }
+    if is_common_tenant(&url) {
+        return mistake(
+            "tokens hold the id of their tenant in its place, and so does its discovery document",
+            "write the tenant's id into the issuer, or name the keys in `jwt.issuers[].jwksUri` of the EndpointsService",
+        );
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return mistake("it has a query or a fragment", WAY_OUT);
+    }
+    let document = format!(
+        "{}{DISCOVERY_PATH}",
+        address.strip_suffix('/').unwrap_or(&address)
+    );
+    match key_set_url(&document) {
+        Ok(url) => Ok(KeySource::Discovery {
+            url,
+            issuer: discovery_issuer(issuer),
+        }),
+        Err((why, _)) => mistake(why, WAY_OUT),
+    }
+}
+
+/// The issuer that the discovery document must name.
+fn discovery_issuer(issuer: &str) -> String {
+    match issuer {
+        "accounts.google.com" => GOOGLE.to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Entra's endpoints for any tenant: their discovery document has `{tenantid}` in its issuer.
+fn is_common_tenant(url: &Url) -> bool {
+    let tenant = url.path_segments().and_then(|mut segments| segments.next());
+    url.host_str() == Some("login.microsoftonline.com")
+        && matches!(tenant, Some("common" | "organizations" | "consumers"))
+}
+
+/// Whether it is the address of a service account, or could be.
+fn is_email(issuer: &str) -> bool {
+    issuer.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty()
+            && local
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._+".contains(&byte))
+            && is_name(domain)
+    })
+}

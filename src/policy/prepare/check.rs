@@ -1,0 +1,129 @@
+//! What the compiler never writes is refused: a policy that is not in its one form was not made by
+//! the compiler, and nobody knows what it means.
+
+use std::collections::BTreeSet;
+
+use http::HeaderName;
+use http::uri::Authority;
+
+use super::{PrepareError, invalid};
+use crate::policy::Policy;
+use crate::policy::format::{
+    Alternative, BackendRule, MAX_DEADLINE_MS, Operation, PathRule, Provider, TokenLocation,
+};
+use crate::policy::path::normalise;
+
+/// Checks the form; what routes, expressions and key sets need is checked where they are made ready.
+pub(super) fn check(policy: &Policy) -> Result<(), PrepareError> {
+    if policy.format < policy.needed_format() {
+        return Err(invalid(format_args!(
+            "it has forms of format {}, and says format {}",
+            policy.needed_format(),
+            policy.format
+        )));
+    }
+    if !is_sorted(&policy.backends) || !is_sorted(&policy.cors_rules) {
+        return Err(invalid("its rules are not sorted"));
+    }
+    let places = |place: fn(&Operation) -> Option<usize>| {
+        let places: BTreeSet<_> = policy.operations.iter().filter_map(place).collect();
+        places.into_iter()
+    };
+    if !places(|operation| operation.backend).eq(0..policy.backends.len()) {
+        return Err(invalid("its operations and its backends do not fit"));
+    }
+    if !places(|operation| operation.cors).eq(0..policy.cors_rules.len()) {
+        return Err(invalid("its operations and its CORS rules do not fit"));
+    }
+    policy.backends.iter().try_for_each(backend)?;
+    policy
+        .providers
+        .iter()
+        .try_for_each(|(name, own)| provider(name, own))?;
+    policy.operations.iter().try_for_each(operation)
+}
+
+/// In order, none twice.
+fn is_sorted<T: Ord>(list: &[T]) -> bool {
+    list.is_sorted_by(|a, b| a < b)
+}
+
+fn backend(rule: &BackendRule) -> Result<(), PrepareError> {
+    let is_path = |path: &str| normalise(path).is_ok_and(|normal| normal.0 == path);
+    let scheme =
+        match &rule.address {
+            None => None,
+            Some(address) => Some(scheme(address).ok_or_else(|| {
+                invalid(format_args!("`{address}` is not the address of a backend"))
+            })?),
+        };
+    let says_something = rule.address.is_some() || rule.deadline_ms.is_some();
+    let is_good = says_something
+        && (scheme.is_some() || rule.path.is_none())
+        && (matches!(scheme, Some("http" | "https")) || !rule.http2)
+        && rule
+            .deadline_ms
+            .is_none_or(|deadline| (1..=MAX_DEADLINE_MS).contains(&deadline))
+        && match &rule.path {
+            None => true,
+            Some(PathRule::Append(path)) => is_path(path) && !path.ends_with('/'),
+            Some(PathRule::Constant(path)) => {
+                is_path(path) && (path == "/" || !path.ends_with('/'))
+            }
+        };
+    match is_good {
+        true => Ok(()),
+        false => Err(invalid(format_args!("{rule:?} is no backend"))),
+    }
+}
+
+/// The scheme of `SCHEME://HOST:PORT`, if it is one.
+fn scheme(address: &str) -> Option<&'static str> {
+    let (written, authority) = address.split_once("://")?;
+    let authority: Authority = authority.parse().ok()?;
+    let is_good = authority.port_u16().is_some_and(|port| port > 0)
+        && !authority.host().is_empty()
+        && !authority.as_str().contains('@');
+    ["http", "https", "grpc", "grpcs"]
+        .into_iter()
+        .find(|known| is_good && *known == written)
+}
+
+fn provider(name: &str, provider: &Provider) -> Result<(), PrepareError> {
+    for (index, location) in provider.locations.iter().enumerate() {
+        let is_good = match location {
+            TokenLocation::Header { name, value_prefix } => {
+                let is_visible = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+                HeaderName::from_lowercase(name.as_bytes()).is_ok()
+                    && value_prefix.bytes().all(is_visible)
+            }
+            TokenLocation::Query(name) => !name.is_empty(),
+        };
+        if !is_good || provider.locations[..index].contains(location) {
+            return Err(invalid(format_args!("`{name}` looks for tokens nowhere")));
+        }
+    }
+    Ok(())
+}
+
+fn operation(operation: &Operation) -> Result<(), PrepareError> {
+    for (index, alternative) in operation.security.iter().enumerate() {
+        let Alternative(requirements) = alternative;
+        let mut providers = BTreeSet::new();
+        let are_good = requirements.iter().all(|requirement| {
+            providers.insert(&requirement.provider)
+                && requirement
+                    .audiences
+                    .as_ref()
+                    .is_none_or(|list| !list.is_empty())
+                && !requirement.scopes.contains("")
+        });
+        if !are_good || operation.security[..index].contains(alternative) {
+            return Err(invalid(format_args!(
+                "the security of `{}` is not in its one form",
+                operation.name
+            )));
+        }
+    }
+    Ok(())
+}

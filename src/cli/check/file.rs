@@ -215,9 +215,11 @@ fn unreadable(bytes: &[u8]) -> Option<Diagnostic> {
 
 /// A template is no YAML until it is rendered.
 fn with_template_help(finding: Diagnostic, text: &str) -> Diagnostic {
-    match text.contains("{{") && finding.help.is_none() {
-        true => finding
+    let position = finding.place.position;
+    let line = position.and_then(|position| text.lines().nth(position.line.checked_sub(1)?));
+    match line {
+        Some(line) if line.contains("{{") => finding
             .help("a Helm template is checked rendered: `helm template . | endpoints check -`"),
-        false => finding,
+        _ => finding,
     }
 }

@@ -53,7 +53,7 @@ fn what_cannot_be_read_is_told_from_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let closed = folder.path().join("closed.yaml");
     std::fs::write(&closed, ODD).unwrap();
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
     let readable = std::fs::read(&closed).is_ok();
     let output = check(&["inline.yaml", closed.to_str().unwrap()], "");
     // Root reads everything.

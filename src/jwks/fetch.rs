@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 pub use self::proxy::{ProxyError, ProxySettings};
@@ -23,7 +23,8 @@ use crate::policy::format::KeySource;
 use crate::policy::key_set::KeySetError;
 use crate::tls;
 
-/// From the start of a fetch, name look-up included, to the last byte.
+/// From the start of a fetch, name look-up included, to the last byte; of a key set that is
+/// discovered, from the start of that.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Brings the text of key sets: what the refresher asks. The operator composes one for all kinds of
@@ -37,22 +38,22 @@ pub trait FetchKeys: Send + Sync + 'static {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// Not an absolute URL with a host, or one with a user name or password in it.
-    #[error("the key set's address is not a URL with a host and without credentials")]
+    #[error("the address is not a URL with a host and without credentials")]
     BadUrl,
     /// The rule asks for https.
-    #[error("the key set's URL is not https")]
+    #[error("the URL is not https")]
     NotHttps,
     /// The name has no address.
-    #[error("the name of the key set's host does not resolve")]
+    #[error("the name of the host does not resolve")]
     Unresolvable,
     /// The rule refuses every address of the name; with a proxy, any.
     #[error(
-        "the key set's host has a loopback, link-local or metadata address, which is not fetched \
-         from (--jwks-allow makes exceptions)"
+        "the host has a loopback, link-local or metadata address, which is not fetched from \
+         (--jwks-allow makes exceptions)"
     )]
     AddressRefused,
     /// No connection.
-    #[error("the key set's host cannot be connected to, or closed the connection")]
+    #[error("the host cannot be connected to, or closed the connection")]
     Unreachable,
     /// No connection to the proxy, or it does not speak HTTP.
     #[error(
@@ -65,27 +66,33 @@ pub enum FetchError {
     ProxyRefused(u16),
     /// No trust.
     #[error(
-        "the key set's host failed the TLS handshake or is not trusted (SSL_CERT_FILE names other roots)"
+        "the host failed the TLS handshake or is not trusted (SSL_CERT_FILE names other roots)"
     )]
     Tls,
     /// Over [`FETCH_TIMEOUT`].
-    #[error("the key set was not received within 5 seconds")]
+    #[error("nothing whole was received within 5 seconds")]
     Timeout,
     /// Redirects are not followed: they would lead around the address that was reviewed.
-    #[error("the key set's host redirects, which is not followed: name the final URL")]
+    #[error("the host redirects, which is not followed: name the final URL")]
     Redirect,
     /// Neither 200 nor a redirect.
-    #[error("the key set's host answered with status {0}")]
+    #[error("the host answered with status {0}")]
     Status(u16),
     /// The answer is not HTTP/1.1.
-    #[error("the key set's host does not answer with HTTP")]
+    #[error("the host does not answer with HTTP")]
     NotHttp,
     /// Over [`crate::policy::key_set::MAX_KEY_SET_BYTES`].
-    #[error("the key set is larger than 1 MiB")]
+    #[error("the answer is larger than 1 MiB")]
     TooLarge,
     /// Received, but not usable.
     #[error(transparent)]
     NotAKeySet(#[from] KeySetError),
+    /// Of the discovery document that should name the key set.
+    #[error("the discovery document of the issuer: {0}")]
+    Discovery(#[source] Box<FetchError>),
+    /// Of the key set that the discovery document names.
+    #[error("the key set that the discovery document names in `jwks_uri`: {0}")]
+    Discovered(#[source] Box<FetchError>),
     /// Received from the discovery URL, but no issuer and `jwks_uri` in it.
     #[error(
         "the discovery document is not JSON with `issuer` and `jwks_uri`: name the key set in jwt.issuers[].jwksUri"
@@ -141,9 +148,24 @@ impl HttpFetcher {
     /// # Errors
     /// See [`FetchError`].
     pub async fn get(&self, url: &str) -> Result<Vec<u8>, FetchError> {
+        self.get_until(url, Instant::now() + FETCH_TIMEOUT).await
+    }
+
+    /// Fetches the discovery document of an issuer and the key set that it names, under the same
+    /// rules; both together within [`FETCH_TIMEOUT`].
+    async fn discover(&self, url: &str, issuer: &str) -> Result<Vec<u8>, FetchError> {
+        let end = Instant::now() + FETCH_TIMEOUT;
+        let document = self.get_until(url, end).await;
+        let document = document.map_err(|error| FetchError::Discovery(Box::new(error)))?;
+        let jwks_uri = discovery::jwks_uri(&document, issuer)?;
+        let key_set = self.get_until(&jwks_uri, end).await;
+        key_set.map_err(|error| FetchError::Discovered(Box::new(error)))
+    }
+
+    async fn get_until(&self, url: &str, end: Instant) -> Result<Vec<u8>, FetchError> {
         let url = self.check(url)?;
         let fetch = http::get(&url, &self.rule, &self.proxies, &self.tls);
-        timeout(FETCH_TIMEOUT, fetch)
+        timeout_at(end, fetch)
             .await
             .map_err(|_| FetchError::Timeout)?
     }
@@ -167,10 +189,7 @@ impl FetchKeys for HttpFetcher {
         Box::pin(async move {
             match source {
                 KeySource::Url(url) => self.get(url).await,
-                KeySource::Discovery { url, issuer } => {
-                    let document = self.get(url).await?;
-                    self.get(&discovery::jwks_uri(&document, issuer)?).await
-                }
+                KeySource::Discovery { url, issuer } => self.discover(url, issuer).await,
                 KeySource::Kubernetes { .. } => Err(FetchError::Source(
                     "the keys of a cluster are read by the operator inside it: give a jwksUri here"
                         .to_owned(),
@@ -198,6 +217,7 @@ impl FetchError {
             Self::NotHttp => "NotHttp",
             Self::TooLarge => "TooLarge",
             Self::NotAKeySet(_) => "NotAKeySet",
+            Self::Discovery(error) | Self::Discovered(error) => error.class(),
             Self::NotADiscoveryDocument => "NotADiscoveryDocument",
             Self::OtherIssuer(_) => "OtherIssuer",
             Self::NotThisCluster(_) => "NotThisCluster",

@@ -261,12 +261,14 @@ async fn many_requests_share_one_connection() {
 }
 
 #[tokio::test]
-async fn no_more_streams_are_opened_than_the_backend_allows() {
+async fn no_more_streams_are_opened_than_the_backend_allows_but_more_connections() {
     let most = Arc::new(AtomicUsize::new(0));
-    let note = most.clone();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let (note, count) = (most.clone(), connections.clone());
     let mut builder = server::Builder::new();
     builder.max_concurrent_streams(2);
     let backend = http2(builder, move |connection, _| {
+        count.fetch_add(1, Ordering::SeqCst);
         let (note, open) = (note.clone(), Arc::new(AtomicUsize::new(0)));
         each(connection, move |_, answering| {
             let (note, open) = (note.clone(), open.clone());
@@ -281,6 +283,8 @@ async fn no_more_streams_are_opened_than_the_backend_allows() {
     })
     .await;
     let proxy = grpc(backend);
+    // What is allowed is told with the first answer at the latest.
+    assert_eq!(ask(proxy.address, GET).await.status, 200);
     let clients: Vec<_> = (0..30)
         .map(|_| tokio::spawn(ask(proxy.address, GET)))
         .collect();
@@ -288,6 +292,56 @@ async fn no_more_streams_are_opened_than_the_backend_allows() {
         assert_eq!(patient(client).await.unwrap().status, 200);
     }
     assert_eq!(most.load(Ordering::SeqCst), 2);
+    assert!(connections.load(Ordering::SeqCst) > 1);
+}
+
+#[tokio::test]
+async fn a_large_answer_arrives_whole() {
+    const PIECES: usize = 40;
+    let backend = http2(server::Builder::new(), |connection, _| {
+        each(connection, |_, mut answering| async move {
+            let mut sending = answering.send_response(Response::new(()), false).unwrap();
+            for _ in 0..PIECES {
+                let piece = Bytes::from(vec![b'x'; 100_000]);
+                sending.send_data(piece, false).unwrap();
+            }
+            sending.send_data(Bytes::new(), true).unwrap();
+        })
+    })
+    .await;
+    let proxy = grpc(backend);
+    let mut client = Client::connect(proxy.address).await;
+    for _ in 0..2 {
+        let answer = client.ask(GET).await;
+        assert_eq!(answer.body.len(), PIECES * 100_000);
+    }
+}
+
+/// Its pauses are bounded, not its length.
+#[tokio::test]
+async fn a_grpc_stream_may_last_longer_than_the_deadline() {
+    let backend = http2(server::Builder::new(), |connection, _| {
+        each(connection, |_, mut answering| async move {
+            let response = Response::builder().header("content-type", "application/grpc+proto");
+            let mut sending = answering
+                .send_response(response.body(()).unwrap(), false)
+                .unwrap();
+            for _ in 0..6 {
+                sleep(Duration::from_millis(100)).await;
+                if sending.send_data(Bytes::from_static(b"x"), false).is_err() {
+                    return;
+                }
+            }
+            sending.send_trailers(HeaderMap::new()).unwrap();
+        })
+    })
+    .await;
+    let limits = Limits {
+        backend_deadline: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let proxy = grpc_with(backend, limits);
+    assert_eq!(ask(proxy.address, GET).await.body, "xxxxxx");
 }
 
 /// The backend takes nothing of the body: the client cannot send more than fits on the way.

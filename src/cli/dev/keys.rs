@@ -114,8 +114,9 @@ fn pinned(source: KeySource, set: Arc<KeySet>) -> Arc<KeySlot> {
 fn tell(event: KeyEvent) {
     let Err(error) = event.result else { return };
     let line = match event.source {
-        KeySource::Url(url) | KeySource::Discovery { url, .. } => {
-            format!("cannot fetch the keys at {url}: {error}")
+        KeySource::Url(url) => format!("cannot fetch the keys at {url}: {error}"),
+        KeySource::Discovery { url, issuer } => {
+            format!("cannot discover the keys of {issuer} by {url}: {error}")
         }
         KeySource::Kubernetes { issuer } => format!(
             "the keys of {issuer} are a cluster's (kubernetes: true), and there is none here: its \

@@ -1,3 +1,4 @@
+mod discovery;
 mod through_proxy;
 
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
@@ -57,6 +58,10 @@ fn answer(body: &str) -> Vec<u8> {
 /// A server with a certificate for these names or addresses, that answers `{}` to everything. Gives
 /// its port and the roots that trust it.
 async fn tls_server(names: &[&str]) -> (u16, RootCertStore) {
+    tls_server_answering(names, "{}").await
+}
+
+async fn tls_server_answering(names: &[&str], body: &'static str) -> (u16, RootCertStore) {
     let mut params = CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -80,7 +85,7 @@ async fn tls_server(names: &[&str]) -> (u16, RootCertStore) {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             if let Ok(stream) = acceptor.accept(stream).await {
-                serve(stream, &answer("{}"), false).await;
+                serve(stream, &answer(body), false).await;
             }
         }
     });

@@ -154,22 +154,33 @@ impl Sources {
     }
 }
 
-/// What a user calls it. A URL's user and query parts may hold secrets; they stay out.
+/// What a user calls it.
 fn name(source: &KeySource) -> String {
     match source {
-        KeySource::Url(url) | KeySource::Discovery { url, .. } => match url::Url::parse(url) {
-            Ok(mut url) => {
-                // Both fail only for URLs that have no such part.
-                let _ = url.set_username("");
-                let _ = url.set_password(None);
-                if url.query().is_some() {
-                    url.set_query(Some("…"));
-                }
-                url.set_fragment(None);
-                url.to_string().replace("%E2%80%A6", "…")
-            }
-            Err(_) => "a URL that does not parse".to_owned(),
-        },
+        KeySource::Url(url) => shown(url),
+        KeySource::Discovery { url, issuer } => {
+            format!("{} (discovered by {})", shown(issuer), shown(url))
+        }
         KeySource::Kubernetes { issuer } => issuer.clone(),
     }
 }
+
+/// A URL's user and query parts may hold secrets; they stay out.
+fn shown(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut url) => {
+            // Both fail only for URLs that have no such part.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            if url.query().is_some() {
+                url.set_query(Some("…"));
+            }
+            url.set_fragment(None);
+            url.to_string().replace("%E2%80%A6", "…")
+        }
+        Err(_) => "a URL that does not parse".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -129,8 +129,8 @@ impl Probes<'_> {
         let characters = &sample.characters;
         let text = sample.text();
         let host = text.find("://").map(|at| at + 3)?;
-        for at in host..characters.len() {
-            if characters[at] == ('.', Kind::Any)
+        for (at, character) in characters.iter().enumerate().skip(host) {
+            if *character == ('.', Kind::Any)
                 && let Some(foreign) = self.spliced(&text, at..at + 1, "x")
             {
                 return Some((foreign, Excess::Dot));

@@ -169,21 +169,18 @@ impl Findings {
     /// Adds a finding, unless the same is there already.
     pub fn push(&mut self, finding: Diagnostic) {
         self.errors += usize::from(finding.is_error());
-        // What a path item says wrong is read again for each of its operations.
-        if self.list.contains(&finding) {
-            return;
-        }
-        if self
-            .list
-            .iter()
-            .filter(|kept| kept.severity == finding.severity)
-            .count()
-            < Self::MAX
-        {
-            self.list.push(finding);
-        } else {
+        if self.is_full(finding.severity) {
             self.dropped += 1;
+        } else if !self.list.contains(&finding) {
+            // What a path item says wrong is read again for each of its operations.
+            self.list.push(finding);
         }
+    }
+
+    /// Whether further findings of this severity are only counted: no need to think of a remedy.
+    pub fn is_full(&self, severity: Severity) -> bool {
+        let same = self.list.iter().filter(|kept| kept.severity == severity);
+        same.count() >= Self::MAX
     }
 
     /// Adds many.

@@ -20,7 +20,7 @@ mod scheme;
 mod values;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::description::{Backend, CorsOverride, PathTranslation};
@@ -74,12 +74,15 @@ pub(super) struct Context {
     pub(super) allow_cors: Option<Place>,
     /// `x-google-api-management.backends`, by name; empty in 2.0.
     backends: HashMap<String, NamedBackend>,
+    /// The first of their names, for messages.
+    known_backends: String,
     /// Whether `backends` could be read: names are not looked up in half a list.
     backends_complete: bool,
     /// Backends and CORS rules that were read. An alias is one node however often it is written, so
     /// that what is kept never outgrows the text.
     seen_backends: Seen<(*const Node, Level), Backend>,
     seen_cors: Seen<*const Node, CorsOverride>,
+    checked: RefCell<HashSet<(*const Node, Level)>>,
     /// Bytes that the audiences of `x-security` take so far: each operation has its own.
     legacy_bytes: Cell<usize>,
 }
@@ -108,9 +111,11 @@ impl Context {
             spelling,
             allow_cors: None,
             backends: HashMap::new(),
+            known_backends: String::new(),
             backends_complete: true,
             seen_backends: RefCell::default(),
             seen_cors: RefCell::default(),
+            checked: RefCell::default(),
             legacy_bytes: Cell::new(0),
         };
         check_extensions(root, Level::Document, &context, findings);
@@ -118,6 +123,14 @@ impl Context {
             management::read(root, &mut context, findings);
         }
         context
+    }
+}
+
+impl Context {
+    /// Whether the names of this node's extensions were not looked at before.
+    fn is_new(&self, at: &Cursor<'_>, level: Level) -> bool {
+        let key = (std::ptr::from_ref(at.node()), level);
+        self.checked.borrow_mut().insert(key)
     }
 }
 

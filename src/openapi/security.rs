@@ -26,11 +26,14 @@ pub(super) fn read(at: &Cursor<'_>, findings: &mut Findings) -> Security {
         return security;
     };
     if items.len() > MAX_ALTERNATIVES {
-        findings.push(Diagnostic::error(
-            code::INVALID_OPENAPI,
-            at.place(),
-            format!("`security` has more than {MAX_ALTERNATIVES} alternatives"),
-        ));
+        findings.push(
+            Diagnostic::error(
+                code::INVALID_OPENAPI,
+                at.place(),
+                format!("`security` has more than {MAX_ALTERNATIVES} alternatives"),
+            )
+            .help("accept fewer issuers, each by one scheme"),
+        );
         return security;
     }
     security.alternatives = at
@@ -93,11 +96,14 @@ fn requirement(name: &str, at: &Cursor<'_>, findings: &mut Findings) -> Option<R
         return None;
     };
     if items.len() > MAX_TOGETHER {
-        findings.push(Diagnostic::error(
-            code::INVALID_OPENAPI,
-            at.place(),
-            format!("more than {MAX_TOGETHER} scopes are demanded together"),
-        ));
+        findings.push(
+            Diagnostic::error(
+                code::INVALID_OPENAPI,
+                at.place(),
+                format!("more than {MAX_TOGETHER} scopes are demanded together"),
+            )
+            .help("demand one scope that stands for them, or check them in the service"),
+        );
         return None;
     }
     let mut scopes = Vec::with_capacity(items.len());

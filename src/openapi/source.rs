@@ -211,7 +211,8 @@ impl Budget {
                 format!(
                     "the document has more than {MAX_NODES} values, aliases counted as what they stand for"
                 ),
-            )),
+            )
+            .help("remove examples and schemas, which the proxy does not need, or use fewer aliases")),
         }
     }
 }
@@ -223,7 +224,8 @@ fn check_depth(depth: usize, position: Option<Position>) -> Result<(), Diagnosti
     Err(invalid(
         position,
         format!("the document is nested more than {MAX_DEPTH} levels deep"),
-    ))
+    )
+    .help("give what lies so deep a place of its own, and refer to it by `$ref`"))
 }
 
 /// A mapping under construction: no key comes twice.

@@ -151,7 +151,8 @@ pub enum TokenLocation {
     Header {
         /// Lower-case name.
         name: String,
-        /// What stands before the token (`Bearer `); may be empty.
+        /// What stands at the beginning of the value, before the token (`Bearer `), in any case; may
+        /// be empty.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         value_prefix: String,
     },

@@ -1,8 +1,10 @@
 //! CORS as the proxy does it: preflights, actual requests, and its own errors.
 
+use endpoints::policy::format::CorsMode;
+
 use crate::backend::{Backend, Reply};
 use crate::client::ask;
-use crate::proxy::TestProxy;
+use crate::proxy::{TestProxy, policy, ready};
 
 fn document(rest: &str, endpoint: &str) -> String {
     format!(
@@ -187,6 +189,111 @@ async fn without_cors_nothing_is_added_and_nothing_taken() {
         &request("OPTIONS", "/open", "https://shop.example", PREFLIGHT),
     )
     .await;
+    assert_eq!(
+        (answer.status, answer.value("access-control-allow-origin")),
+        (405, None)
+    );
+}
+
+/// A policy whose operation has the rule of another service, or none.
+fn with_rule(yaml: &str, path: &str, rule: CorsMode) -> endpoints::proxy::Snapshot {
+    let mut policy = policy(yaml);
+    policy.cors_rules = vec![rule];
+    let operation = policy.operations.iter_mut().find(|own| own.path == path);
+    operation.expect("of the document").cors = Some(0);
+    policy.format = policy.needed_format();
+    ready(policy, |source| {
+        std::sync::Arc::new(endpoints::jwks::KeySlot::new(source.clone()))
+    })
+}
+
+#[tokio::test]
+async fn an_operation_answers_by_its_own_rule() {
+    let backend = backend().await;
+    let proxy = TestProxy::start(backend.address);
+    let shop = document("cors: {allowOrigins: [\"https://shop.example\"]}", "");
+    let admin = policy(&shop.replace("shop.example", "admin.example")).cors;
+    proxy.policies.store(with_rule(&shop, "/closed", admin));
+    for (method, path, origin, more, status, allowed) in [
+        (
+            "OPTIONS",
+            "/closed",
+            "https://admin.example",
+            PREFLIGHT,
+            200,
+            true,
+        ),
+        (
+            "OPTIONS",
+            "/closed",
+            "https://shop.example",
+            PREFLIGHT,
+            400,
+            false,
+        ),
+        (
+            "OPTIONS",
+            "/open",
+            "https://shop.example",
+            PREFLIGHT,
+            200,
+            true,
+        ),
+        (
+            "OPTIONS",
+            "/open",
+            "https://admin.example",
+            PREFLIGHT,
+            400,
+            false,
+        ),
+        (
+            "OPTIONS",
+            "/nowhere",
+            "https://shop.example",
+            PREFLIGHT,
+            200,
+            true,
+        ),
+        // Our own errors, too.
+        ("GET", "/closed", "https://admin.example", "", 401, true),
+        ("GET", "/closed", "https://shop.example", "", 401, false),
+        ("PUT", "/closed", "https://admin.example", "", 405, true),
+        ("GET", "/open", "https://shop.example", "", 200, true),
+        ("GET", "/open", "https://admin.example", "", 200, false),
+        ("GET", "/nowhere", "https://shop.example", "", 404, true),
+    ] {
+        let answer = ask(proxy.address, &request(method, path, origin, more)).await;
+        assert_eq!(answer.status, status, "{method} {path} {origin}");
+        assert_eq!(
+            answer.value("access-control-allow-origin"),
+            allowed.then_some(origin),
+            "{method} {path} {origin}"
+        );
+        let vary = answer.values("vary").join(", ");
+        assert!(vary.contains("Origin"), "{method} {path} {origin}");
+    }
+}
+
+#[tokio::test]
+async fn an_operation_may_have_cors_off() {
+    let backend = backend().await;
+    let proxy = TestProxy::start(backend.address);
+    let shop = document("cors: {}", "");
+    proxy
+        .policies
+        .store(with_rule(&shop, "/open", CorsMode::Off));
+    let answer = ask(
+        proxy.address,
+        &request("GET", "/open", "https://shop.example", ""),
+    )
+    .await;
+    assert_eq!(
+        answer.value("access-control-allow-origin"),
+        Some("https://backend")
+    );
+    let preflight = request("OPTIONS", "/open", "https://shop.example", PREFLIGHT);
+    let answer = ask(proxy.address, &preflight).await;
     assert_eq!(
         (answer.status, answer.value("access-control-allow-origin")),
         (405, None)

@@ -447,3 +447,35 @@ async fn pipelined_requests_are_answered_in_order() {
     assert_eq!((refused.status, &*refused.reason()), (400, "BadFraming"));
     assert_eq!(client.rest().await, b"");
 }
+
+#[tokio::test]
+async fn a_variable_may_be_a_part_of_its_segment() {
+    const FILES: &str = r#"
+openapi:
+  inline: |
+    swagger: "2.0"
+    info: {title: Files, version: "1"}
+    paths:
+      /v{version}/files/{stem}.{suffix}: {get: {responses: {200: {description: ok}}}}
+      /v{version}/files/{name}.json: {put: {responses: {200: {description: ok}}}}
+"#;
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address).under(FILES);
+    for (line, status) in [
+        ("GET /v1/files/a.b", 200),
+        ("GET /v1/files/a%2Eb", 200),
+        ("GET /v1/files/a.json", 200),
+        ("PUT /v1/files/a.json", 200),
+        ("PUT /v1/files/a.b", 405),
+        ("GET /v1/files/.b", 404),
+        ("GET /v/files/a.b", 404),
+        ("GET /v1/files/a/.b", 404),
+        ("GET /v1/x/files/a.b", 404),
+        ("GET /v1%2Fx/files/a.b", 200),
+        ("GET /v1/files/..%2Fa.b", 400),
+    ] {
+        let request = format!("{line} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(ask(proxy.address, &request).await.status, status, "{line}");
+    }
+    assert_eq!(backend.requests()[1].line(), "GET /v1/files/a.b HTTP/1.1");
+}

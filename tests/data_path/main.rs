@@ -12,6 +12,7 @@ mod proxy;
 mod tokens;
 
 mod admin;
+mod alternatives;
 mod authentication;
 mod backend_connections;
 mod cors;

@@ -17,8 +17,6 @@ const MAX_AUDIENCE: usize = 1024;
 const MAX_DEADLINE: f64 = 86_400.0;
 /// The shortest deadline, in seconds: Envoy counts milliseconds, and so do we.
 const MIN_DEADLINE: f64 = 0.001;
-/// How many names a message lists.
-const LISTED: usize = 8;
 
 /// The names of the fields: address, audience, whether to mint, translation, deadline, protocol.
 struct Names {
@@ -119,8 +117,6 @@ fn named(
         });
     }
     if context.backends_complete {
-        let mut known: Vec<_> = context.backends.keys().map(String::as_str).collect();
-        known.sort_unstable();
         let finding = wrong(
             at,
             format!(
@@ -128,20 +124,11 @@ fn named(
                 quote(name)
             ),
         );
-        findings.push(match known.as_slice() {
-            [] => finding.help(
+        findings.push(match context.known_backends.as_str() {
+            "" => finding.help(
                 "define it under `backends:` of `x-google-api-management`, which has none yet",
             ),
-            known => finding.help(format!(
-                "define it, or use one that is: {}{}",
-                known
-                    .iter()
-                    .take(LISTED)
-                    .map(|name| quote(name))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                if known.len() > LISTED { ", …" } else { "" }
-            )),
+            known => finding.help(format!("define it, or use one that is: {known}")),
         });
     }
     None

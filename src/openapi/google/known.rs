@@ -1,6 +1,6 @@
 //! Which extensions there are, and where each belongs.
 
-use super::super::diagnostic::{Diagnostic, Findings, code, quote};
+use super::super::diagnostic::{Diagnostic, Findings, Severity, code, quote};
 use super::super::lints;
 use super::super::source::{Cursor, Kind};
 use super::values::{list, nearest};
@@ -135,9 +135,13 @@ pub(in super::super) fn check_extensions(
     context: &Context,
     findings: &mut Findings,
 ) {
+    // What stands at many places as an alias is looked at once.
+    if !matches!(at.kind(), Kind::Mapping(_)) || !context.is_new(at, level) {
+        return;
+    }
     for (key, value) in at.entries() {
-        // Most keys are not ours: two comparisons for each.
-        if !key.starts_with("x-") {
+        // Most keys are no extensions.
+        if !begins(key, "x-") {
             continue;
         }
         match EXTENSIONS.iter().find(|known| known.name == key) {
@@ -148,12 +152,23 @@ pub(in super::super) fn check_extensions(
                     findings.push(finding);
                 }
             }
-            None if key.starts_with("x-google-") || key.starts_with("x-endpoints-") => {
-                findings.push(unknown(key, &value, level, context.spelling));
+            None if begins(key, "x-google-") || begins(key, "x-endpoints-") => {
+                let finding = unknown(key, &value);
+                findings.push(match findings.is_full(Severity::Warning) {
+                    true => finding,
+                    false => finding.help(remedy(key, level, context.spelling)),
+                });
             }
             None => {}
         }
     }
+}
+
+/// In any case: an extension that is not spelled in lower case is none that anybody reads.
+fn begins(key: &str, prefix: &str) -> bool {
+    key.as_bytes()
+        .get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
 fn misplaced(
@@ -231,14 +246,17 @@ fn absent_feature(known: &Extension, at: &Cursor<'_>) -> Option<Diagnostic> {
     }
 }
 
-fn unknown(key: &str, at: &Cursor<'_>, level: Level, spelling: Spelling) -> Diagnostic {
-    let finding = Diagnostic::warning(
+fn unknown(key: &str, at: &Cursor<'_>) -> Diagnostic {
+    Diagnostic::warning(
         lints::UNKNOWN_EXTENSION,
         at.key_place(),
         format!("{} is not known and changes nothing", quote(key)),
-    );
+    )
+}
+
+fn remedy(key: &str, level: Level, spelling: Spelling) -> String {
     if let Some(near) = nearest(key, EXTENSIONS.iter().map(|known| known.name)) {
-        return finding.help(format!("did you mean `{near}`?"));
+        return format!("did you mean `{near}`?");
     }
     let here: Vec<_> = EXTENSIONS
         .iter()
@@ -246,5 +264,5 @@ fn unknown(key: &str, at: &Cursor<'_>, level: Level, spelling: Spelling) -> Diag
         .filter(|known| !matches!(known.name, "x-issuer" | "x-jwks_uri" | "x-security"))
         .map(|known| known.name)
         .collect();
-    finding.help(format!("{} may have {}", level.name(), list(&here)))
+    format!("{} may have {}", level.name(), list(&here))
 }

@@ -21,6 +21,8 @@ const FIELDS: [&str; 7] = [
 ];
 /// The most backends.
 const MAX_BACKENDS: usize = 1000;
+/// How many names a message lists.
+const LISTED: usize = 8;
 /// The longest name of a backend or of the API, in bytes.
 const MAX_NAME: usize = 256;
 
@@ -126,4 +128,11 @@ fn read_backends(at: &Cursor<'_>, context: &mut Context, findings: &mut Findings
         }
     }
     context.backends_complete = complete;
+    let mut known: Vec<_> = context.backends.keys().map(String::as_str).collect();
+    known.sort_unstable();
+    let listed: Vec<_> = known.iter().take(LISTED).map(|name| quote(name)).collect();
+    context.known_backends = listed.join(", ");
+    if known.len() > LISTED {
+        context.known_backends.push_str(", …");
+    }
 }

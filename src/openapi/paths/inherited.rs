@@ -77,8 +77,9 @@ impl<'t> Reader<'_, 't> {
             let chain = self
                 .references
                 .chain(&parameter, "the parameter", self.findings);
-            if let Some(at) = chain.last()
-                && let Some(wildcard) = google::path_pattern(at, self.findings)
+            let Some(at) = chain.last() else { continue };
+            google::check_extensions(at, google::Level::Parameter, self.google, self.findings);
+            if let Some(wildcard) = google::path_pattern(at, self.findings)
                 && inherited.wildcards.len() < MAX_WILDCARDS
             {
                 inherited.wildcards.push(wildcard);

@@ -137,7 +137,13 @@ impl<'t> Cursor<'t> {
             )),
             Kind::Bool(_) if expected.contains("text") => finding
                 .help("write the text in quotes: `\"true\"`, or `\"on\"`, `\"yes\"`, `\"no\"`"),
-            _ => finding,
+            _ if expected.starts_with("a mapping") => {
+                finding.help("write its fields below it, indented: `name: value` on each line")
+            }
+            _ if expected.starts_with("a list") => {
+                finding.help("write its items below it, each after `- `")
+            }
+            _ => finding.help(format!("write {expected} in its place, or leave it out")),
         }
     }
 

@@ -272,6 +272,8 @@ impl Parser<'_> {
     }
 
     fn error_at(at: Position, message: &str) -> Diagnostic {
-        invalid(Some(at), format!("not valid JSON: {message}"))
+        invalid(Some(at), format!("not valid JSON: {message}")).help(
+            "look for a quote, comma or bracket that is missing, or one too many, here or before",
+        )
     }
 }

@@ -58,6 +58,8 @@ fn remedy(info: &str) -> &'static str {
         "indent with spaces: YAML takes no tabs there"
     } else if info.contains("mapping values") {
         "begin the key on a line of its own, indented like the others beside it, or put text that holds `: ` in quotes"
+    } else if info.contains("BOM") {
+        "remove the character: a byte order mark only stands at the start of a file"
     } else if info.contains("unexpected character") {
         "remove the character, or write it as an escape in double quotes"
     } else {
@@ -235,10 +237,10 @@ impl Builder {
         core_tag: &str,
     ) -> Result<(), Diagnostic> {
         if self.expects_key() {
-            return Err(invalid(
-                Some(at),
-                "a key must be text, not a list or a mapping",
-            ));
+            return Err(
+                invalid(Some(at), "a key must be text, not a list or a mapping")
+                    .help("put the key in quotes"),
+            );
         }
         self.budget.take(1, Some(at))?;
         check_depth(self.open.len(), Some(at))?;
@@ -324,13 +326,14 @@ impl Builder {
             return Err(invalid(
                 Some(at),
                 "an alias inside the value that it stands for never ends",
-            ));
+            )
+            .help("write the value out where the alias stands"));
         };
         self.budget.take(built.nodes, Some(at))?;
         check_depth(self.open.len() + built.height, Some(at))?;
         if self.expects_key() {
             let Kind::String(text) = &built.node.kind else {
-                return Err(invalid(Some(at), "a key must be text"));
+                return Err(invalid(Some(at), "a key must be text").help("write the key out"));
             };
             let text = text.value.clone();
             return self.key(text, at, false);

@@ -1,6 +1,7 @@
 //! Which templates compete for paths, for those who tell people about it.
 
 use std::cmp::Ordering;
+use std::slice;
 
 use super::partial::{Partial, fold};
 use super::template::{Segment, Template};
@@ -76,12 +77,13 @@ fn with_verb(segments: &[Segment], verb: &str) -> Vec<Vec<Segment>> {
             Partial::new(&[String::new(), suffix]).map(Segment::Partial)
         }
     };
-    let mut forms = vec![[segments, &[apart.clone()]].concat()];
+    let with = |before: &[Segment], end: &Segment| [before, slice::from_ref(end)].concat();
+    let mut forms = vec![with(segments, &apart)];
     if let Some(end) = joined {
-        forms.push([before, &[end.clone()]].concat());
+        forms.push(with(before, &end));
         if *last == Segment::Rest {
-            forms.push([before, &[apart.clone()]].concat());
-            forms.push([segments, &[end]].concat());
+            forms.push(with(before, &apart));
+            forms.push(with(segments, &end));
         }
     }
     forms

@@ -59,6 +59,30 @@ fn an_unknown_extension_gets_the_nearest_name() {
 }
 
 #[test]
+fn upper_case_is_no_extension() {
+    assert_found(
+        &v2_scheme("x-google-issuer: i, X-Google-Audiences: a"),
+        "unknown-extension",
+        "/securityDefinitions/s/X-Google-Audiences",
+        "is not known and changes nothing",
+        "did you mean `x-google-audiences`?",
+    );
+}
+
+#[test]
+fn what_stands_at_many_places_as_an_alias_is_looked_at_once() {
+    // A thousand unknown names in each of 240 operations took seconds.
+    let names: String = (0..1000).map(|n| format!("x-google-{n}: 1,")).collect();
+    let mut text = format!("swagger: '2.0'\nx-o: &o {{{names}}}\npaths:\n");
+    for n in 0..240 {
+        text.push_str(&format!("  /p{n}: {{get: *o}}\n"));
+    }
+    let found = findings(&text);
+    let said = &found[found.len() - 1].message;
+    assert!(said.contains("(and 900 more findings)"), "{said}");
+}
+
+#[test]
 fn a_hostile_name_is_no_work() {
     let long = format!("x-google-{}", "a".repeat(100_000));
     let found = findings(&format!(

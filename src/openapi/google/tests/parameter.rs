@@ -87,6 +87,20 @@ fn wrong_patterns_and_places_are_refused() {
 }
 
 #[test]
+fn a_mistyped_extension_of_a_parameter_is_called_unknown() {
+    assert_found(
+        &document(
+            "/a/{file}",
+            &FILE.replace("x-google-parameter", "x-google-parameters"),
+        ),
+        "unknown-extension",
+        "/paths/~1a~1{file}/parameters/0/x-google-parameters",
+        "changes nothing",
+        "did you mean `x-google-parameter`?",
+    );
+}
+
+#[test]
 fn the_2_0_form_in_a_path_of_3_x_is_refused_with_what_to_write() {
     let at = "/paths/~1a~1{file=**}";
     let text = "openapi: 3.0.3\npaths:\n  /a/{file=**}: {get: {}}\n";

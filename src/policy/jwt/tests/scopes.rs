@@ -124,7 +124,7 @@ fn the_alternative_with_fewer_scopes_is_enough() {
     let signer = signer();
     let mut operation = demanding(&[]);
     let (admin, read) = (with_scopes("p0", &["admin"]), with_scopes("p0", &["read"]));
-    operation.demand(&[&[admin.clone()], &[read]]);
+    operation.demand(&[std::slice::from_ref(&admin), &[read]]);
     let token = signer.token(&with("scope", json!("read")));
     verified(operation.bearer(&token));
     // A token without any is told of the last alternative; and is not let in as no token would be.

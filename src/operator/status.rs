@@ -218,7 +218,7 @@ fn accepted(verdict: &Verdict, has_policy: bool) -> State {
     }
 }
 
-/// A finding's own code where it is a reason of Accepted.
+/// A finding's reason, where it is one of Accepted.
 fn accepted_reason(finding: &Diagnostic) -> &'static str {
     const KNOWN: [&str; 5] = [
         reason::INVALID_OPENAPI,
@@ -227,7 +227,7 @@ fn accepted_reason(finding: &Diagnostic) -> &'static str {
         reason::UNSUPPORTED_SECURITY,
         reason::CONFLICTING_ROUTES,
     ];
-    match KNOWN.into_iter().find(|known| *known == finding.code) {
+    match KNOWN.into_iter().find(|known| *known == finding.reason()) {
         Some(known) => known,
         None if finding.place.origin == Origin::Document => reason::INVALID_OPENAPI,
         None => reason::INVALID_SPEC,

@@ -179,16 +179,12 @@ fn compile(args: &Args, text: &str) -> anyhow::Result<Option<Compiled>> {
 }
 
 /// Makes a policy ready, its keys' places included.
-fn snapshot(mut policy: Policy, keys: &KeyRing) -> anyhow::Result<Snapshot> {
-    // The one named on the command line, or the echo, answers for every operation.
-    policy.backend = None;
-    for rule in &mut policy.backends {
-        rule.address = None;
-        rule.http2 = false;
-    }
+fn snapshot(policy: Policy, keys: &KeyRing) -> anyhow::Result<Snapshot> {
     let prepared = Prepared::new(policy)?;
     let slots = keys.slots(&prepared.policy);
-    Ok(Snapshot::new(prepared, slots)?.with_key_hint(keys.hint()))
+    // The backend named on the command line, or the echo, answers for every operation.
+    let snapshot = Snapshot::new(prepared, slots)?.without_addresses();
+    Ok(snapshot.with_key_hint(keys.hint()))
 }
 
 /// The lines that a policy is introduced with.

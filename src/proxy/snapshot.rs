@@ -12,9 +12,6 @@ use crate::policy::Prepared;
 use crate::policy::format::BackendRule;
 use crate::policy::verdict::{Reason, Refusal};
 
-/// No answer outlives it, and a clock can count it.
-const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
-
 /// A policy ready to serve, with the places of its keys.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -33,8 +30,6 @@ pub(super) struct Remote {
     pub(super) address: Option<BackendAddress>,
     /// What the address names in `Host`.
     pub(super) host: Option<HeaderValue>,
-    /// HTTP/2 to the service's own backend.
-    pub(super) http2: bool,
     /// When the whole answer must be there.
     pub(super) deadline: Option<Duration>,
 }
@@ -99,6 +94,18 @@ impl Snapshot {
         self
     }
 
+    /// Sends everything to the listeners' backends, whatever addresses the policy names; paths and
+    /// deadlines stay the policy's.
+    #[must_use]
+    pub fn without_addresses(mut self) -> Self {
+        self.backend = None;
+        for remote in &mut self.backends {
+            remote.address = None;
+            remote.host = None;
+        }
+        self
+    }
+
     /// The refusal, with the hint where it fits.
     pub(super) fn explain(&self, mut refusal: Refusal) -> Refusal {
         if let (Reason::TokenKeyUnknown, Some(hint)) = (refusal.reason, self.key_hint) {
@@ -127,10 +134,7 @@ impl Remote {
         Ok(Self {
             address,
             host,
-            http2: rule.http2,
-            deadline: rule
-                .deadline_ms
-                .map(|deadline| Duration::from_millis(deadline).min(LONGEST_DEADLINE)),
+            deadline: rule.deadline_ms.map(Duration::from_millis),
         })
     }
 }

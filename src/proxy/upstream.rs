@@ -16,7 +16,6 @@ mod http2;
 mod stream;
 mod tls;
 
-use std::cell::OnceCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
@@ -46,8 +45,6 @@ pub(super) struct Backend {
     connector: Connector,
     http1: http1::Pool,
     http2: http2::Pool,
-    /// The same place in HTTP/2, where a rule asks for it.
-    over_http2: OnceCell<Rc<Backend>>,
 }
 
 impl Backend {
@@ -56,20 +53,11 @@ impl Backend {
             connector: Connector::new(address, tls),
             http1: http1::Pool::default(),
             http2: http2::Pool::default(),
-            over_http2: OnceCell::new(),
         }
     }
 
     pub(super) fn address(&self) -> &BackendAddress {
         self.connector.address()
-    }
-
-    /// The same place in HTTP/2.
-    pub(super) fn over_http2(&self) -> &Rc<Self> {
-        self.over_http2.get_or_init(|| {
-            let address = self.address().clone().over_http2();
-            Rc::new(Self::new(address, self.connector.tls().clone()))
-        })
     }
 
     /// Sends a request and waits for the head of its answer. The client's deadline is running.
@@ -88,9 +76,6 @@ impl Backend {
     pub(super) fn sweep(&self) {
         self.http1.sweep();
         self.http2.sweep();
-        if let Some(backend) = self.over_http2.get() {
-            backend.sweep();
-        }
     }
 
     /// A kept connection may turn out to be closed: then the request is sent again, once, over a new

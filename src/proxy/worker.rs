@@ -327,13 +327,8 @@ impl InForce {
         let Some(index) = self.operation(operation).and_then(|it| it.backend) else {
             return (default, None);
         };
-        let rule = self.snapshot.backends.get(index);
-        let backend = match self.backends.get(index) {
-            Some(Some(named)) => named,
-            _ if rule.is_some_and(|rule| rule.http2) => default.over_http2(),
-            _ => default,
-        };
-        (backend, rule)
+        let named = self.backends.get(index).and_then(Option::as_ref);
+        (named.unwrap_or(default), self.snapshot.backends.get(index))
     }
 
     pub(super) fn count(&self, index: usize, outcome: &Outcome<'_>) {

@@ -76,6 +76,17 @@ fn all_to(proxy: &TestProxy, rule: BackendRule) {
         .store(ready(policy, |_| panic!("nobody needs a token")));
 }
 
+/// A proxy whose own backend speaks HTTP/2.
+fn own(address: SocketAddr) -> TestProxy {
+    let proxy = TestProxy::start(address);
+    let mut policy = policy(OPEN);
+    policy.backend = Some(format!("grpc://{address}"));
+    proxy
+        .policies
+        .store(ready(policy, |_| panic!("nobody needs a token")));
+    proxy
+}
+
 fn grpc(address: SocketAddr) -> TestProxy {
     grpc_with(address, Limits::default())
 }
@@ -208,9 +219,9 @@ async fn who_does_not_speak_http2_is_told() {
     );
 }
 
-/// A rule without an address: the service's own backend, in HTTP/2, under the client's host.
+/// `backend.address`: under the client's host.
 #[tokio::test]
-async fn the_services_own_backend_is_spoken_to_in_http2_where_a_rule_says_so() {
+async fn the_services_own_backend_may_speak_http2() {
     let backend = http2(server::Builder::new(), |connection, _| {
         each(connection, |request, answering| async move {
             let authority = request.uri().authority().unwrap();
@@ -219,12 +230,7 @@ async fn the_services_own_backend_is_spoken_to_in_http2_where_a_rule_says_so() {
         })
     })
     .await;
-    let proxy = TestProxy::start(backend);
-    proxy.policies.store(with_backend(BackendRule {
-        address: None,
-        http2: true,
-        ..at("")
-    }));
+    let proxy = own(backend);
     assert_eq!(ask(proxy.address, GET).await.body, "own");
 }
 
@@ -696,15 +702,7 @@ async fn a_host_that_cannot_be_an_authority_is_refused() {
         })
     })
     .await;
-    let proxy = TestProxy::start(backend);
-    all_to(
-        &proxy,
-        BackendRule {
-            address: None,
-            http2: true,
-            ..at("")
-        },
-    );
+    let proxy = own(backend);
     let answer = ask(
         proxy.address,
         "GET /v1/shelves HTTP/1.1\r\nHost: a:b:c:d\r\n\r\n",

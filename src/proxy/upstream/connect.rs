@@ -54,10 +54,6 @@ impl Connector {
         &self.address
     }
 
-    pub(super) fn tls(&self) -> &BackendTls {
-        &self.tls
-    }
-
     /// Connects, ready for HTTP.
     pub(super) async fn connect(&self, limit: Duration) -> Result<Stream, ConnectError> {
         let connecting = async {

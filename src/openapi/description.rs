@@ -102,6 +102,8 @@ pub enum SchemeKind {
         what: String,
         /// What to write instead.
         help: String,
+        /// Whether `help` mends the scheme itself; else what demands it must change.
+        mends: bool,
     },
     /// Something that is wrong in itself; the reader has found it already.
     Broken,

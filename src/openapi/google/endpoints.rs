@@ -47,7 +47,7 @@ pub(in super::super) fn endpoint_list(
         findings.push(
             endpoints
                 .wrong_kind("x-google-endpoints", "a list")
-                .help("write its entry with a `-` in front: `- name: …`"),
+                .help("make it a list with one entry, `[{name: …}]`: in YAML with a `-` in front"),
         );
         return EndpointList::default();
     }

@@ -42,6 +42,7 @@ pub(in super::super) fn jwt_scheme(
                 Spelling::V2 => "add `x-google-issuer` and `x-google-jwks_uri` to the scheme",
                 Spelling::V3 => "add `x-google-auth` with `issuer` and `jwksUri` to the scheme",
             }),
+            mends: true,
         };
     };
     SchemeKind::Jwt(Box::new(rules.into_scheme(at, issuer, None)))

@@ -39,6 +39,7 @@ fn definition_kind(
             help: String::from(
                 "demand a JWT scheme (`type: oauth2` with `x-google-issuer`), or `security: []` to leave it to the backend",
             ),
+            mends: false,
         },
         _ => schemes::unknown_type(
             &scheme_type,

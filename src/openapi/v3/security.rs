@@ -71,12 +71,14 @@ fn no_token(what: &str, at: &Cursor<'_>, context: &Context, findings: &mut Findi
     let Some(rules) = google::token_rules(at, context, findings) else {
         return SchemeKind::Broken;
     };
+    let mends = rules != TokenRules::default();
     SchemeKind::Unenforceable {
         what: format!("has {what}, which this version does not check"),
-        help: String::from(match rules == TokenRules::default() {
-            true => DEMAND_JWT,
-            false => "if clients send JSON Web Tokens, write `type: http` and `scheme: bearer`",
+        help: String::from(match mends {
+            true => "if clients send JSON Web Tokens, write `type: http` and `scheme: bearer`",
+            false => DEMAND_JWT,
         }),
+        mends,
     }
 }
 
@@ -105,7 +107,7 @@ fn http(name: &str, at: &Cursor<'_>, context: &Context, findings: &mut Findings)
         return SchemeKind::Broken;
     };
     if !written.eq_ignore_ascii_case("bearer") {
-        let what = format!("`type: http` with `scheme:` {}", quote(written));
+        let what = format!("`type: http` with {}", quote(&format!("scheme: {written}")));
         return no_token(&what, at, context, findings);
     }
     let Some(rules) = google::token_rules(at, context, findings) else {
@@ -118,6 +120,7 @@ fn http(name: &str, at: &Cursor<'_>, context: &Context, findings: &mut Findings)
                 "has `scheme: bearer` without `x-google-auth`: nothing says whose tokens it accepts",
             ),
             help: String::from(ADD_ISSUER),
+            mends: true,
         },
     }
 }
@@ -178,6 +181,7 @@ fn open_id_connect(
                     quote(url)
                 ),
                 help: String::from("add `x-google-auth` with `issuer` to the scheme"),
+                mends: true,
             };
         }
     };

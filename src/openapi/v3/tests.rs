@@ -273,7 +273,7 @@ fn schemes_that_cannot_be_enforced_say_why_and_what_to_write() {
             "`scheme: bearer`",
         ),
     ] {
-        let SchemeKind::Unenforceable { what, help } = kind(scheme) else {
+        let SchemeKind::Unenforceable { what, help, .. } = kind(scheme) else {
             panic!("{scheme}: {:?}", kind(scheme));
         };
         assert!(what.contains(words), "{scheme}: {what}");

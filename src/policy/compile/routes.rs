@@ -119,7 +119,7 @@ pub(super) fn compile<'d>(
         operations,
         backends,
         cors_rules,
-        schemes: judges.security.into_demanded(),
+        schemes: judges.security.finish(findings),
     }
 }
 
@@ -209,12 +209,20 @@ fn crowded(description: &Description, template: &str) -> Option<Diagnostic> {
 fn bad_template(operation: &description::Operation, why: &str) -> Diagnostic {
     let path = quote(&operation.path);
     let place = operation.path_place.clone();
+    let help = match operation.path.contains('#') {
+        true => {
+            "remove the part from `#` on, which no request carries; what only it told apart is one operation"
+        }
+        false => {
+            "write segments between slashes, of text and variables: `/shelves/{shelf}`, `/files/{stem}.{suffix}`"
+        }
+    };
     Diagnostic::error(
         code::INVALID_OPENAPI,
         place,
         format!("{path} is not a path template: {why}"),
     )
-    .help("write segments between slashes, of text and variables: `/shelves/{shelf}`, `/files/{stem}.{suffix}`")
+    .help(help)
 }
 
 fn conflict(first: &description::Operation, second: &description::Operation) -> Diagnostic {

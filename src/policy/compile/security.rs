@@ -3,17 +3,21 @@
 //! No operation is ever open by misunderstanding: an alternative that cannot be enforced is left out
 //! only while another one remains, which narrows who may call; else the document is refused.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::jwt::normal_audiences;
 use crate::api::endpoints_service::{JwtSpec, ScopeMode};
 use crate::openapi::description::{self, Scheme, SchemeKind, Security};
-use crate::openapi::diagnostic::{code, quote};
+use crate::openapi::diagnostic::{Severity, code, quote};
 use crate::openapi::{Description, Diagnostic, Findings, lints};
 use crate::policy::format::{Alternative, Requirement};
 use crate::policy::jwt::MAX_TOKENS;
+
+/// The most places that a finding shows besides its own and that of the scheme.
+const MAX_RELATED: usize = 3;
 
 /// Whether the scopes of `security` are demanded.
 pub(super) fn enforces_scopes(spec: Option<&JwtSpec>) -> bool {
@@ -28,6 +32,14 @@ pub(super) struct Resolver<'d> {
     demanded: HashSet<&'d str>,
     /// Requirements are shared by many operations: each is judged once.
     resolved: HashMap<*const Security, Resolved>,
+    /// What is not enforced, by severity, message and remedy: one finding each, wherever it is demanded.
+    unenforced: BTreeMap<(Severity, String, Option<Box<str>>), Unenforced>,
+}
+
+/// Something that is not enforced, and how often it is demanded.
+struct Unenforced {
+    finding: Diagnostic,
+    times: usize,
 }
 
 /// What an operation demands.
@@ -51,15 +63,23 @@ impl<'d> Resolver<'d> {
             enforce_scopes,
             demanded: HashSet::new(),
             resolved: HashMap::new(),
+            unenforced: BTreeMap::new(),
         }
     }
 
-    /// The schemes that what was resolved demands.
-    pub(super) fn into_demanded(self) -> HashSet<&'d str> {
+    /// Says what is not enforced. Returns the schemes that what was resolved demands.
+    pub(super) fn finish(self, findings: &mut Findings) -> HashSet<&'d str> {
+        for Unenforced { mut finding, times } in self.unenforced.into_values() {
+            if times > 1 {
+                let times = format!(" (demanded in {times} places)");
+                finding.message.push_str(&times);
+            }
+            findings.push(finding);
+        }
         self.demanded
     }
 
-    /// What is demanded. It counts only if no error was found.
+    /// What is demanded. It counts only if no error was found, [`Self::finish`] included.
     pub(super) fn resolve(
         &mut self,
         security: &'d Arc<Security>,
@@ -93,18 +113,40 @@ impl<'d> Resolver<'d> {
         if alternatives.is_empty() || broken {
             for (written, finding) in left_out {
                 self.demand(written);
-                findings.push(finding);
+                self.not_enforced(finding);
             }
         } else {
-            findings.extend(
-                left_out
-                    .into_iter()
-                    .map(|(_, finding)| as_left_out(finding)),
-            );
+            for (written, finding) in left_out {
+                let finding = self.as_left_out(written, finding);
+                self.not_enforced(finding);
+            }
         }
         Resolved {
             bytes: alternatives.iter().map(size).sum(),
             alternatives: alternatives.into(),
+        }
+    }
+
+    fn not_enforced(&mut self, finding: Diagnostic) {
+        let key = (
+            finding.severity,
+            finding.message.clone(),
+            finding.help.clone(),
+        );
+        match self.unenforced.entry(key) {
+            Entry::Vacant(entry) => {
+                entry.insert(Unenforced { finding, times: 1 });
+            }
+            Entry::Occupied(mut entry) => {
+                let known = entry.get_mut();
+                known.times += 1;
+                if known.times <= MAX_RELATED + 1 {
+                    known
+                        .finding
+                        .related
+                        .push((finding.place, Box::from("demanded here, too")));
+                }
+            }
         }
     }
 
@@ -121,7 +163,7 @@ impl<'d> Resolver<'d> {
         let mut requirements: Vec<Requirement> = Vec::with_capacity(written.requirements.len());
         let mut obstacle = None;
         for requirement in &written.requirements {
-            match self.requirement(requirement, findings) {
+            match self.requirement(requirement, written, findings) {
                 Ok(requirement) => requirements.push(requirement),
                 // What is wrong goes before what cannot be done.
                 Err(Obstacle::Found) => return Err(Obstacle::Found),
@@ -151,6 +193,7 @@ impl<'d> Resolver<'d> {
     fn requirement(
         &self,
         written: &description::Requirement,
+        among: &description::Alternative,
         findings: &mut Findings,
     ) -> Result<Requirement, Obstacle> {
         let Some(scheme) = self.schemes.get(written.scheme.as_str()) else {
@@ -170,13 +213,20 @@ impl<'d> Resolver<'d> {
                     .map(|list| normal_audiences(list, &written.place, findings))
                     .filter(|audiences| !audiences.is_empty()),
             }),
-            SchemeKind::Unenforceable { what, help } => Err(Obstacle::Unenforceable(Box::new(
+            SchemeKind::Unenforceable { what, help, mends } => Err(Obstacle::Unenforceable(Box::new(
                 Diagnostic::error(
                     code::UNSUPPORTED_SECURITY,
                     written.place.clone(),
                     format!("the security scheme {} {what}", quote(&written.scheme)),
                 )
-                .help(help.clone())
+                .help(match *mends || !self.has_token(among) {
+                    true => help.clone(),
+                    // To open the operation would be too much.
+                    false => format!(
+                        "leave {} out of this requirement, for the backend to check: the token stays demanded",
+                        quote(&written.scheme)
+                    ),
+                })
                 .related(scheme.place.clone(), "the scheme"),
             ))),
             SchemeKind::Broken => {
@@ -198,6 +248,43 @@ impl<'d> Resolver<'d> {
                 Err(Obstacle::Found)
             }
         }
+    }
+
+    /// Whether a token is demanded together with whatever else is.
+    fn has_token(&self, alternative: &description::Alternative) -> bool {
+        alternative.requirements.iter().any(|requirement| {
+            let scheme = self.schemes.get(requirement.scheme.as_str());
+            scheme.is_some_and(|scheme| matches!(scheme.kind, SchemeKind::Jwt(_)))
+        })
+    }
+
+    /// Whether what keeps an alternative from being enforced can be mended in its schemes.
+    fn is_mendable(&self, alternative: &description::Alternative) -> bool {
+        alternative.requirements.iter().all(|requirement| {
+            let scheme = self.schemes.get(requirement.scheme.as_str());
+            !scheme.is_some_and(|scheme| {
+                matches!(scheme.kind, SchemeKind::Unenforceable { mends: false, .. })
+            })
+        })
+    }
+
+    /// The warning that an alternative is not offered.
+    fn as_left_out(&self, written: &description::Alternative, error: Diagnostic) -> Diagnostic {
+        let mut warning = Diagnostic::warning(
+            lints::ALTERNATIVE_LEFT_OUT,
+            error.place,
+            format!(
+                "this alternative is left out, so that only the others let a request in: {}",
+                error.message
+            ),
+        );
+        warning.help = match self.is_mendable(written) || self.has_token(written) {
+            true => error.help,
+            // `security: []` would let everybody in.
+            false => Some(Box::from("remove this alternative: the others stay")),
+        };
+        warning.related = error.related;
+        warning
     }
 
     fn unknown(&self, written: &description::Requirement) -> Diagnostic {
@@ -261,19 +348,4 @@ fn size(alternative: &Alternative) -> usize {
             + AROUND
     });
     requirements.sum::<usize>() + AROUND
-}
-
-/// The warning that an alternative is not offered.
-fn as_left_out(error: Diagnostic) -> Diagnostic {
-    let mut warning = Diagnostic::warning(
-        lints::ALTERNATIVE_LEFT_OUT,
-        error.place,
-        format!(
-            "this alternative is left out, so that only the others let a request in: {}",
-            error.message
-        ),
-    );
-    warning.help = error.help;
-    warning.related = error.related;
-    warning
 }

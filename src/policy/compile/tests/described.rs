@@ -37,6 +37,7 @@ pub(super) fn api_key(name: &str) -> Scheme {
         kind: SchemeKind::Unenforceable {
             what: String::from("has `type: apiKey`, which is not checked"),
             help: String::from("demand a JWT"),
+            mends: false,
         },
         ..scheme(name)
     }

@@ -67,6 +67,13 @@ fn a_path_that_is_no_template_is_refused_at_its_place() {
             "{path}"
         );
     }
+    let fragment = routes("  /a#b: {get: {}}\n").unwrap_err().remove(0);
+    assert!(
+        fragment
+            .help
+            .unwrap()
+            .contains("remove the part from `#` on")
+    );
     let fine = "  /: {get: {}}\n  /a/{x=**}: {get: {}}\n  /b/*: {get: {}}\n  /c/{x}:verb: {get: {}}\n  /d/{x}.{y}: {get: {}}\n";
     assert_eq!(routes(fine).unwrap().len(), 5);
 }

@@ -90,6 +90,36 @@ fn a_key_beside_a_token_of_one_alternative_is_refused() {
     }
 }
 
+/// Who reads "`security: []`" there would give up the token as well.
+#[test]
+fn the_remedy_for_a_key_beside_a_token_keeps_the_token() {
+    let help = refused(&[&["one", "key"]]).help.unwrap();
+    assert!(help.contains("leave `key` out"), "{help}");
+    assert_eq!(refused(&[&["key"]]).help.as_deref(), Some("demand a JWT"));
+}
+
+#[test]
+fn a_scheme_that_cannot_be_enforced_is_one_finding_wherever_it_is_demanded() {
+    let operations = |alternatives: &[&[&str]]| -> Vec<_> {
+        let at = |number: usize| Operation {
+            path: format!("/{number}"),
+            ..demanding(alternatives)
+        };
+        (0..7).map(at).collect()
+    };
+    let finding = refusal(&description(operations(&[&["key"]]), schemes()), json!({}));
+    assert!(
+        finding.message.ends_with("(demanded in 7 places)"),
+        "{finding}"
+    );
+    let related: Vec<_> = finding.related.iter().map(|(_, what)| &**what).collect();
+    let too = "demanded here, too";
+    assert_eq!(related, ["the scheme", too, too, too]);
+    let left_out = description(operations(&[&["key"], &["one"]]), schemes());
+    let warnings = policy(&left_out, json!({})).1;
+    assert_eq!(warnings, ["alternative-left-out"]);
+}
+
 #[test]
 fn an_alternative_that_cannot_be_enforced_is_left_out_while_another_one_remains() {
     for left_out in [&["key"][..], &["two", "key"]] {
@@ -111,7 +141,9 @@ fn an_alternative_that_cannot_be_enforced_is_left_out_while_another_one_remains(
             .message
             .contains("only the others let a request in")
     );
-    assert!(left_out.help.is_some() && !left_out.related.is_empty());
+    let help = left_out.help.as_deref();
+    assert_eq!(help, Some("remove this alternative: the others stay"));
+    assert!(!left_out.related.is_empty());
 }
 
 /// Its keys are not needed, so nothing is wrong with them either.

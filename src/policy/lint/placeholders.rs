@@ -60,16 +60,19 @@ const WORDS: [&str; 8] = [
 const MAX_RELATED: usize = 3;
 
 pub(super) fn check(subject: Subject<'_>, findings: &mut Findings) {
-    let mut found: BTreeMap<String, Vec<Place>> = BTreeMap::new();
+    let mut found: BTreeMap<String, (String, Vec<Place>)> = BTreeMap::new();
     texts(subject, &mut |text, place| {
         if let Some(piece) = placeholder(text) {
-            let places = found.entry(piece.to_ascii_lowercase()).or_default();
+            // One in any case, shown as it was first written.
+            let (_, places) = found
+                .entry(piece.to_ascii_lowercase())
+                .or_insert_with(|| (piece.to_owned(), Vec::new()));
             if !places.contains(place) && places.len() <= MAX_RELATED {
                 places.push(place.clone());
             }
         }
     });
-    for (piece, places) in found {
+    for (piece, places) in found.into_values() {
         let mut places = places.into_iter();
         let Some(first) = places.next() else { continue };
         let finding = Diagnostic::warning(

@@ -46,12 +46,22 @@ fn scheme_never_required(subject: Subject<'_>) -> Option<Diagnostic> {
             first.place.clone(),
             format!("{what} never required, so everybody may call every operation"),
         )
-        .help(format!(
-            "write `security: [{{{}: []}}]` beside `paths` to demand it everywhere, or `security: []` if that is what you mean",
-            first.name
-        ))
+        .help(match schemes.iter().find(|scheme| can_be_demanded(scheme)) {
+            Some(scheme) => format!(
+                "write `security: [{{{}: []}}]` beside `paths` to demand it everywhere, or `security: []` if that is what you mean",
+                scheme.name
+            ),
+            None => String::from(
+                "write `security: []` beside `paths` if that is what you mean, so that the backend checks callers, or demand a JWT scheme",
+            ),
+        })
         .related(open.first.place.clone(), "open"),
     )
+}
+
+/// Whether demanding it is a remedy, perhaps with what it lacks.
+fn can_be_demanded(scheme: &Scheme) -> bool {
+    !matches!(scheme.kind, SchemeKind::Unenforceable { mends: false, .. })
 }
 
 fn unused_schemes<'a>(

@@ -123,6 +123,7 @@ fn one_placeholder_in_many_places_is_one_finding() {
     let document = "swagger: '2.0'\nhost: a.YOUR-PROJECT-ID.example.com\nsecurityDefinitions:\n  s: {type: oauth2, x-google-issuer: 'https://securetoken.google.com/YOUR-PROJECT-ID', x-google-jwks_uri: 'https://k.example.com', x-google-audiences: YOUR-PROJECT-ID}\nsecurity: [{s: []}]\npaths: {/a: {get: {}}}\n";
     let found = only("placeholder", document, json!({}));
     assert_eq!(found.place.pointer, "/host");
+    assert!(found.message.contains("`YOUR-PROJECT-ID`"), "{found}");
     assert_eq!(found.related.len(), 2, "{found:#?}");
 }
 

@@ -29,6 +29,9 @@ fn a_document_that_demands_nothing_says_so_or_is_refused() {
     }
     let key = "swagger: '2.0'\nsecurityDefinitions:\n  key: {type: apiKey, in: header, name: x}\npaths: {/a: {get: {}}}\n";
     assert_eq!(codes(key), never);
+    // To demand the key would be refused as well.
+    let help = only("scheme-never-required", key, json!({})).help.unwrap();
+    assert!(help.starts_with("write `security: []` beside"), "{help}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Run;
+use super::explain;
 use super::file::Checked;
 use crate::cli::report::{Located, Spot};
 use crate::openapi::diagnostic::{Position, code};
@@ -104,12 +105,12 @@ pub(super) fn log(run: &Run) -> serde_json::Result<String> {
 
 fn rule(name: &'static str) -> Rule {
     let text = lints::lint(name).map_or_else(|| summary(name), |lint| lint.summary);
-    let page = format!("docs/lints.md#{}", name.to_ascii_lowercase());
     Rule {
         id: name,
         help: Message {
-            text: format!("{page} says more; so does: endpoints check --explain {name}"),
-            markdown: Some(format!("[{name}]({page})")),
+            text: format!("endpoints check --explain {name}"),
+            // The page is not in the repository that is looked at: no link would lead there.
+            markdown: explain::section(name).map(str::to_owned),
         },
         short_description: Message {
             text: text.to_owned(),

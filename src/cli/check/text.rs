@@ -41,10 +41,11 @@ pub(super) fn summary(run: &Run) -> String {
 
 /// Where there is more about findings, if there are any.
 pub(super) fn more(run: &Run) -> String {
-    run.checked
-        .iter()
-        .flat_map(|checked| &checked.findings)
-        .next()
+    let findings = || run.checked.iter().flat_map(|checked| &checked.findings);
+    // What refuses a document is asked about first.
+    findings()
+        .find(|located| located.finding.is_error())
+        .or_else(|| findings().next())
         .map(|located| located.finding.code)
         .map(|name| format!("more about a finding: endpoints check --explain {name}\n"))
         .unwrap_or_default()

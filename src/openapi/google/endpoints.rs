@@ -47,7 +47,7 @@ pub(in super::super) fn endpoint_list(
         findings.push(
             endpoints
                 .wrong_kind("x-google-endpoints", "a list")
-                .help("make it a list with one entry, `[{name: …}]`: in YAML with a `-` in front"),
+                .help("make its entry an item of a list: `- name: …`, in JSON `[{…}]`"),
         );
         return EndpointList::default();
     }

@@ -246,10 +246,14 @@ fn schemes_that_cannot_be_enforced_say_why_and_what_to_write() {
             "`x-google-auth`",
         ),
         ("{type: mutualTLS}", "`type: mutualTLS`", "`x-google-auth`"),
-        ("{type: http, scheme: basic}", "`basic`", "`x-google-auth`"),
+        (
+            "{type: http, scheme: basic}",
+            "`scheme: basic`",
+            "`x-google-auth`",
+        ),
         (
             "{type: http, scheme: Digest}",
-            "`Digest`",
+            "`scheme: Digest`",
             "`x-google-auth`",
         ),
         (

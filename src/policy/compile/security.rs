@@ -3,21 +3,20 @@
 //! No operation is ever open by misunderstanding: an alternative that cannot be enforced is left out
 //! only while another one remains, which narrows who may call; else the document is refused.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod unenforced;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use self::unenforced::Unenforced;
 use super::jwt::normal_audiences;
 use crate::api::endpoints_service::{JwtSpec, ScopeMode};
 use crate::openapi::description::{self, Scheme, SchemeKind, Security};
-use crate::openapi::diagnostic::{Severity, code, quote};
-use crate::openapi::{Description, Diagnostic, Findings, lints};
+use crate::openapi::diagnostic::{code, quote};
+use crate::openapi::{Description, Diagnostic, Findings};
 use crate::policy::format::{Alternative, Requirement};
 use crate::policy::jwt::MAX_TOKENS;
-
-/// The most places that a finding shows besides its own and that of the scheme.
-const MAX_RELATED: usize = 3;
 
 /// Whether the scopes of `security` are demanded.
 pub(super) fn enforces_scopes(spec: Option<&JwtSpec>) -> bool {
@@ -32,14 +31,8 @@ pub(super) struct Resolver<'d> {
     demanded: HashSet<&'d str>,
     /// Requirements are shared by many operations: each is judged once.
     resolved: HashMap<*const Security, Resolved>,
-    /// What is not enforced, by severity, message and remedy: one finding each, wherever it is demanded.
-    unenforced: BTreeMap<(Severity, String, Option<Box<str>>), Unenforced>,
-}
-
-/// Something that is not enforced, and how often it is demanded.
-struct Unenforced {
-    finding: Diagnostic,
-    times: usize,
+    /// What is not enforced: said at the end.
+    unenforced: Unenforced,
 }
 
 /// What an operation demands.
@@ -63,19 +56,13 @@ impl<'d> Resolver<'d> {
             enforce_scopes,
             demanded: HashSet::new(),
             resolved: HashMap::new(),
-            unenforced: BTreeMap::new(),
+            unenforced: Unenforced::default(),
         }
     }
 
     /// Says what is not enforced. Returns the schemes that what was resolved demands.
     pub(super) fn finish(self, findings: &mut Findings) -> HashSet<&'d str> {
-        for Unenforced { mut finding, times } in self.unenforced.into_values() {
-            if times > 1 {
-                let times = format!(" (demanded in {times} places)");
-                finding.message.push_str(&times);
-            }
-            findings.push(finding);
-        }
+        self.unenforced.finish(findings);
         self.demanded
     }
 
@@ -113,40 +100,18 @@ impl<'d> Resolver<'d> {
         if alternatives.is_empty() || broken {
             for (written, finding) in left_out {
                 self.demand(written);
-                self.not_enforced(finding);
+                self.unenforced.push(finding);
             }
         } else {
             for (written, finding) in left_out {
-                let finding = self.as_left_out(written, finding);
-                self.not_enforced(finding);
+                let remedy_holds = self.is_mendable(written) || self.has_token(written);
+                self.unenforced
+                    .push(unenforced::left_out(finding, remedy_holds));
             }
         }
         Resolved {
             bytes: alternatives.iter().map(size).sum(),
             alternatives: alternatives.into(),
-        }
-    }
-
-    fn not_enforced(&mut self, finding: Diagnostic) {
-        let key = (
-            finding.severity,
-            finding.message.clone(),
-            finding.help.clone(),
-        );
-        match self.unenforced.entry(key) {
-            Entry::Vacant(entry) => {
-                entry.insert(Unenforced { finding, times: 1 });
-            }
-            Entry::Occupied(mut entry) => {
-                let known = entry.get_mut();
-                known.times += 1;
-                if known.times <= MAX_RELATED + 1 {
-                    known
-                        .finding
-                        .related
-                        .push((finding.place, Box::from("demanded here, too")));
-                }
-            }
         }
     }
 
@@ -157,7 +122,7 @@ impl<'d> Resolver<'d> {
 
     fn alternative(
         &self,
-        written: &description::Alternative,
+        written: &'d description::Alternative,
         findings: &mut Findings,
     ) -> Result<Alternative, Obstacle> {
         let mut requirements: Vec<Requirement> = Vec::with_capacity(written.requirements.len());
@@ -193,7 +158,7 @@ impl<'d> Resolver<'d> {
     fn requirement(
         &self,
         written: &description::Requirement,
-        among: &description::Alternative,
+        among: &'d description::Alternative,
         findings: &mut Findings,
     ) -> Result<Requirement, Obstacle> {
         let Some(scheme) = self.schemes.get(written.scheme.as_str()) else {
@@ -250,41 +215,27 @@ impl<'d> Resolver<'d> {
         }
     }
 
+    /// What the schemes of an alternative are.
+    fn kinds(
+        &self,
+        alternative: &'d description::Alternative,
+    ) -> impl Iterator<Item = &'d SchemeKind> {
+        let requirements = alternative.requirements.iter();
+        requirements
+            .filter_map(|requirement| Some(&self.schemes.get(requirement.scheme.as_str())?.kind))
+    }
+
     /// Whether a token is demanded together with whatever else is.
-    fn has_token(&self, alternative: &description::Alternative) -> bool {
-        alternative.requirements.iter().any(|requirement| {
-            let scheme = self.schemes.get(requirement.scheme.as_str());
-            scheme.is_some_and(|scheme| matches!(scheme.kind, SchemeKind::Jwt(_)))
-        })
+    fn has_token(&self, alternative: &'d description::Alternative) -> bool {
+        self.kinds(alternative)
+            .any(|kind| matches!(kind, SchemeKind::Jwt(_)))
     }
 
-    /// Whether what keeps an alternative from being enforced can be mended in its schemes.
-    fn is_mendable(&self, alternative: &description::Alternative) -> bool {
-        alternative.requirements.iter().all(|requirement| {
-            let scheme = self.schemes.get(requirement.scheme.as_str());
-            !scheme.is_some_and(|scheme| {
-                matches!(scheme.kind, SchemeKind::Unenforceable { mends: false, .. })
-            })
-        })
-    }
-
-    /// The warning that an alternative is not offered.
-    fn as_left_out(&self, written: &description::Alternative, error: Diagnostic) -> Diagnostic {
-        let mut warning = Diagnostic::warning(
-            lints::ALTERNATIVE_LEFT_OUT,
-            error.place,
-            format!(
-                "this alternative is left out, so that only the others let a request in: {}",
-                error.message
-            ),
-        );
-        warning.help = match self.is_mendable(written) || self.has_token(written) {
-            true => error.help,
-            // `security: []` would let everybody in.
-            false => Some(Box::from("remove this alternative: the others stay")),
-        };
-        warning.related = error.related;
-        warning
+    /// Whether all that keeps an alternative from being enforced can be mended in its schemes.
+    fn is_mendable(&self, alternative: &'d description::Alternative) -> bool {
+        !self
+            .kinds(alternative)
+            .any(|kind| matches!(kind, SchemeKind::Unenforceable { mends: false, .. }))
     }
 
     fn unknown(&self, written: &description::Requirement) -> Diagnostic {

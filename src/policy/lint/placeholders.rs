@@ -63,10 +63,13 @@ pub(super) fn check(subject: Subject<'_>, findings: &mut Findings) {
     let mut found: BTreeMap<String, (String, Vec<Place>)> = BTreeMap::new();
     texts(subject, &mut |text, place| {
         if let Some(piece) = placeholder(text) {
-            // One in any case, shown as it was first written.
-            let (_, places) = found
+            let (shown, places) = found
                 .entry(piece.to_ascii_lowercase())
                 .or_insert_with(|| (piece.to_owned(), Vec::new()));
+            // Hosts are read in lower case: capitals elsewhere are nearer to what was written.
+            if *piece < **shown {
+                piece.clone_into(shown);
+            }
             if !places.contains(place) && places.len() <= MAX_RELATED {
                 places.push(place.clone());
             }

@@ -6,6 +6,7 @@
 //!                                                      └─► text | json | sarif | github, exit code
 //! ```
 
+mod explain;
 mod file;
 mod files;
 mod github;
@@ -34,6 +35,7 @@ Examples:
   kubectl get eps -A -o yaml | endpoints check -
   endpoints check --routes openapi.yaml        who may call what
   endpoints check --deny-warnings --format github .
+  endpoints check --explain shadowed-route     more about a finding
 
 PATH may hold OpenAPI documents (YAML or JSON) and Kubernetes manifests; of those, EndpointsServices
 are checked and other kinds passed over. In a folder, *.yaml, *.yml and *.json count, but not what
@@ -47,7 +49,7 @@ wrong arguments.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Files and folders; `-` is standard input
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "explain", value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Print the table of operations: who may call, CORS, backend, deadline
     #[arg(long)]
@@ -58,6 +60,9 @@ pub(super) struct Args {
     /// Exit with 1 for warnings, too
     #[arg(long)]
     deny_warnings: bool,
+    /// Say more about a finding, by the name in its brackets, and check nothing
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "routes", "format", "deny_warnings"])]
+    explain: Option<String>,
     /// Whether to print with colours; auto follows the terminal and NO_COLOR
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
     color: When,
@@ -105,13 +110,13 @@ struct Unread {
 
 /// Checks the paths.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(name) = &args.explain {
+        return Ok(explain(name));
+    }
     if args.routes && matches!(args.format, Format::Sarif | Format::Github) {
-        let mut stderr = std::io::stderr().lock();
-        let _ = writeln!(
-            stderr,
-            "endpoints: --routes prints text or JSON: leave out --format, or say --format json"
-        );
-        return Ok(ExitCode::from(UNREAD));
+        return Ok(wrong(
+            "--routes prints text or JSON: leave out --format, or say --format json",
+        ));
     }
     let files::Found { files, mut unread } = files::find(&args.paths);
     let mut run = Run::default();
@@ -130,6 +135,28 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (true, Tally { warnings: 1.., .. }) if args.deny_warnings => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     })
+}
+
+/// Prints the section of a finding.
+fn explain(name: &str) -> ExitCode {
+    let Some(section) = explain::section(name) else {
+        let names: Vec<_> = explain::names().collect();
+        return wrong(&format!(
+            "there is no finding `{}`: there are {}",
+            report::one_line(name),
+            names.join(", ")
+        ));
+    };
+    // Nobody reads a closed pipe.
+    let _ = writeln!(std::io::stdout().lock(), "{section}");
+    ExitCode::SUCCESS
+}
+
+/// Arguments that do not fit together.
+fn wrong(message: &str) -> ExitCode {
+    // Nothing is left to report to when stderr is gone.
+    let _ = writeln!(std::io::stderr().lock(), "endpoints: {message}");
+    ExitCode::from(UNREAD)
 }
 
 impl Run {
@@ -168,7 +195,10 @@ fn print(args: &Args, run: &Run) -> anyhow::Result<()> {
             routes::tables(run, for_stdout),
             text::findings(run, for_stderr) + &summary,
         ),
-        Format::Human => (text::findings(run, for_stdout) + &summary, String::new()),
+        Format::Human => (
+            text::findings(run, for_stdout) + &summary + &text::more(run),
+            String::new(),
+        ),
         Format::Json => (json::document(run, args.routes)?, summary),
         Format::Sarif => (sarif::log(run)?, summary),
         Format::Github => (github::commands(run), summary),

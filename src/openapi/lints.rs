@@ -96,8 +96,6 @@ lints! {
     UNCHECKED_CLAIMS = "unchecked-claims", "jwt.requiredClaims leaves out what tokens must carry";
     /// `x-google-allow: all`.
     UNDEFINED_PATHS_ALLOWED = "undefined-paths-allowed", "undefined paths are let through without a token";
-    /// Undefined paths are open, defined ones are not.
-    UNDEFINED_PATHS_OPEN = "undefined-paths-open", "undefined paths are let through beside operations that demand a token";
     /// An extension that nobody knows.
     UNKNOWN_EXTENSION = "unknown-extension", "an x-google- extension that is not known";
     /// An operation that nobody closed and nobody opened on purpose.

@@ -81,8 +81,9 @@ pub struct Operation {
     pub cors: Option<usize>,
 }
 
-/// What lets a request in: all of its requirements, each by a token of its own. Without any (`{}`):
-/// no token is needed, but one that is there must be good (format 2).
+/// What lets a request in: all of its requirements, each by a token of its own, sorted by provider;
+/// the first one's claims are told to the backend. Without any (`{}`): no token is needed, but one
+/// that is there must be good (format 2).
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
 #[serde(from = "AlternativeForm", into = "AlternativeForm")]
 pub struct Alternative(pub Vec<Requirement>);

@@ -1,6 +1,8 @@
 //! Each field of the resource, from what a user applies to what a client of the sidecar sees. (No token
 //! of a cluster lacks a claim that `requiredClaims` can name: that one is the policy's own test.)
 
+use std::net::TcpListener;
+
 use endpoints::api::EndpointsService;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -30,7 +32,7 @@ async fn every_field_of_the_resource_reaches_the_clients_of_the_sidecar() {
     assert_eq!(policy.service, "shop.example");
     assert_eq!(
         (policy.operations, policy.protected, policy.issuers),
-        (2, 1, 1)
+        (4, 2, 1)
     );
 
     // routing.healthz, backend.address
@@ -106,6 +108,40 @@ async fn every_field_of_the_resource_reaches_the_clients_of_the_sidecar() {
     programmed(&test).await;
     assert_eq!((call(&named).0, call(&listed).0), (200, 200));
 
+    // jwt.scopes: no token of a cluster has any
+    let scoped = || {
+        ask(
+            traffic,
+            "GET",
+            "/scoped",
+            &[("authorization", &bearer(&listed))],
+        )
+    };
+    let (status, answer) = scoped();
+    assert_eq!(status, 403, "{answer}");
+    assert!(answer.contains("insufficient_scope"), "{answer}");
+    edit(&test, "bookstore", json!({ "jwt": { "scopes": "Ignore" } })).await;
+    programmed(&test).await;
+    assert_eq!(scoped().0, 200);
+
+    // backend.overrideAddresses: the app answers for an address where nobody listens
+    let elsewhere = || ask(traffic, "GET", "/elsewhere", &[]).0;
+    assert_eq!(elsewhere(), 200);
+    let listed_ones = json!({ "backend": { "overrideAddresses": false } });
+    edit(&test, "bookstore", listed_ones).await;
+    programmed(&test).await;
+    assert_eq!(elsewhere(), 503);
+
+    // backend.deadline: whoever accepts and says nothing
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let impatient = json!({ "address": format!("http://{address}"), "deadline": "10ms" });
+    edit(&test, "bookstore", json!({ "backend": impatient })).await;
+    programmed(&test).await;
+    assert_eq!(ask(traffic, "GET", "/open", &[]).0, 504);
+    let app_again = json!({ "address": format!("http://127.0.0.1:{app}"), "deadline": null });
+    edit(&test, "bookstore", json!({ "backend": app_again })).await;
+
     // jwt.issuers: keys from a URL, then from one with no key of this issuer
     let keys = http::Request::get("/openid/v1/jwks")
         .body(Vec::new())
@@ -153,7 +189,14 @@ fn every_field(app: u16) -> Value {
             } },
             "paths": {
                 "/books": { "get": { "security": [{ "cluster": [] }], "responses": {} } },
-                "/open": { "get": { "responses": {} } }
+                "/open": { "get": { "responses": {} } },
+                "/scoped": { "get": {
+                    "security": [{ "cluster": ["books.read"] }], "responses": {}
+                } },
+                "/elsewhere": { "get": {
+                    "x-google-backend": { "address": "http://127.0.0.1:1/x", "disable_auth": true },
+                    "responses": {}
+                } }
             }
         } },
         "serviceName": "shop.example",
@@ -164,9 +207,12 @@ fn every_field(app: u16) -> Value {
         },
         "jwt": {
             "issuers": [{ "issuer": ISSUER, "kubernetes": true }], "audiences": "Exclusive",
-            "requiredClaims": ["exp", "sub"]
+            "requiredClaims": ["exp", "sub"], "scopes": "Enforce"
         },
-        "backend": { "address": format!("http://127.0.0.1:{app}") },
+        "backend": {
+            "address": format!("http://127.0.0.1:{app}"), "overrideAddresses": true,
+            "deadline": "10s"
+        },
         "routing": { "healthz": "/healthz" }
     })
 }

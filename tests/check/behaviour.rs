@@ -53,7 +53,7 @@ fn what_cannot_be_read_is_told_from_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let closed = folder.path().join("closed.yaml");
     std::fs::write(&closed, ODD).unwrap();
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
     let readable = std::fs::read(&closed).is_ok();
     let output = check(&["inline.yaml", closed.to_str().unwrap()], "");
     // Root reads everything.
@@ -125,6 +125,28 @@ fn aliases_do_not_multiply_work() {
     );
 }
 
+/// Who writes twenty thousand broken services gets no gigabyte of findings.
+#[test]
+fn findings_are_bounded() {
+    let mut text = String::from("apiVersion: v1\nkind: List\nitems:\n");
+    for _ in 0..2_000 {
+        text.push_str("- {apiVersion: endpoints.dev/v1alpha1, kind: EndpointsService}\n");
+    }
+    let output = check(&["-"], &text);
+    assert_eq!(code(&output), Some(1));
+    let text = stdout(&output);
+    assert!(
+        text.contains("1001 errors in 500 services"),
+        "{}",
+        &text[text.len() - 300..]
+    );
+    assert!(
+        text.contains("--> <stdin>:504:3"),
+        "{}",
+        &text[text.len() - 500..]
+    );
+}
+
 #[test]
 fn colours_are_for_terminals_and_for_those_who_ask() {
     let escapes = |arguments: &[&str]| stdout(&check(arguments, "")).contains('\x1b');
@@ -141,4 +163,20 @@ fn with_the_table_findings_go_to_stderr() {
     assert!(!stdout(&output).contains("error["), "{output:?}");
     assert!(stdout(&output).contains("ANYONE"), "{output:?}");
     assert!(stderr(&output).contains("error[InvalidSpec]"), "{output:?}");
+}
+
+#[test]
+fn a_finding_is_explained_by_its_name() {
+    let output = check(&["--explain", "shadowed-route"], "");
+    assert_eq!(code(&output), Some(0));
+    let text = stdout(&output);
+    assert!(text.starts_with("shadowed-route\n"), "{text}");
+    assert!(text.contains("Good") && !text.contains("\n#"), "{text}");
+    let output = check(&["--explain", "no-such"], "");
+    assert_eq!(code(&output), Some(2));
+    assert!(stderr(&output).contains("shadowed-route"), "{output:?}");
+    assert_eq!(
+        code(&check(&["--explain", "no-effect", "good"], "")),
+        Some(2)
+    );
 }

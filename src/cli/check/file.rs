@@ -16,6 +16,9 @@ use crate::policy::{Policy, ServiceIdentity};
 /// The most that is read of one file, in bytes; one service has 2 MiB at most.
 const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
 
+/// The most findings of one file; what comes after them is not looked at.
+const MAX_FINDINGS: usize = 1000;
+
 /// A file, checked.
 #[derive(Debug)]
 pub(super) struct Checked {
@@ -134,6 +137,19 @@ impl Checked {
             strangers,
         } = manifest::read(stem, &text, &index);
         for entry in services {
+            if self.findings.len() >= MAX_FINDINGS {
+                let message = format!(
+                    "there are {MAX_FINDINGS} findings before this: the rest of the file is not checked"
+                );
+                let place = match entry.home {
+                    Home::Resource { .. } => Place::resource(""),
+                    Home::File | Home::Document(_) => Place::document("", None),
+                };
+                let finding = Diagnostic::error(code::INVALID_SPEC, place, message);
+                self.findings
+                    .extend(source.locate(&entry.home, vec![finding]));
+                break;
+            }
             let (compiled, findings) = entry.compile();
             self.findings.extend(source.locate(&entry.home, findings));
             self.services.push(Service {
@@ -199,9 +215,11 @@ fn unreadable(bytes: &[u8]) -> Option<Diagnostic> {
 
 /// A template is no YAML until it is rendered.
 fn with_template_help(finding: Diagnostic, text: &str) -> Diagnostic {
-    match text.contains("{{") && finding.help.is_none() {
-        true => finding
+    let position = finding.place.position;
+    let line = position.and_then(|position| text.lines().nth(position.line.checked_sub(1)?));
+    match line {
+        Some(line) if line.contains("{{") => finding
             .help("a Helm template is checked rendered: `helm template . | endpoints check -`"),
-        false => finding,
+        _ => finding,
     }
 }

@@ -19,6 +19,9 @@ pub(super) struct Table<'r> {
     name: &'r str,
     namespace: &'r str,
     service: &'r str,
+    /// A path that the proxy answers itself, to anyone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    healthz: Option<&'r str>,
     operations: Vec<Row<'r>>,
 }
 
@@ -64,6 +67,7 @@ pub(super) fn json(run: &Run) -> Vec<Table<'_>> {
             name: &service.identity.name,
             namespace: &service.identity.namespace,
             service: &policy.service,
+            healthz: policy.healthz.as_deref(),
             operations: policy
                 .operations
                 .iter()
@@ -102,7 +106,13 @@ pub(super) fn tables(run: &Run, color: bool) -> String {
             if color {
                 table = table.replace(ANYONE, &format!("\x1b[1;33m{ANYONE}\x1b[0m"));
             }
-            format!("{title}\n{table}\n\n")
+            let healthz = policy.healthz.as_deref().map_or_else(String::new, |path| {
+                format!(
+                    "{} is answered by the proxy itself\n",
+                    report::one_line(path)
+                )
+            });
+            format!("{title}\n{table}\n{healthz}\n")
         })
         .collect()
 }
@@ -242,6 +252,9 @@ fn cors(mode: &CorsMode) -> String {
 fn seconds(milliseconds: u64) -> String {
     match (milliseconds / 1000, milliseconds % 1000) {
         (seconds, 0) => format!("{seconds} s"),
-        (seconds, rest) => format!("{seconds}.{rest:03} s"),
+        (seconds, rest) => {
+            let fraction = format!("{rest:03}");
+            format!("{seconds}.{} s", fraction.trim_end_matches('0'))
+        }
     }
 }

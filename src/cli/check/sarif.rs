@@ -103,26 +103,23 @@ pub(super) fn log(run: &Run) -> serde_json::Result<String> {
 }
 
 fn rule(name: &'static str) -> Rule {
-    let (text, page) = match lints::lint(name) {
-        Some(lint) => (lint.summary.to_owned(), "docs/lints.md"),
-        None => (summary(name).to_owned(), "docs/check.md"),
-    };
-    let anchor = name.to_ascii_lowercase();
+    let text = lints::lint(name).map_or_else(|| summary(name), |lint| lint.summary);
+    let page = format!("docs/lints.md#{}", name.to_ascii_lowercase());
     Rule {
         id: name,
         help: Message {
-            text: format!("{page}#{anchor} says more."),
-            markdown: Some(format!("[{name}]({page}#{anchor})")),
+            text: format!("{page} says more; so does: endpoints check --explain {name}"),
+            markdown: Some(format!("[{name}]({page})")),
         },
         short_description: Message {
-            text,
+            text: text.to_owned(),
             markdown: None,
         },
     }
 }
 
 /// What a name that is no lint's stands for.
-fn summary(name: &str) -> &str {
+fn summary(name: &'static str) -> &'static str {
     match name {
         code::INVALID_OPENAPI => "the document does not parse or contradicts itself",
         code::INVALID_SPEC => "a field of the EndpointsService is wrong",

@@ -39,6 +39,17 @@ pub(super) fn summary(run: &Run) -> String {
     }
 }
 
+/// Where there is more about findings, if there are any.
+pub(super) fn more(run: &Run) -> String {
+    run.checked
+        .iter()
+        .flat_map(|checked| &checked.findings)
+        .next()
+        .map(|located| located.finding.code)
+        .map(|name| format!("more about a finding: endpoints check --explain {name}\n"))
+        .unwrap_or_default()
+}
+
 /// What could not be read, a line each.
 pub(super) fn unread(run: &Run) -> String {
     run.unread

@@ -190,17 +190,22 @@ fn mapped(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// What goes into a Host header, and is looked up.
+/// What goes into a Host header, is looked up, and can stand on a certificate.
 pub(super) fn is_name(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
     name.len() <= 253
-        && name.split('.').all(|label| {
-            !label.is_empty()
-                && label.len() <= 63
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        })
+        && name
+            .strip_suffix('.')
+            .unwrap_or(name)
+            .split('.')
+            .all(|label| {
+                !label.is_empty()
+                    && label.len() <= 63
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+                    && label
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            })
 }
 
 fn check_characters(written: &str) -> Result<(), BadAddress> {

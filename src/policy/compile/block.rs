@@ -19,18 +19,15 @@ impl Block<'_> {
 
     /// A finding about a field below it.
     pub(super) fn invalid(self, field: &str, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::error(self.code(), self.at(field), message)
+        Block(&self.at(field)).invalid_itself(message)
     }
 
     /// A finding about all of it.
     pub(super) fn invalid_itself(self, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::error(self.code(), self.0.clone(), message)
-    }
-
-    fn code(self) -> &'static str {
-        match self.0.origin {
-            Origin::Document => code::INVALID_OPENAPI,
-            Origin::Resource => code::INVALID_SPEC,
+        let place = self.0.clone();
+        match place.origin {
+            Origin::Document => Diagnostic::error(code::INVALID_OPENAPI, place, message),
+            Origin::Resource => Diagnostic::error(code::INVALID_SPEC, place, message),
         }
     }
 }

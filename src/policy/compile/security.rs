@@ -142,6 +142,9 @@ impl<'d> Resolver<'d> {
             );
             return Err(Obstacle::Found);
         }
+        // A mapping has no order: that of its text must not move the policy's bytes, nor choose whose
+        // claims the backend is told.
+        requirements.sort_by(|a, b| a.provider.cmp(&b.provider));
         Ok(Alternative(requirements))
     }
 

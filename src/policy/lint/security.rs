@@ -23,7 +23,6 @@ pub(super) fn check(subject: Subject<'_>, findings: &mut Findings) {
         None => findings.extend(unused_schemes(subject, &demanded)),
     }
     findings.extend(unprotected_operations(subject));
-    findings.extend(undefined_paths_open(subject));
 }
 
 /// Whoever writes down how callers prove themselves means them to: fail closed.
@@ -104,23 +103,6 @@ fn unprotected_operations(subject: Subject<'_>) -> Option<Diagnostic> {
         .help(format!(
             "write `security: []` on {itself} if that is what you mean, else demand a scheme"
         ))
-        .related(closed.place.clone(), "demands a token"),
-    )
-}
-
-fn undefined_paths_open(subject: Subject<'_>) -> Option<Diagnostic> {
-    let place = subject.description.allow_all.clone()?;
-    let closed = operations(subject).find(|operation| is_closed(operation))?;
-    Some(
-        Diagnostic::warning(
-            lints::UNDEFINED_PATHS_OPEN,
-            place,
-            format!(
-                "requests to every undefined path reach the backend without a token, while {} demands one",
-                name(closed)
-            ),
-        )
-        .help("remove `x-google-allow: all` and define the paths: what the backend serves beside them is open")
         .related(closed.place.clone(), "demands a token"),
     )
 }

@@ -109,16 +109,15 @@ fn provider(name: &str, provider: &Provider) -> Result<(), PrepareError> {
 fn operation(operation: &Operation) -> Result<(), PrepareError> {
     for (index, alternative) in operation.security.iter().enumerate() {
         let Alternative(requirements) = alternative;
-        let mut providers = BTreeSet::new();
+        let are_sorted = requirements.is_sorted_by(|a, b| a.provider < b.provider);
         let are_good = requirements.iter().all(|requirement| {
-            providers.insert(&requirement.provider)
-                && requirement
-                    .audiences
-                    .as_ref()
-                    .is_none_or(|list| !list.is_empty())
+            requirement
+                .audiences
+                .as_ref()
+                .is_none_or(|list| !list.is_empty())
                 && !requirement.scopes.contains("")
         });
-        if !are_good || operation.security[..index].contains(alternative) {
+        if !are_good || !are_sorted || operation.security[..index].contains(alternative) {
             return Err(invalid(format_args!(
                 "the security of `{}` is not in its one form",
                 operation.name

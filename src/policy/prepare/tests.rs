@@ -288,6 +288,9 @@ fn what_is_not_in_its_one_form_is_refused() {
         with_security(vec![Alternative(
             [Alternative::of("first").0, Alternative::of("first").0].concat(),
         )]),
+        with_security(vec![Alternative(
+            [Alternative::of("second").0, Alternative::of("first").0].concat(),
+        )]),
         with_requirement(|requirement| requirement.audiences = Some(BTreeSet::new())),
         with_requirement(|requirement| requirement.scopes = BTreeSet::from([String::new()])),
     ] {

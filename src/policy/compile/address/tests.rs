@@ -77,6 +77,8 @@ fn what_is_no_address_is_refused_and_says_why() {
         ("http://b..c", "host"),
         ("http://.b", "host"),
         ("http://b*", "host"),
+        ("http://-b", "host"),
+        ("https://b-.example", "host"),
         ("http://%62%00", "domain"),
         ("http://256.1.1.1", "IPv4"),
         ("http://[::1", "IPv6"),

@@ -54,7 +54,83 @@ fn shuffled(value: &Value, order: u64) -> String {
     }
 }
 
+/// What only format 2 can say, as people write it.
+const RICH: &str = r#"
+openapi: 3.0.3
+info: {title: Bookstore, version: "1"}
+servers: # two base paths
+- {url: "https://bookstore.example.com/v1", x-google-endpoint: {}}
+x-google-api-management:
+  backends:
+    shelves: {address: "https://shelves.example.com/api", deadline: 3.5, disableAuth: true}
+x-google-backend: shelves
+components:
+  securitySchemes:
+    discovered:
+      type: openIdConnect
+      openIdConnectUrl: https://issuer.example.com/.well-known/openid-configuration
+      x-google-auth: {issuer: "https://issuer.example.com", jwtLocations: [{header: X-Token, valuePrefix: "T "}, {query: t}]}
+    named:
+      type: http
+      scheme: bearer
+      x-google-auth: {issuer: "https://other.example.com", jwksUri: "https://other.example.com/keys", audiences: [b, a]}
+security:
+- {discovered: [books.write, books.read], named: []}
+- named: []
+paths:
+  /shelves/{shelf}.{format}:
+    x-endpoints-cors: {allowOrigins: ["https://b.example", "https://a.example"]}
+    get: {operationId: GetShelf, responses: {200: {description: ok}}}
+    delete: {x-endpoints-cors: false, responses: {200: {description: ok}}}
+  /shelves:
+    get: {security: [], responses: {200: {description: ok}}}
+"#;
+
+/// A list at this path may be written in any order: it is a set.
+fn is_set(path: &str) -> bool {
+    path.ends_with("/audiences") || path.ends_with("/allowOrigins") || path.ends_with("/discovered")
+}
+
+fn reversed_sets(value: &mut Value, path: &str) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                reversed_sets(value, &format!("{path}/{key}"));
+            }
+        }
+        Value::Array(items) => {
+            for item in items.iter_mut() {
+                reversed_sets(item, path);
+            }
+            if is_set(path) {
+                items.reverse();
+            }
+        }
+        _ => {}
+    }
+}
+
 proptest! {
+    #[test]
+    fn equal_documents_of_newer_forms_have_equal_bytes(order: u64, reverse: bool) {
+        let spec = |openapi: OpenApiSource| EndpointsServiceSpec { openapi, ..bookstore(json!({"cors": {}})) };
+        let text = |text: String| OpenApiSource { inline: Some(text), document: None };
+        let bytes = |openapi: OpenApiSource| {
+            let compiled = compile(&spec(openapi), &identity());
+            let policy = compiled.unwrap_or_else(|findings| panic!("{findings:#?}")).policy;
+            assert_eq!(policy.format, 2);
+            String::from_utf8(policy.canonical_bytes()).unwrap()
+        };
+        let written = bytes(text(RICH.to_owned()));
+        let mut document: Value = serde_yaml::from_str(RICH).unwrap();
+        if reverse {
+            reversed_sets(&mut document, "");
+        }
+        prop_assert_eq!(&written, &bytes(text(shuffled(&document, order))));
+        prop_assert_eq!(&written, &bytes(text(format!("# a comment\r\n{}", shuffled(&document, order)))));
+        prop_assert_eq!(&written, &bytes(OpenApiSource { inline: None, document: Some(document) }));
+    }
+
     #[test]
     fn equal_documents_have_equal_hashes_whatever_their_order_and_format(order: u64) {
         let block = compile(&inline(BOOKSTORE), &identity()).unwrap().policy;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 const SIZES: [usize; 3] = [10, 1_000, 10_000];
 /// Paths that are looked up in turn, whatever the number of routes: the same work each time.
-const PATHS: usize = 10;
+const PATHS: u32 = 10;
 
 criterion_group!(benches, lookups);
 
@@ -38,7 +38,7 @@ fn lookups(criterion: &mut Criterion) {
         let router = router(size);
         let paths = paths(size);
         assert_found(&router, &paths);
-        group.throughput(criterion::Throughput::Elements(PATHS as u64));
+        group.throughput(criterion::Throughput::Elements(u64::from(PATHS)));
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
             bencher.iter(|| all(&router, &paths));
         });
@@ -61,7 +61,7 @@ fn cost(size: usize) -> Duration {
             start.elapsed()
         })
         .min();
-    shortest.unwrap_or_default() / REPEATS / PATHS as u32
+    shortest.unwrap_or_default() / REPEATS / PATHS
 }
 
 fn all(router: &Router, paths: &[String]) {
@@ -97,7 +97,7 @@ fn template(number: usize) -> String {
 
 /// Of the last routes: the whole tree is there before them.
 fn paths(size: usize) -> Vec<String> {
-    (size - PATHS..size)
+    (size - PATHS as usize..size)
         .map(|number| {
             template(number)
                 .replace("{path=**}", "a/b/c.txt")

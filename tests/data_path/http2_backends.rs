@@ -99,7 +99,9 @@ fn grpc_with(address: SocketAddr, limits: Limits) -> TestProxy {
 
 #[tokio::test]
 async fn a_grpc_call_goes_there_and_back_with_its_trailers() {
-    let seen: Arc<Mutex<Vec<(http::request::Parts, Vec<u8>, Option<HeaderMap>)>>> = Arc::default();
+    /// Head, body, trailers.
+    type Request = (http::request::Parts, Vec<u8>, Option<HeaderMap>);
+    let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
     let note = seen.clone();
     let backend = http2(server::Builder::new(), move |connection, _| {
         let note = note.clone();

@@ -100,8 +100,8 @@ fn grpc_with(address: SocketAddr, limits: Limits) -> TestProxy {
 #[tokio::test]
 async fn a_grpc_call_goes_there_and_back_with_its_trailers() {
     /// Head, body, trailers.
-    type Request = (http::request::Parts, Vec<u8>, Option<HeaderMap>);
-    let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
+    type Call = (http::request::Parts, Vec<u8>, Option<HeaderMap>);
+    let seen: Arc<Mutex<Vec<Call>>> = Arc::default();
     let note = seen.clone();
     let backend = http2(server::Builder::new(), move |connection, _| {
         let note = note.clone();

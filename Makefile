@@ -58,8 +58,8 @@ image: binary ## The image as a tar that containerd imports: target/image/$(PROF
 	buildah push --quiet $(IMAGE) docker-archive:$(IMAGE_TAR):$(IMAGE)
 
 .PHONY: bench
-bench: ## Instructions per plain proxied request (callgrind)
-	cargo bench --locked --bench instructions
+bench: ## Instructions per plain proxied request (callgrind), lookups, compiling
+	cargo bench --locked --bench instructions --bench route --bench compile
 
 # libFuzzer, with the pinned compiler: LLVM's coverage is switched on by stable options, and the
 # package of fuzz/ is of the form that `cargo fuzz` knows, for those who have it and a nightly.

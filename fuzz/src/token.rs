@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
     };
     let mut headers = HeaderMap::new();
     headers.insert("authorization", value);
-    for target in ["/closed", "/scoped"] {
+    for target in ["/both", "/closed", "/optional", "/scoped"] {
         request::check(&Method::GET, &Uri::from_static(target), &headers);
     }
 }

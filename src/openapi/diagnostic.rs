@@ -108,7 +108,7 @@ impl Diagnostic {
         Self {
             severity: Severity::Error,
             code,
-            message: message.into(),
+            message: one_line(message.into()),
             help: None,
             place,
             related: Vec::new(),
@@ -120,7 +120,7 @@ impl Diagnostic {
         Self {
             severity: Severity::Warning,
             code,
-            message: message.into(),
+            message: one_line(message.into()),
             help: None,
             place,
             related: Vec::new(),
@@ -130,14 +130,15 @@ impl Diagnostic {
     /// Adds what to write instead.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into().into_boxed_str());
+        self.help = Some(one_line(help.into()).into_boxed_str());
         self
     }
 
     /// Adds another place that has to do with it.
     #[must_use]
     pub fn related(mut self, place: Place, what: impl Into<String>) -> Self {
-        self.related.push((place, what.into().into_boxed_str()));
+        self.related
+            .push((place, one_line(what.into()).into_boxed_str()));
         self
     }
 
@@ -207,17 +208,39 @@ impl Findings {
     }
 }
 
+/// Whether a character ends a line, moves what stands beside it, or is not seen at all.
+fn is_odd(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn push_visible(out: &mut String, character: char) {
+    if is_odd(character) {
+        out.extend(character.escape_default());
+    } else {
+        out.push(character);
+    }
+}
+
+/// What a finding says stays on one line, whatever it repeats of the document.
+fn one_line(text: String) -> String {
+    if !text.contains(is_odd) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len());
+    text.chars()
+        .for_each(|character| push_visible(&mut line, character));
+    line
+}
+
 /// Text of a document as part of a message: in backticks, on one line, at most 80 characters.
 pub(crate) fn quote(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut quoted = String::from("`");
     let mut characters = text.chars();
     for character in characters.by_ref().take(LONGEST) {
-        if character.is_control() {
-            quoted.extend(character.escape_default());
-        } else {
-            quoted.push(character);
-        }
+        push_visible(&mut quoted, character);
     }
     if characters.next().is_some() {
         quoted.push('…');
@@ -235,7 +258,7 @@ impl fmt::Display for Place {
         }
         // Keys may hold anything: a place stays on one line, and commands no terminal.
         for character in self.pointer.chars() {
-            match character.is_control() {
+            match is_odd(character) {
                 true => write!(f, "{}", character.escape_default())?,
                 false => f.write_char(character)?,
             }

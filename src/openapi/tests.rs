@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::diagnostic::{Position, quote};
+use super::diagnostic::{Position, code, quote};
 use super::*;
 
 const SHOP: &str = include_str!("tests/shop.yaml");
@@ -112,6 +112,22 @@ fn findings_come_in_the_order_of_the_text() {
         .map(|f| f.place.position.unwrap().line)
         .collect();
     assert_eq!(lines, [2, 4, 5, 6]);
+}
+
+#[test]
+fn a_finding_stays_on_one_line_whatever_it_repeats() {
+    let place = || Place::document("/a\n\u{202e}b", None);
+    let finding = Diagnostic::error(code::INVALID_OPENAPI, place(), "a\r\nb é\u{2028}")
+        .help("write \u{feff}\u{1b}[1m")
+        .related(place(), "here\0");
+    assert_eq!(finding.message, r"a\r\nb é\u{2028}");
+    assert_eq!(finding.help.as_deref(), Some(r"write \u{feff}\u{1b}[1m"));
+    assert_eq!(&*finding.related[0].1, r"here\u{0}");
+    assert!(
+        finding
+            .to_string()
+            .starts_with(r"openapi#/a\n\u{202e}b: a\r")
+    );
 }
 
 #[test]

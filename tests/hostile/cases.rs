@@ -179,10 +179,13 @@ fn many() -> Vec<Case> {
         paths("1 MB of paths that end in anything", Compiles, |number| {
             format!("  /p{number:050}/**: {{get: {{}}}}\n")
         }),
+        paths("1 MB of beginnings of one segment", Compiles, |number| {
+            format!("  /a/p{number:050}-{{x}}: {{get: {{}}}}\n")
+        }),
         paths(
-            "1 MB of parts of one segment",
-            Refused("too many"),
-            |number| format!("  /a/p{number:050}-{{x}}: {{get: {{}}}}\n"),
+            "1 MB of middles of one segment",
+            Refused("same segment"),
+            |number| format!("  /a/{{x}}-{number:040}-{{y}}: {{get: {{}}}}\n"),
         ),
         paths("1 MB of equal routes", Refused("same route"), |number| {
             format!("  /a/{{p{number:050}}}: {{get: {{}}}}\n")

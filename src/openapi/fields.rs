@@ -26,6 +26,12 @@ pub(super) fn check<'f>(
             findings.push(finding.help(*instead));
             continue;
         }
+        if key == "security" {
+            findings.push(finding.help(
+                "move it to the top of the document, or to each operation that is to demand it",
+            ));
+            continue;
+        }
         if matches!(key, "true" | "false") && value.key_place().position.is_none() {
             // The structure was YAML 1.1 once, where `on:`, `yes:` and `n:` are booleans.
             findings.push(finding.help(

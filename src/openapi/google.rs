@@ -56,6 +56,8 @@ pub(super) enum Level {
     Document,
     /// An entry of `servers`.
     Server,
+    /// `paths`, beside the path items.
+    Paths,
     /// A path item.
     PathItem,
     /// An operation.
@@ -150,6 +152,7 @@ impl Level {
         match self {
             Self::Document => "the document itself",
             Self::Server => "an entry of `servers`",
+            Self::Paths => "`paths` itself",
             Self::PathItem => "a path item",
             Self::Operation => "an operation",
             Self::Parameter => "a path parameter",

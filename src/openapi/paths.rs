@@ -93,6 +93,7 @@ impl<'r, 't> Reader<'r, 't> {
             self.findings.push(paths.wrong_kind("paths", "a mapping"));
             return;
         }
+        google::check_extensions(&paths, google::Level::Paths, self.google, self.findings);
         for (template, at) in paths.entries() {
             if template.starts_with("x-") {
                 continue;
@@ -101,7 +102,12 @@ impl<'r, 't> Reader<'r, 't> {
                 self.error(
                     &at,
                     format!("the path {} does not begin with a slash", quote(template)),
-                    "write it with a `/` in front",
+                    match template {
+                        "security" => {
+                            "move it to the top of the document, or to each operation that is to demand it"
+                        }
+                        _ => "write it with a `/` in front",
+                    },
                 );
                 continue;
             }

@@ -7,19 +7,23 @@
 
 mod overlap;
 mod partial;
+mod spelling;
 mod template;
 mod tree;
 mod variables;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use http::HeaderValue;
 
 use super::format::Operation;
 use super::path::{NormalisedPath, normalise};
+use spelling::{STAR, decoded_template, has_reserved_escape, without_parameters};
 use template::Segment;
 use tree::{Crowded, Lookup, Node};
 
+pub(super) use self::spelling::decode_reserved;
 pub use self::template::Template;
 pub use self::variables::Variables;
 
@@ -33,6 +37,9 @@ pub struct Router {
     verbs: HashMap<String, Node>,
     /// Declared methods beside those of RFC 9110 and RFC 5789.
     custom_methods: BTreeSet<String>,
+    /// The same with the escapes of its templates decoded, where they have any (`/users/%40me`): what
+    /// a backend that decodes before it routes runs.
+    decoded: Option<Box<Self>>,
 }
 
 /// What a lookup found.
@@ -88,13 +95,18 @@ pub enum RouteError {
     },
 }
 
-/// The template with its variable names blanked: two templates with one shape are one route.
+/// The template with its variable names blanked and `%40` read as `@`: two templates with one shape
+/// are one route.
 /// Also the check that it is a template at all.
 ///
 /// # Errors
 /// What is wrong with it, for people.
 pub fn shape(template: &str) -> Result<String, String> {
-    Template::parse(template).map(|template| template.to_string())
+    let parsed = Template::parse(template)?;
+    match template.contains('%') {
+        false => Ok(parsed.to_string()),
+        true => Template::parse(&decoded_template(template)).map(|decoded| decoded.to_string()),
+    }
 }
 
 /// Whether a variable of the template is only a part of a segment (`/items/{id}.{format}`).
@@ -122,10 +134,23 @@ impl Router {
     /// parts of one segment. The compiler reports them with their places before; here they mean a
     /// policy that no compiler of ours wrote.
     pub fn new(operations: &[Operation]) -> Result<Self, RouteError> {
+        let mut router = Self::of(operations, |path| path.into())?;
+        if operations.iter().any(|own| has_reserved_escape(&own.path)) {
+            let decoded = Self::of(operations, |path| decoded_template(path).into())?;
+            router.decoded = Some(Box::new(decoded));
+        }
+        Ok(router)
+    }
+
+    /// The tree of the templates as they are read.
+    fn of(
+        operations: &[Operation],
+        read: impl Fn(&str) -> Cow<'_, str>,
+    ) -> Result<Self, RouteError> {
         let mut router = Self::default();
         for (index, operation) in operations.iter().enumerate() {
             let template =
-                Template::parse(&operation.path).map_err(|why| RouteError::BadTemplate {
+                Template::parse(&read(&operation.path)).map_err(|why| RouteError::BadTemplate {
                     template: operation.path.clone(),
                     why,
                 })?;
@@ -159,7 +184,8 @@ impl Router {
     pub fn find(&self, method: &str, path: &str) -> RouteMatch<'_> {
         let mut found = self.find_exact(method, path);
         let decoded = decode_reserved(path);
-        if let Some(decoded) = &decoded {
+        if decoded.is_some() || self.decoded.is_some() {
+            let decoded = decoded.as_deref().unwrap_or(path);
             found = self.unless_ambiguous(found, method, decoded);
         }
         match without_parameters(decoded.as_deref().unwrap_or(path)) {
@@ -190,7 +216,12 @@ impl Router {
         let moves = decoded
             .split('/')
             .any(|segment| segment == "." || segment == "..");
-        match (&found, self.find_exact(method, &normal)) {
+        let theirs = match &self.decoded {
+            // No template holds a raw `*`: it is the `%2A` of those that mean the character.
+            Some(router) => router.find_exact(method, &normal.replace('*', STAR)),
+            None => self.find_exact(method, &normal),
+        };
+        match (&found, theirs) {
             (Operation(ours), Operation(theirs)) if *ours == theirs => found,
             (_, Operation(_)) => RouteMatch::Ambiguous,
             // `allowCors` forwards what is not declared: one template must not pass for another.
@@ -241,55 +272,6 @@ impl Router {
 
 const STANDARD_METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
-];
-
-/// The path as one that decodes before it routes reads it: reserved characters unescaped (RFC 3986
-/// section 2.2), a backslash as a slash. `None` when that is no different. Escapes of what no path
-/// may hold raw stay: templates hold them escaped as well.
-pub(super) fn decode_reserved(path: &str) -> Option<String> {
-    if !path.contains('%') {
-        return None;
-    }
-    let mut decoded = path.to_owned();
-    for (escape, character) in RESERVED {
-        if decoded.contains(escape) {
-            decoded = decoded.replace(escape, character);
-        }
-    }
-    (decoded != path).then_some(decoded)
-}
-
-/// The path as servers read it that take what follows a `;` for parameters of the segment (RFC 3986
-/// section 3.3), and drop them before they resolve dots and route: servlet containers do. `None` when
-/// that is no different.
-fn without_parameters(path: &str) -> Option<String> {
-    if !path.contains(';') {
-        return None;
-    }
-    let bare: Vec<_> = path
-        .split('/')
-        .map(|segment| segment.split_once(';').map_or(segment, |(name, _)| name))
-        .collect();
-    Some(bare.join("/"))
-}
-
-const RESERVED: [(&str, &str); 16] = [
-    ("%2F", "/"),
-    ("%5C", "/"),
-    ("%3A", ":"),
-    ("%40", "@"),
-    ("%5B", "["),
-    ("%5D", "]"),
-    ("%21", "!"),
-    ("%24", "$"),
-    ("%26", "&"),
-    ("%27", "'"),
-    ("%28", "("),
-    ("%29", ")"),
-    ("%2B", "+"),
-    ("%2C", ","),
-    ("%3B", ";"),
-    ("%3D", "="),
 ];
 
 #[cfg(test)]

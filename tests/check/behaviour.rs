@@ -180,3 +180,12 @@ fn a_finding_is_explained_by_its_name() {
         Some(2)
     );
 }
+
+#[test]
+fn the_table_does_not_speak_of_tokens_where_none_is_looked_for() {
+    let document = "openapi: 3.0.3\ninfo: {title: t, version: '1'}\npaths:\n  /a: {get: {responses: {}, security: [{}]}}\n";
+    let output = check(&["--routes", "-"], document);
+    assert_eq!(code(&output), Some(0), "{output:?}");
+    let text = stdout(&output);
+    assert!(text.contains("ANYONE") && !text.contains("token"), "{text}");
+}

@@ -180,7 +180,8 @@ fn caller<'r>(policy: &'r Policy, requirement: &'r Requirement) -> Caller<'r> {
 }
 
 fn cells(row: &Row<'_>) -> [String; 6] {
-    let who = match row.callers.is_empty() {
+    // Where no alternative demands a token, none is looked for.
+    let who = match row.callers.iter().all(Vec::is_empty) {
         true => String::from(ANYONE),
         false => row
             .callers

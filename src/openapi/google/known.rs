@@ -152,6 +152,14 @@ pub(in super::super) fn check_extensions(
                     findings.push(finding);
                 }
             }
+            None if let Some(known) = in_another_case(key) => findings.push(
+                Diagnostic::error(
+                    code::INVALID_OPENAPI,
+                    value.key_place(),
+                    format!("nothing reads {}, which is not in lower case", quote(key)),
+                )
+                .help(format!("write `{}`", known.name)),
+            ),
             None if begins(key, "x-google-") || begins(key, "x-endpoints-") => {
                 let finding = unknown(key, &value);
                 findings.push(match findings.is_full(Severity::Warning) {
@@ -169,6 +177,13 @@ fn begins(key: &str, prefix: &str) -> bool {
     key.as_bytes()
         .get(..prefix.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+/// The extension that would decide about access, were it spelled in lower case.
+fn in_another_case(key: &str) -> Option<&'static Extension> {
+    EXTENSIONS
+        .iter()
+        .find(|known| known.decides && known.name.eq_ignore_ascii_case(key))
 }
 
 fn misplaced(

@@ -38,6 +38,9 @@ pub(super) fn schemes<'t>(
         |name, at, findings| {
             let what = format!("the security scheme {}", quote(name));
             let chain = references.chain(at, &what, findings);
+            for at in chain.iter().filter(|at| at.get("$ref").is_some()) {
+                check_beside_reference(at, &what, findings);
+            }
             match chain.last() {
                 Some(at) if at.get("$ref").is_none() => kind(name, at, context, findings),
                 // What the `$ref` names was not found, which was said.
@@ -45,6 +48,31 @@ pub(super) fn schemes<'t>(
             }
         },
     )
+}
+
+/// Nothing beside a `$ref` is read (OpenAPI 3.1, section Reference Object), so what decides whose tokens
+/// are accepted must not stand there.
+fn check_beside_reference(at: &Cursor<'_>, what: &str, findings: &mut Findings) {
+    const PASSED_OVER: [&str; 3] = ["$ref", "summary", "description"];
+    let decides = |key: &str| match key.strip_prefix("x-") {
+        Some(name) => ["google-", "issuer", "jwks_uri"]
+            .iter()
+            .any(|own| name.starts_with(own)),
+        None => !PASSED_OVER.contains(&key),
+    };
+    if let Some((key, value)) = at.entries().find(|(key, _)| decides(key)) {
+        findings.push(
+            Diagnostic::error(
+                code::INVALID_OPENAPI,
+                value.key_place(),
+                format!(
+                    "{} stands beside the `$ref` of {what}, where nothing reads it",
+                    quote(key)
+                ),
+            )
+            .help("write the scheme out here, or remove what stands beside the `$ref`"),
+        );
+    }
 }
 
 fn kind(name: &str, at: &Cursor<'_>, context: &Context, findings: &mut Findings) -> SchemeKind {

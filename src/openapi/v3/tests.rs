@@ -141,7 +141,7 @@ fn a_mistyped_field_is_refused_where_it_would_open_the_api() {
             "openapi: 3.0.3\npaths:\n  /a: {security: []}\n",
             3,
             8,
-            "begin its name with `x-`",
+            "each operation",
         ),
         ("openapi: 3.0.3\npaths:\n  /a: {Get: {}}\n", 3, 8, "`get`"),
         (
@@ -338,6 +338,44 @@ fn schemes_are_checked_where_they_stand() {
             .unwrap()
             .contains("bundle")
     );
+}
+
+#[test]
+fn what_decides_whose_tokens_are_accepted_stands_not_beside_a_reference() {
+    let beside = |more: &str| {
+        with_schemes(&format!(
+            "  s: {{type: oauth2, x-google-issuer: i}}\n  r: {{$ref: '#/components/securitySchemes/s', {more}}}"
+        ))
+    };
+    for more in [
+        "x-google-auth: {audiences: [only]}",
+        "x-google-audiences: only",
+        "x-issuer: j",
+        "type: apiKey",
+    ] {
+        let findings = findings(&beside(more));
+        let found = findings
+            .iter()
+            .find(|finding| finding.message.contains("beside the `$ref`"));
+        let pointer = &found.expect(more).place.pointer;
+        assert!(
+            pointer.starts_with("/components/securitySchemes/r/"),
+            "{pointer}"
+        );
+    }
+    read_text(&beside("summary: s, description: d, x-own: 1")).expect("nothing that decides");
+}
+
+#[test]
+fn a_misplaced_security_is_not_to_be_removed() {
+    for text in [
+        "openapi: 3.0.3\npaths: {/a: {security: [], get: {}}}\n",
+        "openapi: 3.0.3\npaths: {security: [], /a: {get: {}}}\n",
+        "openapi: 3.0.3\npaths: {/a: {get: {}}}\ncomponents: {security: []}\n",
+    ] {
+        let help = findings(text)[0].help.clone().unwrap_or_default();
+        assert!(help.contains("each operation"), "{text}: {help}");
+    }
 }
 
 #[test]

@@ -92,6 +92,18 @@ pub(super) fn normal_audiences(
                 )
                 .help("write what tokens hold as `aud`, or remove it"),
             ),
+            // Read once more it would be another audience, perhaps that of somebody else's tokens.
+            once if normal_audience(once) != once => findings.push(
+                Diagnostic::error(
+                    code::INVALID_OPENAPI,
+                    place.clone(),
+                    format!(
+                        "the audience {} begins with two schemes, or ends in two slashes",
+                        quote(audience)
+                    ),
+                )
+                .help("write one scheme or none, and no slash at the end"),
+            ),
             audience => {
                 normal.insert(audience.to_owned());
             }

@@ -309,6 +309,46 @@ fn two_templates_of_one_shape_are_one_route() {
 }
 
 #[test]
+fn a_literal_is_not_passed_by_in_another_spelling_than_the_documents() {
+    let router = Router::new(&operations(&[
+        ("GET", "/users/{id}"),
+        ("GET", "/users/%40me"),
+        ("GET", "/users/%2a"),
+        ("GET", "/users/x%3ago"),
+        ("GET", "/users/a@b%2B{n}"),
+        ("GET", "/files%2Fmeta"),
+    ]))
+    .expect("templates");
+    for (path, found) in [
+        ("/users/%40me", RouteMatch::Operation(1)),
+        ("/users/@me", RouteMatch::Ambiguous),
+        ("/users/%2A", RouteMatch::Operation(2)),
+        ("/users/*", RouteMatch::Ambiguous),
+        ("/users/**", RouteMatch::Operation(0)),
+        ("/users/x%3Ago", RouteMatch::Operation(3)),
+        ("/users/x:go", RouteMatch::Ambiguous),
+        ("/users/a@b%2B1", RouteMatch::Operation(4)),
+        ("/users/a@b+1", RouteMatch::Ambiguous),
+        ("/users/a%40b+1", RouteMatch::Ambiguous),
+        ("/users/@me;v=1", RouteMatch::Ambiguous),
+        ("/users/joe@example.com", RouteMatch::Operation(0)),
+        ("/users/joe%40example.com", RouteMatch::Operation(0)),
+        ("/files%2Fmeta", RouteMatch::Operation(5)),
+        ("/files/meta", RouteMatch::NotFound),
+    ] {
+        assert_eq!(router.find("GET", path), found, "{path}");
+    }
+}
+
+#[test]
+fn templates_that_differ_in_the_spelling_of_a_literal_are_one_route() {
+    assert_eq!(shape("/users/%40me"), shape("/users/@me"));
+    assert_eq!(shape("/users/x%3ago"), shape("/users/x:go"));
+    assert_ne!(shape("/users/%2A"), shape("/users/*"));
+    assert_ne!(shape("/a%2Fb"), shape("/a/b"));
+}
+
+#[test]
 fn an_escape_never_hides_another_operation() {
     let router = Router::new(&operations(&[
         ("GET", "/files/{name}"),

@@ -59,17 +59,6 @@ fn an_unknown_extension_gets_the_nearest_name() {
 }
 
 #[test]
-fn upper_case_is_no_extension() {
-    assert_found(
-        &v2_scheme("x-google-issuer: i, X-Google-Audiences: a"),
-        "unknown-extension",
-        "/securityDefinitions/s/X-Google-Audiences",
-        "is not known and changes nothing",
-        "did you mean `x-google-audiences`?",
-    );
-}
-
-#[test]
 fn what_stands_at_many_places_as_an_alias_is_looked_at_once() {
     // A thousand unknown names in each of 240 operations took seconds.
     let names: String = (0..1000).map(|n| format!("x-google-{n}: 1,")).collect();
@@ -209,4 +198,41 @@ fn routing_by_model_is_refused() {
         "by the model that a body names",
         "`x-google-backend`",
     );
+}
+
+/// Nobody reads it, so what it demands would not be demanded.
+#[test]
+fn what_decides_and_is_not_in_lower_case_is_refused() {
+    for (text, pointer, help) in [
+        (
+            v2_operation("x-Security: [{s: {audiences: [a]}}]"),
+            "/paths/~1a/get/x-Security",
+            "`x-security`",
+        ),
+        (v2("x-Security: [{s: []}]"), "/x-Security", "`x-security`"),
+        (
+            v2_scheme("x-google-issuer: i, x-google-Audiences: a"),
+            "/securityDefinitions/s/x-google-Audiences",
+            "`x-google-audiences`",
+        ),
+        (
+            v2_scheme("x-google-issuer: i, X-Google-Jwt-Locations: []"),
+            "/securityDefinitions/s/X-Google-Jwt-Locations",
+            "`x-google-jwt-locations`",
+        ),
+        (
+            v2_scheme("x-google-issuer: i, X-Google-Audiences: a"),
+            "/securityDefinitions/s/X-Google-Audiences",
+            "`x-google-audiences`",
+        ),
+    ] {
+        assert_invalid(&text, pointer, "not in lower case", help);
+    }
+}
+
+#[test]
+fn what_decides_stands_not_between_the_paths() {
+    let text = "swagger: '2.0'\npaths:\n  x-security: [{s: []}]\n  x-own: 1\n  /a: {get: {}}\n";
+    let help = "move it to the document itself";
+    assert_invalid(text, "/paths/x-security", "at `paths` itself", help);
 }

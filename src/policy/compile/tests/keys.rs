@@ -232,6 +232,22 @@ fn an_audience_that_is_nothing_is_refused() {
     assert!(finding.message.contains("names no audience"), "{finding}");
 }
 
+/// The proxy reads audiences as it reads those of tokens: what it would read otherwise than the compiler
+/// would be for somebody else.
+#[test]
+fn an_audience_that_would_be_read_as_another_is_refused() {
+    for audience in [
+        "https:////",
+        "https://https://x",
+        "x//",
+        "http://https://x/",
+    ] {
+        let odd = with(|jwt| jwt.audiences = vec![String::from(audience)]);
+        let finding = refusal(&odd, json!({}));
+        assert!(finding.message.contains("two"), "{audience}: {finding}");
+    }
+}
+
 /// Two schemes of one issuer have one key set.
 #[test]
 fn schemes_share_what_they_name_alike() {

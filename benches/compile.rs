@@ -96,6 +96,7 @@ fn spec(text: String) -> EndpointsServiceSpec {
         jwt: None,
         backend: None,
         routing: None,
+        ..EndpointsServiceSpec::default()
     }
 }
 

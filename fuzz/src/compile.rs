@@ -67,5 +67,6 @@ fn spec(openapi: OpenApiSource) -> EndpointsServiceSpec {
         jwt: None,
         backend: None,
         routing: None,
+        ..EndpointsServiceSpec::default()
     }
 }

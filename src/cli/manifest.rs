@@ -224,6 +224,7 @@ fn spec_of(inline: Option<String>, document: Option<serde_json::Value>) -> Endpo
         jwt: None,
         backend: None,
         routing: None,
+        ..EndpointsServiceSpec::default()
     }
 }
 

@@ -11,6 +11,7 @@ mod jwt;
 mod routes;
 mod security;
 mod service;
+mod settings;
 
 use serde::Serialize;
 
@@ -81,6 +82,7 @@ fn compile_read(
     let healthz = service::healthz(spec.routing.as_ref(), &mut findings);
     let written_name = service::check_name(spec.service_name.as_deref(), &mut findings);
     let issuers = jwt::check_issuers(spec.jwt.as_ref(), &mut findings);
+    let settings = settings::compile(spec, &mut findings);
     let policy = description.map(|description| {
         let service = service::name(written_name, description, identity, &mut findings);
         let cors = cors::mode(cors.flatten(), description.allow_cors.is_some());
@@ -110,6 +112,7 @@ fn compile_read(
             backends: routes.backends,
             cors_rules: routes.cors_rules,
             cors,
+            settings,
         };
         policy.format = policy.needed_format();
         let subject = lint::Subject {
@@ -127,7 +130,7 @@ fn compile_read(
             Diagnostic::error(
                 code::INVALID_OPENAPI,
                 Place::document("", None),
-                format!("the policy takes more than {MAX_POLICY_BYTES} bytes (32 MiB)"),
+                format!("the policy takes more than {MAX_POLICY_BYTES} bytes (16 MiB)"),
             )
             .help("describe the API in several EndpointsServices"),
         );

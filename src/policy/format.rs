@@ -14,6 +14,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::endpoints_service::RegisteredClaim;
 
+mod headers;
+mod jwt;
+mod limits;
+mod observability;
+mod routing;
+mod upstream;
+
+pub use self::headers::HeaderSettings;
+pub use self::jwt::JwtSettings;
+pub use self::limits::LimitSettings;
+pub use self::observability::ObservabilitySettings;
+pub use self::routing::RoutingSettings;
+pub use self::upstream::UpstreamSettings;
+
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +36,10 @@ mod tests;
 /// - 1: alternatives of one scheme each, the service's own backend, one CORS rule.
 /// - 2: schemes demanded together and optional tokens, scopes, audiences of an operation, token
 ///   locations, discovered keys, backends and CORS rules of operations, variables inside segments.
-pub const FORMAT: u32 = 2;
+/// - 3: settings of the data path ([`Settings`]).
+pub const FORMAT: u32 = 3;
 /// The most bytes a policy may take: what the largest document can come to.
-pub const MAX_POLICY_BYTES: usize = 32 * 1024 * 1024;
+pub const MAX_POLICY_BYTES: usize = 16 * 1024 * 1024;
 
 /// The longest deadline of an operation: a day, in milliseconds.
 pub const MAX_DEADLINE_MS: u64 = 24 * 60 * 60 * 1000;
@@ -57,6 +72,33 @@ pub struct Policy {
     /// CORS rules of operations, sorted, none twice (format 2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cors_rules: Vec<CorsMode>,
+    /// Settings of the data path (format 3).
+    #[serde(default, skip_serializing_if = "Settings::is_default")]
+    pub settings: Settings,
+}
+
+/// Settings of the data path, one block a topic; a block that says nothing is not written (format 3).
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Settings {
+    /// Bounds on connections, requests and waits.
+    #[serde(skip_serializing_if = "is_default")]
+    pub limits: LimitSettings,
+    /// How backends are talked to.
+    #[serde(skip_serializing_if = "is_default")]
+    pub upstream: UpstreamSettings,
+    /// How tokens are checked.
+    #[serde(skip_serializing_if = "is_default")]
+    pub jwt: JwtSettings,
+    /// How requests are read and matched.
+    #[serde(skip_serializing_if = "is_default")]
+    pub routing: RoutingSettings,
+    /// Headers that the proxy sets.
+    #[serde(skip_serializing_if = "is_default")]
+    pub headers: HeaderSettings,
+    /// What is told of requests.
+    #[serde(skip_serializing_if = "is_default")]
+    pub observability: ObservabilitySettings,
 }
 
 /// One method of one path template.
@@ -308,9 +350,22 @@ impl KeySource {
     }
 }
 
+impl Settings {
+    fn is_default(&self) -> bool {
+        is_default(self)
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl Policy {
     /// The lowest format that has all forms in use here: what [`Policy::format`] should be.
     pub fn needed_format(&self) -> u32 {
+        if !self.settings.is_default() {
+            return 3;
+        }
         let newer = !self.backends.is_empty()
             || !self.cors_rules.is_empty()
             || self.providers.values().any(|provider| {

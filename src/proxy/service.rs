@@ -2,36 +2,48 @@
 //!
 //! What the policy says about it is decided in [`crate::policy`]; what is done about it, here.
 
-use std::borrow::Cow;
+mod admit;
+mod authenticate;
+mod request;
+mod response;
+
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::CONNECTION;
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
-use hyper::body::{Body, Incoming};
+use http::{HeaderValue, Request, Response, Version};
+use hyper::body::Incoming;
 
+use self::admit::admit;
+use self::authenticate::{authenticated, realm};
+use self::request::{origin_form, target, to_backend};
+use self::response::from_backend;
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::Head;
-use super::respond::{self, refusal};
+use super::respond;
 use super::upstream::{Backend, BackendBody};
-use super::worker::{InForce, Worker, now};
+use super::worker::{InForce, Worker};
 use crate::policy::cors::{ResponseCors, RuleId};
 use crate::policy::decide::{Action, Forward, decide};
-use crate::policy::headers::{
-    METHOD_OVERRIDE, USER_INFO, forwarded, sanitise_request, sanitise_response,
-};
-use crate::policy::jwt::{Authentication, authenticate};
-use crate::policy::verdict::{Reason, Refusal};
+use crate::policy::headers::{USER_INFO, sanitise_request};
+use crate::policy::verdict::Refusal;
 
 /// Who answers a request.
 enum Answer {
     Backend(Response<BackendBody>),
     Ours(Response<ResponseBody>),
     Refused(Refusal),
+}
+
+/// An answer, and what its headers still need.
+struct Reply {
+    answer: Answer,
+    cors: ResponseCors,
+    /// Of a refusal about tokens.
+    realm: Option<String>,
 }
 
 /// Serves one request. `head`: what the guard noted of it.
@@ -47,21 +59,22 @@ pub(super) async fn serve(
     let mut exchange = Exchange::begin(worker, client, parts.method.clone());
     let policy = exchange.worker().policy();
 
-    let (answer, cors, realm) = match admit(head, policy.as_ref(), &mut parts) {
+    let reply = match admit(head, policy.as_ref(), &mut parts) {
         Err(refusal) => {
             let cors = policy.as_ref().map(|policy| {
                 let rules = &policy.snapshot.prepared.cors;
                 rules.response(RuleId::SERVICE, &parts.headers)
             });
-            (
-                Answer::Refused(refusal),
-                cors.unwrap_or(ResponseCors::UNTOUCHED),
-                None,
-            )
+            Reply::refused(refusal, cors.unwrap_or(ResponseCors::UNTOUCHED))
         }
         Ok(policy) => under(policy, &mut exchange, &backend, parts, body).await,
     };
 
+    let Reply {
+        answer,
+        cors,
+        realm,
+    } = reply;
     let ours = !matches!(answer, Answer::Backend(_));
     let mut response = match answer {
         Answer::Backend(response) => {
@@ -93,86 +106,14 @@ pub(super) async fn serve(
     Ok(response.map(|body| body.closing(exchange)))
 }
 
-/// What must hold before the policy is asked.
-fn admit<'p>(
-    head: Option<Result<Head, Refusal>>,
-    policy: Option<&'p Rc<InForce>>,
-    parts: &mut Parts,
-) -> Result<&'p Rc<InForce>, Refusal> {
-    let head = head.unwrap_or_else(|| {
-        let message = "The request came past the guard of its connection.";
-        Err(refusal(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            Reason::Internal,
-            message,
-        ))
-    })?;
-    let Some(policy) = policy else {
-        return Err(refusal(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Reason::NoPolicy,
-            "The proxy has no policy yet.",
-        ));
-    };
-    check_host(head.hosts, parts)?;
-    if let Some(expectation) = parts.headers.get(EXPECT)
-        && !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
-    {
-        return Err(refusal(
-            StatusCode::EXPECTATION_FAILED,
-            Reason::BadExpect,
-            "The only expectation that can be met is 100-continue.",
-        ));
-    }
-    Ok(policy)
-}
-
-/// Exactly one Host in HTTP/1.1, at most one in HTTP/1.0 (RFC 9112 section 3.2); the authority of an
-/// absolute target takes its place (section 3.2.2).
-fn check_host(hosts: u16, parts: &mut Parts) -> Result<(), Refusal> {
-    let bad = |message| Err(refusal(StatusCode::BAD_REQUEST, Reason::BadHost, message));
-    match hosts {
-        1 => {}
-        0 if parts.version == Version::HTTP_10 => {}
-        0 => return bad("The request has no Host header."),
-        _ => return bad("The request has several Host headers."),
-    }
-    if let Some(authority) = parts.uri.authority() {
-        match HeaderValue::try_from(authority.as_str()) {
-            Ok(host) => parts.headers.insert(HOST, host),
-            Err(_) => return bad("The authority of the request target is not a host."),
-        };
-    }
-    match parts.headers.get(HOST) {
-        Some(host) if !is_host(host.as_bytes()) => bad("The Host header is not a host."),
-        _ => Ok(()),
-    }
-}
-
-/// `uri-host [":" port]`, by its characters (RFC 3986 section 3.2.2): neither a user nor a path.
-fn is_host(host: &[u8]) -> bool {
-    !host.is_empty()
-        && host.iter().all(|byte| {
-            byte.is_ascii_alphanumeric()
-                || matches!(
-                    byte,
-                    b'.' | b'-' | b':' | b'[' | b']' | b'_' | b'~' | b'%' | b'!' | b'$'
-                )
-                || matches!(
-                    byte,
-                    b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-                )
-        })
-}
-
-/// What the policy decides, done. The third value is the realm of a refusal about tokens.
+/// What the policy decides, done.
 async fn under(
     policy: &Rc<InForce>,
     exchange: &mut Exchange,
     backend: &Rc<Backend>,
     mut parts: Parts,
     body: Incoming,
-) -> (Answer, ResponseCors, Option<String>) {
+) -> Reply {
     let decision = decide(
         &policy.snapshot.prepared,
         &parts.method,
@@ -188,10 +129,10 @@ async fn under(
     } = match decision.action {
         Action::Forward(forward) => forward,
         Action::Preflight(headers) => {
-            return (Answer::Ours(respond::preflight(headers)), cors, None);
+            return Reply::ours(respond::preflight(headers), cors);
         }
-        Action::Healthy => return (Answer::Ours(respond::healthy()), cors, None),
-        Action::Refuse(refusal) => return (Answer::Refused(refusal), cors, None),
+        Action::Healthy => return Reply::ours(respond::healthy(), cors),
+        Action::Refuse(refusal) => return Reply::refused(refusal, cors),
     };
     exchange.routed(policy.clone(), operation);
     sanitise_request(&mut parts.headers);
@@ -207,7 +148,10 @@ async fn under(
                     .challenge
                     .is_some()
                     .then(|| realm(&parts.headers, &path));
-                return (Answer::Refused(refusal), cors, realm);
+                return Reply {
+                    realm,
+                    ..Reply::refused(refusal, cors)
+                };
             }
         }
     }
@@ -218,7 +162,7 @@ async fn under(
     };
     let changed = match changed {
         Ok(changed) => changed,
-        Err(refusal) => return (Answer::Refused(refusal), cors, None),
+        Err(refusal) => return Reply::refused(refusal, cors),
     };
     if let Some(uri) = changed {
         parts.uri = uri;
@@ -242,168 +186,35 @@ async fn under(
         .client()
         .start_deadline(exchange.started(), deadline);
     match backend.send(exchange.client(), request).await {
-        Ok(response) => (Answer::Backend(response), cors, None),
+        Ok(response) => Reply {
+            answer: Answer::Backend(response),
+            cors,
+            realm: None,
+        },
         Err(error) => {
             let cause = &error as &(dyn std::error::Error + 'static);
             tracing::debug!(target: "endpoints::access", error = cause, backend = %backend.address(), "no answer");
-            (
-                Answer::Refused(error.refusal(backend.address())),
-                cors,
-                None,
-            )
+            Reply::refused(error.refusal(backend.address()), cors)
         }
     }
 }
 
-/// Checks the token; what comes back goes into `X-Endpoint-API-UserInfo`.
-async fn authenticated(
-    policy: &Rc<InForce>,
-    exchange: &Exchange,
-    operation: usize,
-    parts: &Parts,
-) -> Result<Option<HeaderValue>, Refusal> {
-    let worker = exchange.worker();
-    let (provider, refusal) = match check(worker, policy, operation, parts) {
-        Authentication::UnknownKey { provider, refusal } => (provider, refusal),
-        other => return verdict(worker, other),
-    };
-    // The issuer may have a new key: one look, of a second at most, shared with everyone who asks.
-    let slot = &policy.snapshot.keys[provider];
-    if !slot.refresh_on_demand().await {
-        return Err(refusal);
-    }
-    verdict(worker, check(worker, policy, operation, parts))
-}
+// === impl Reply ===
 
-fn check(worker: &Worker, policy: &InForce, operation: usize, parts: &Parts) -> Authentication {
-    let now = now();
-    let mut keys = worker.keys.borrow_mut();
-    keys.clear();
-    keys.extend(policy.snapshot.keys.iter().map(|slot| slot.usable(now)));
-    let prepared = &policy.snapshot.prepared;
-    let tokens = &mut *worker.tokens.borrow_mut();
-    authenticate(
-        prepared,
-        operation,
-        &parts.headers,
-        parts.uri.query(),
-        &keys,
-        tokens,
-        now,
-    )
-}
-
-fn verdict(worker: &Worker, found: Authentication) -> Result<Option<HeaderValue>, Refusal> {
-    match found {
-        Authentication::Open => Ok(None),
-        Authentication::Verified { user_info, .. } => {
-            worker.metrics.count_verified();
-            Ok(Some(user_info))
-        }
-        Authentication::Refused(refusal) | Authentication::UnknownKey { refusal, .. } => {
-            Err(refusal)
+impl Reply {
+    fn ours(response: Response<ResponseBody>, cors: ResponseCors) -> Self {
+        Self {
+            answer: Answer::Ours(response),
+            cors,
+            realm: None,
         }
     }
-}
 
-/// ESPv2's realm: the request's URL, but without its query, which may hold a token.
-fn realm(headers: &HeaderMap, path: &str) -> String {
-    let host = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
-    format!("http://{host}{path}")
-}
-
-/// The target in origin form, with the path that was decided about; None: it is as it came.
-fn target(came: &Uri, path: Cow<'_, str>) -> Result<Option<Uri>, Refusal> {
-    match (path, came.path_and_query()) {
-        (Cow::Borrowed(_), Some(_)) if came.authority().is_none() => Ok(None),
-        (Cow::Borrowed(_), Some(as_it_came)) => Ok(Some(Uri::from(as_it_came.clone()))),
-        (path, _) => origin_form(match came.query() {
-            Some(query) => format!("{path}?{query}"),
-            None => path.into_owned(),
-        })
-        .map(Some),
-    }
-}
-
-fn origin_form(target: String) -> Result<Uri, Refusal> {
-    PathAndQuery::try_from(target).map(Uri::from).map_err(|_| {
-        let message = "The request path has a character that is not allowed.";
-        refusal(StatusCode::BAD_REQUEST, Reason::BadPath, message)
-    })
-}
-
-/// The request as the backend gets it. `host`: the name of a backend that is not the service's own,
-/// which takes the place of the client's.
-fn to_backend(
-    mut parts: Parts,
-    body: RequestBody,
-    client: &Client,
-    backend: &Backend,
-    host: Option<&HeaderValue>,
-) -> Request<RequestBody> {
-    let headers = &mut parts.headers;
-    headers.remove(METHOD_OVERRIDE);
-    // Met by us, by asking the client for its body.
-    headers.remove(EXPECT);
-    if !headers.contains_key(HOST) {
-        // HTTP/1.0 may leave it out, HTTP/1.1 may not.
-        if let Ok(host) = HeaderValue::try_from(backend.address().to_string()) {
-            headers.insert(HOST, host);
+    fn refused(refusal: Refusal, cors: ResponseCors) -> Self {
+        Self {
+            answer: Answer::Refused(refusal),
+            cors,
+            realm: None,
         }
     }
-    if let Some(host) = headers.get(HOST).cloned() {
-        forwarded(
-            headers,
-            &client.forwarded_for,
-            HeaderValue::from_static("http"),
-            &host,
-        );
-    }
-    if let Some(host) = host {
-        headers.insert(HOST, host.clone());
-    }
-    if body.size_hint().exact().is_none() && !backend.address().http2() {
-        // Said aloud, or hyper would take a GET's body for none.
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    parts.version = Version::HTTP_11;
-    parts.extensions.clear();
-    Request::from_parts(parts, body)
-}
-
-/// The backend's answer as the client gets it.
-fn from_backend(response: Response<BackendBody>) -> Response<ResponseBody> {
-    let (mut parts, body) = response.into_parts();
-    sanitise_response(&mut parts.headers);
-    if body.size_hint().exact().is_none() {
-        // Framed by chunks; a length beside them would be a second reading.
-        parts.headers.remove(CONTENT_LENGTH);
-    }
-    one_length(&mut parts.headers);
-    parts.version = Version::HTTP_11;
-    parts.extensions.clear();
-    Response::from_parts(parts, ResponseBody::backend(body))
-}
-
-/// Equal lengths, listed or repeated, become one (RFC 9110 section 8.6): hyper takes them, whoever
-/// is behind us may not. Lengths that differ say nothing (only an answer without a body has them).
-fn one_length(headers: &mut HeaderMap) {
-    let mut lengths = headers
-        .get_all(CONTENT_LENGTH)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-        .map(<[u8]>::trim_ascii);
-    let Some(length) = lengths.next() else { return };
-    let mut rest = lengths.peekable();
-    if rest.peek().is_none() {
-        return;
-    }
-    let same = rest.all(|other| other == length);
-    match HeaderValue::from_bytes(length) {
-        Ok(length) if same => headers.insert(CONTENT_LENGTH, length),
-        _ => headers.remove(CONTENT_LENGTH),
-    };
 }

@@ -57,6 +57,7 @@ pub(super) fn policy(name: &str) -> Policy {
         healthz: None,
         backends: Vec::new(),
         cors_rules: Vec::new(),
+        settings: crate::policy::format::Settings::default(),
     }
 }
 

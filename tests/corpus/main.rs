@@ -81,6 +81,7 @@ impl Corpus {
             }),
             backend: None,
             routing: None,
+            ..EndpointsServiceSpec::default()
         };
         let identity = ServiceIdentity {
             name: String::from("corpus"),

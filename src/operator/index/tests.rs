@@ -648,6 +648,7 @@ fn fake_compile(
         healthz: None,
         backends: Vec::new(),
         cors_rules: Vec::new(),
+        settings: crate::policy::format::Settings::default(),
     };
     Ok(policy::Compiled {
         policy,
@@ -674,6 +675,7 @@ fn mk_object(generation: i64, inline: &str) -> ServiceObject {
         jwt: None,
         backend: None,
         routing: None,
+        ..EndpointsServiceSpec::default()
     };
     ServiceObject {
         uid: "uid".into(),

@@ -184,7 +184,7 @@ fn too_large(operation: &description::Operation) -> Diagnostic {
     Diagnostic::error(
         code::INVALID_OPENAPI,
         operation.place.clone(),
-        format!("from here on the policy would take more than {MAX_POLICY_BYTES} bytes (32 MiB)"),
+        format!("from here on the policy would take more than {MAX_POLICY_BYTES} bytes (16 MiB)"),
     )
     .help("operations that share a long `security` each carry a copy: shorten it, or describe them in several EndpointsServices")
 }

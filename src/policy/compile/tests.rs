@@ -64,6 +64,7 @@ fn inline(document: &str) -> EndpointsServiceSpec {
         jwt: None,
         backend: None,
         routing: None,
+        ..EndpointsServiceSpec::default()
     }
 }
 

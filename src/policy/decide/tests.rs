@@ -48,6 +48,7 @@ fn policy(cors: CorsMode) -> Policy {
         healthz: Some("/health/z".to_owned()),
         backends: Vec::new(),
         cors_rules: Vec::new(),
+        settings: crate::policy::format::Settings::default(),
     }
 }
 

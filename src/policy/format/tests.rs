@@ -27,6 +27,7 @@ fn policy() -> Policy {
         healthz: None,
         backends: Vec::new(),
         cors_rules: Vec::new(),
+        settings: Settings::default(),
     }
 }
 

@@ -58,6 +58,7 @@ impl Operation {
             healthz: None,
             backends: Vec::new(),
             cors_rules: Vec::new(),
+            settings: crate::policy::format::Settings::default(),
         };
         let set = Arc::new(KeySet::parse(key_set(keys).as_bytes()).unwrap());
         let prepared = Prepared::new(policy.clone()).unwrap();

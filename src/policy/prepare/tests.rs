@@ -38,6 +38,7 @@ fn policy() -> Policy {
         healthz: Some("/%68ealth//z".to_owned()),
         backends: Vec::new(),
         cors_rules: Vec::new(),
+        settings: crate::policy::format::Settings::default(),
     }
 }
 

@@ -28,6 +28,7 @@ fn policy() -> Policy {
         healthz: None,
         backends: Vec::new(),
         cors_rules: Vec::new(),
+        settings: crate::policy::format::Settings::default(),
     }
 }
 

@@ -27,7 +27,7 @@ fn a_security_that_all_operations_copy_is_refused_before_it_is_copied() {
         })
         .collect();
     let finding = refusal(&description(operations, vec![scheme("one")]), json!({}));
-    assert!(finding.message.contains("32 MiB"), "{finding}");
+    assert!(finding.message.contains("16 MiB"), "{finding}");
 }
 
 /// About the most operations that fit into a megabyte of text; all with one id, and with names that

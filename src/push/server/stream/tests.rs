@@ -279,6 +279,7 @@ async fn a_sidecar_too_old_for_a_kind_of_source_is_not_sent_its_keys() {
         ..keys("v1")
     };
     let mut policy = policy_with_keys("one");
+    policy.format = 2;
     let mut provider = policy.providers["issuer"].clone();
     provider.keys = discovered.source.clone();
     policy.providers.insert("other".into(), provider);

@@ -1,0 +1,19 @@
+//! `spec.limits`, `spec.timeouts` and `spec.drain`: bounds on connections, requests and waits.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Bounds on sizes and counts.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitsSpec {}
+
+/// Bounds on waiting for clients, as Go durations.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TimeoutsSpec {}
+
+/// The end of a sidecar.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DrainSpec {}

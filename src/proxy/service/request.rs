@@ -1,0 +1,75 @@
+//! The request as the backend gets it.
+
+use std::borrow::Cow;
+
+use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, StatusCode, Uri, Version};
+use hyper::body::Body;
+
+use crate::policy::headers::{METHOD_OVERRIDE, forwarded};
+use crate::policy::verdict::{Reason, Refusal};
+use crate::proxy::body::RequestBody;
+use crate::proxy::client::Client;
+use crate::proxy::respond::refusal;
+use crate::proxy::upstream::Backend;
+
+/// The target in origin form, with the path that was decided about; None: it is as it came.
+pub(super) fn target(came: &Uri, path: Cow<'_, str>) -> Result<Option<Uri>, Refusal> {
+    match (path, came.path_and_query()) {
+        (Cow::Borrowed(_), Some(_)) if came.authority().is_none() => Ok(None),
+        (Cow::Borrowed(_), Some(as_it_came)) => Ok(Some(Uri::from(as_it_came.clone()))),
+        (path, _) => origin_form(match came.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.into_owned(),
+        })
+        .map(Some),
+    }
+}
+
+pub(super) fn origin_form(target: String) -> Result<Uri, Refusal> {
+    PathAndQuery::try_from(target).map(Uri::from).map_err(|_| {
+        let message = "The request path has a character that is not allowed.";
+        refusal(StatusCode::BAD_REQUEST, Reason::BadPath, message)
+    })
+}
+
+/// The request as the backend gets it. `host`: the name of a backend that is not the service's own,
+/// which takes the place of the client's.
+pub(super) fn to_backend(
+    mut parts: Parts,
+    body: RequestBody,
+    client: &Client,
+    backend: &Backend,
+    host: Option<&HeaderValue>,
+) -> Request<RequestBody> {
+    let headers = &mut parts.headers;
+    headers.remove(METHOD_OVERRIDE);
+    // Met by us, by asking the client for its body.
+    headers.remove(EXPECT);
+    if !headers.contains_key(HOST) {
+        // HTTP/1.0 may leave it out, HTTP/1.1 may not.
+        if let Ok(host) = HeaderValue::try_from(backend.address().to_string()) {
+            headers.insert(HOST, host);
+        }
+    }
+    if let Some(host) = headers.get(HOST).cloned() {
+        forwarded(
+            headers,
+            &client.forwarded_for,
+            HeaderValue::from_static("http"),
+            &host,
+        );
+    }
+    if let Some(host) = host {
+        headers.insert(HOST, host.clone());
+    }
+    if body.size_hint().exact().is_none() && !backend.address().http2() {
+        // Said aloud, or hyper would take a GET's body for none.
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    Request::from_parts(parts, body)
+}

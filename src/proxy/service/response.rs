@@ -1,0 +1,43 @@
+//! The backend's answer as the client gets it.
+
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Response, Version};
+use hyper::body::Body;
+
+use crate::policy::headers::sanitise_response;
+use crate::proxy::body::ResponseBody;
+use crate::proxy::upstream::BackendBody;
+
+/// The backend's answer as the client gets it.
+pub(super) fn from_backend(response: Response<BackendBody>) -> Response<ResponseBody> {
+    let (mut parts, body) = response.into_parts();
+    sanitise_response(&mut parts.headers);
+    if body.size_hint().exact().is_none() {
+        // Framed by chunks; a length beside them would be a second reading.
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    one_length(&mut parts.headers);
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    Response::from_parts(parts, ResponseBody::backend(body))
+}
+
+/// Equal lengths, listed or repeated, become one (RFC 9110 section 8.6): hyper takes them, whoever
+/// is behind us may not. Lengths that differ say nothing (only an answer without a body has them).
+fn one_length(headers: &mut HeaderMap) {
+    let mut lengths = headers
+        .get_all(CONTENT_LENGTH)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii);
+    let Some(length) = lengths.next() else { return };
+    let mut rest = lengths.peekable();
+    if rest.peek().is_none() {
+        return;
+    }
+    let same = rest.all(|other| other == length);
+    match HeaderValue::from_bytes(length) {
+        Ok(length) if same => headers.insert(CONTENT_LENGTH, length),
+        _ => headers.remove(CONTENT_LENGTH),
+    };
+}

@@ -14,34 +14,34 @@ pub struct LimitsSpec {
     /// The most bytes of a request head; over it 431. Absent: 61440.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1024, max = 262_144))]
-    pub header_bytes: Option<u32>,
+    pub header_bytes: Option<i32>,
     /// The most header fields of a request; over it 431. Absent: 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
-    pub header_count: Option<u32>,
+    pub header_count: Option<i32>,
     /// The most bytes of a request target; over it 414. Absent: 8192, or what `headerBytes` leaves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 64, max = 65_534))]
-    pub uri_bytes: Option<u32>,
+    pub uri_bytes: Option<i32>,
     /// The most bytes of a request body; over it 413, before the backend sees anything where the length
     /// is declared, else in the middle. Absent: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 1_099_511_627_776_u64))]
-    pub body_bytes: Option<u64>,
+    #[schemars(range(min = 0, max = 1_099_511_627_776_i64))]
+    pub body_bytes: Option<i64>,
     /// The most client connections per listener; further ones are refused. Absent: 10000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
-    pub connections: Option<u32>,
+    pub connections: Option<i32>,
     /// The most requests that each worker has with backends at one time; further ones are answered 503
     /// with `Retry-After`. Absent: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
-    pub requests_in_flight: Option<u32>,
+    pub requests_in_flight: Option<i32>,
     /// The most requests at one time on an HTTP/2 connection; further ones are reset (REFUSED_STREAM).
     /// Absent: 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
-    pub streams: Option<u32>,
+    pub streams: Option<i32>,
 }
 
 /// Bounds on waiting for clients, as Go durations from `100ms` to `24h`.

@@ -31,9 +31,9 @@ pub(super) fn compile(spec: &EndpointsServiceSpec, findings: &mut Findings) -> L
 }
 
 fn sizes(spec: &LimitsSpec, settings: &mut LimitSettings, findings: &mut Findings) {
-    let mut bound = |field: &str, written: Option<u32>, range: RangeInclusive<u64>| {
-        check_number(field, written.map(u64::from), range, findings);
-        written
+    let mut bound = |field: &str, written: Option<i32>, range: RangeInclusive<u64>| {
+        check_number(field, written.map(i64::from), range, findings);
+        written.and_then(|number| u32::try_from(number).ok())
     };
     settings.header_bytes = bound("headerBytes", spec.header_bytes, HEAD);
     settings.header_count = bound("headerCount", spec.header_count, HEADER_COUNT);
@@ -42,10 +42,10 @@ fn sizes(spec: &LimitsSpec, settings: &mut LimitSettings, findings: &mut Finding
     settings.requests_in_flight = bound("requestsInFlight", spec.requests_in_flight, MANY);
     settings.streams = bound("streams", spec.streams, STREAMS);
     check_number("bodyBytes", spec.body_bytes, BODY_BYTES, findings);
-    settings.body_bytes = spec.body_bytes;
+    settings.body_bytes = spec.body_bytes.and_then(|bytes| u64::try_from(bytes).ok());
 
     let head = settings.header_bytes.map_or(HEADER_BYTES as u64, u64::from);
-    if let Some(target) = spec.uri_bytes.map(u64::from)
+    if let Some(target) = settings.uri_bytes.map(u64::from)
         && target >= head
     {
         findings.push(
@@ -62,12 +62,12 @@ fn sizes(spec: &LimitsSpec, settings: &mut LimitSettings, findings: &mut Finding
 
 fn check_number(
     field: &str,
-    written: Option<u64>,
+    written: Option<i64>,
     range: RangeInclusive<u64>,
     findings: &mut Findings,
 ) {
     if let Some(number) = written
-        && !range.contains(&number)
+        && !u64::try_from(number).is_ok_and(|number| range.contains(&number))
     {
         findings.push(
             invalid(

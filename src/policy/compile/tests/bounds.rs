@@ -74,12 +74,9 @@ fn a_number_out_of_bounds_is_refused_and_the_border_is_not() {
         for good in [low, high] {
             assert!(compiled(with(good)).is_ok(), "{field} {good}");
         }
-        for bad in [low - 1, high + 1].into_iter().filter(|bad| *bad >= 0) {
+        for bad in [low - 1, high + 1] {
             let message = refusal(with(bad));
-            assert!(
-                message.contains(&format!("spec.limits.{field}")) || message.contains(field),
-                "{message}"
-            );
+            assert!(message.contains(field), "{message}");
             assert!(message.contains("out of bounds"), "{message}");
         }
     }

@@ -23,7 +23,7 @@ mod upstream;
 
 pub use self::headers::HeaderSettings;
 pub use self::jwt::JwtSettings;
-pub use self::limits::LimitSettings;
+pub use self::limits::{LimitSettings, bounds};
 pub use self::observability::ObservabilitySettings;
 pub use self::routing::RoutingSettings;
 pub use self::upstream::UpstreamSettings;

@@ -4,6 +4,7 @@
 
 mod admit;
 mod authenticate;
+mod bounds;
 mod request;
 mod response;
 
@@ -17,6 +18,7 @@ use hyper::body::Incoming;
 
 use self::admit::admit;
 use self::authenticate::{authenticated, realm};
+use self::bounds::within;
 use self::request::{origin_form, target, to_backend};
 use self::response::from_backend;
 use super::body::{RequestBody, ResponseBody};
@@ -30,7 +32,7 @@ use super::worker::{InForce, Worker};
 use crate::policy::cors::{ResponseCors, RuleId};
 use crate::policy::decide::{Action, Forward, decide};
 use crate::policy::headers::{USER_INFO, sanitise_request};
-use crate::policy::verdict::Refusal;
+use crate::policy::verdict::{Reason, Refusal};
 
 /// Who answers a request.
 enum Answer {
@@ -77,6 +79,8 @@ pub(super) async fn serve(
         realm,
     } = reply;
     let ours = !matches!(answer, Answer::Backend(_));
+    // Its rest is not read.
+    let cut = matches!(&answer, Answer::Refused(refusal) if refusal.reason == Reason::BodyTooLarge);
     let mut response = match answer {
         Answer::Backend(response) => {
             exchange.answered(response.status());
@@ -99,7 +103,7 @@ pub(super) async fn serve(
             .decorate(&cors, response.headers_mut(), ours);
     }
     // HTTP/2 says it by GOAWAY.
-    if http1 && exchange.worker().drain.started() {
+    if http1 && (cut || exchange.worker().drain.started()) {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -138,6 +142,9 @@ async fn under(
         Action::Refuse(refusal) => return Reply::refused(refusal, cors),
     };
     exchange.routed(policy.clone(), operation);
+    if let Err(refusal) = within(&policy.limits, exchange.worker(), &body) {
+        return Reply::refused(refusal, cors);
+    }
     sanitise_request(&mut parts.headers);
     if authenticate {
         match authenticated(policy, exchange, operation, &parts).await {
@@ -178,11 +185,12 @@ async fn under(
     let token_headers = &policy.snapshot.prepared.token_headers;
     let body = match parts.version {
         Version::HTTP_2 => {
-            let limit = exchange.client().limits.body_progress_timeout;
+            let limit = policy.limits.body_progress_timeout;
             RequestBody::of_stream(body, token_headers, limit)
         }
         _ => RequestBody::new(body, token_headers),
     };
+    let body = body.at_most(policy.limits.body_bytes);
     let (backend, remote) = policy.route(operation, backend);
     let host = remote.and_then(|remote| remote.host.as_ref());
     let request = to_backend(parts, body, exchange.client(), backend, host);

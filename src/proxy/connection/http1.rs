@@ -12,13 +12,17 @@ use tokio::net::TcpStream;
 
 use crate::proxy::client::Client;
 use crate::proxy::drain::{Finish, Member};
-use crate::proxy::guard::Guard;
+use crate::proxy::guard::{Guard, HeadLimits};
 use crate::proxy::service;
 use crate::proxy::upstream::Backend;
 use crate::proxy::worker::Worker;
 
-/// What is read or written at once; the guard's limits on heads are below it.
+/// What is read or written at once, if no head may be larger.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// What hyper needs beside a head.
+const BUFFER_REST: usize = 4 * 1024;
+/// Fields that hyper has room for without asking.
+const FIELDS: usize = 100;
 
 /// Serves until the client goes, or is idle for too long, or the worker drains. `first`: what was
 /// read already.
@@ -30,18 +34,26 @@ pub(super) async fn serve(
     socket: TcpStream,
     mut member: Member,
 ) -> hyper::Result<()> {
-    let guard = Guard::new(socket, first, client.clone());
+    let mut room = HeadLimits::of(&client.limits());
+    room.bytes = room.bytes.max(BUFFER_BYTES - BUFFER_REST);
+    room.count = room.count.max(FIELDS);
+    let guard = Guard::new(socket, first, client.clone(), room);
     let served = service_fn(move |request| {
         // Now, not when the answer is first waited for: until then hyper may read on.
         let head = client.begin();
         let (worker, client) = (worker.clone(), client.clone());
         service::serve(worker, client, backend.clone(), head, request)
     });
-    let connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         // The guard has better ones.
         .header_read_timeout(None)
-        .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(guard), served);
+        .max_buf_size(room.bytes + BUFFER_REST);
+    if room.count > FIELDS {
+        // Makes hyper allocate for every head.
+        builder.max_headers(room.count);
+    }
+    let connection = builder.serve_connection(TokioIo::new(guard), served);
     member.run(connection).await
 }
 

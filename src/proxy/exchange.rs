@@ -28,6 +28,7 @@ pub(super) struct Exchange {
     source: Source,
     reason: Option<Reason>,
     broken_off: Option<Reason>,
+    audited: Option<Reason>,
 }
 
 impl Exchange {
@@ -42,6 +43,7 @@ impl Exchange {
             source: Source::Proxy,
             reason: None,
             broken_off: None,
+            audited: None,
         }
     }
 
@@ -75,6 +77,11 @@ impl Exchange {
         self.reason = reason;
     }
 
+    /// The policy forbids it, and lets it through all the same.
+    pub(super) fn audited(&mut self, reason: Reason) {
+        self.audited = Some(reason);
+    }
+
     /// The answer was broken off in the middle.
     pub(super) fn broken_off(&mut self, error: &UpstreamError) {
         self.broken_off = Some(error.reason());
@@ -105,6 +112,10 @@ impl Drop for Exchange {
         };
         if let Some(reason) = self.reason.or(self.broken_off) {
             self.worker.metrics.count_refusal(reason);
+        }
+        if let Some(reason) = self.audited {
+            self.worker.metrics.count_audited(reason);
+            access_log::let_through(reason, &self.method, operation, self.client.peer);
         }
         access_log::write(&outcome, operation, self.client.peer);
     }

@@ -58,6 +58,7 @@ pub(super) struct WorkerMetrics {
     operations: Mutex<BTreeMap<OperationKey, Arc<Cells>>>,
     unrouted: [Cells; METHODS.len()],
     refusals: Reasons,
+    audited: Reasons,
     verified: Cell,
     pub(super) connections: Cell,
     pub(super) connections_open: Cell,
@@ -164,6 +165,11 @@ impl WorkerMetrics {
     pub(super) fn count_refusal(&self, reason: Reason) {
         // Only this worker and a scrape take the lock, and only on this path.
         *self.refusals.lock().entry(reason).or_default() += 1;
+    }
+
+    /// Counts what was let through only because the policy is not enforced.
+    pub(super) fn count_audited(&self, reason: Reason) {
+        *self.audited.lock().entry(reason).or_default() += 1;
     }
 
     /// Notes that the worker's thread ends.

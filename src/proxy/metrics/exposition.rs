@@ -8,7 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet}
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::{BUCKETS, Cell, Cells, METHODS, Metrics, WorkerMetrics};
+use super::{BUCKETS, Cell, Cells, METHODS, Metrics, Reasons, WorkerMetrics};
 use crate::policy::verdict::Reason;
 
 /// What `/metrics` answers with as its content type.
@@ -53,10 +53,10 @@ impl Metrics {
         totals
     }
 
-    fn refusals(&self) -> BTreeMap<Reason, u64> {
+    fn reasons(&self, of: impl Fn(&WorkerMetrics) -> &Reasons) -> BTreeMap<Reason, u64> {
         let mut sums = BTreeMap::new();
         for worker in &*self.workers {
-            for (reason, count) in &*worker.refusals.lock() {
+            for (reason, count) in &*of(worker).lock() {
                 *sums.entry(*reason).or_default() += count;
             }
         }
@@ -132,18 +132,27 @@ impl Collector for Metrics {
                 )?;
         }
 
-        let mut refusals = encoder.encode_descriptor(
-            "refusals",
-            "Answers of the proxy instead of the backend's, and answers broken off, by reason",
-            None,
-            MetricType::Counter,
-        )?;
-        let reasons = self.refusals();
-        for (reason, count) in &reasons {
-            let labels = Labels(&[("reason", reason.as_str())]);
-            refusals
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        let reasons = self.reasons(|worker| &worker.refusals);
+        let audited = self.reasons(|worker| &worker.audited);
+        for (name, help, reasons) in [
+            (
+                "refusals",
+                "Answers of the proxy instead of the backend's, and answers broken off, by reason",
+                &reasons,
+            ),
+            (
+                "audited",
+                "Requests let through that mode Enforce would have refused, by reason",
+                &audited,
+            ),
+        ] {
+            let mut counters = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (reason, count) in reasons {
+                let labels = Labels(&[("reason", reason.as_str())]);
+                counters
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, _, u64>(count, None)?;
+            }
         }
 
         let mut verdicts = encoder.encode_descriptor(
@@ -153,7 +162,11 @@ impl Collector for Metrics {
             MetricType::Counter,
         )?;
         let verified = self.sum(|worker| &worker.verified);
-        let of_tokens = reasons.iter().filter(|(reason, _)| {
+        let mut told = reasons.clone();
+        for (reason, count) in audited {
+            *told.entry(reason).or_default() += count;
+        }
+        let of_tokens = told.iter().filter(|(reason, _)| {
             let name = reason.as_str();
             name.starts_with("Token") || **reason == Reason::KeysUnavailable
         });

@@ -23,6 +23,7 @@ use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::Head;
+use super::metrics::CorsVerdict;
 use super::respond;
 use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker};
@@ -148,6 +149,8 @@ async fn under(
     } = match decision.action {
         Action::Forward(forward) => forward,
         Action::Preflight(headers) => {
+            let metrics = &exchange.worker().metrics;
+            metrics.count_cors(CorsVerdict::PreflightAnswered);
             return Reply::ours(respond::preflight(headers), cors);
         }
         Action::Healthy => return Reply::ours(respond::healthy(), cors),
@@ -166,19 +169,21 @@ async fn under(
                 parts.headers.insert(plan.user_info.clone(), user_info);
             }
             Ok(None) => {}
-            Err(refusal) if prepared.policy.settings.routing.audit => {
-                exchange.audited(refusal.reason);
-            }
             Err(refusal) => {
-                let refusal = policy.snapshot.explain(refusal);
-                let realm = refusal
-                    .challenge
-                    .is_some()
-                    .then(|| realm(&parts.headers, &path));
-                return Reply {
-                    realm,
-                    ..Reply::refused(refusal, cors)
-                };
+                let metrics = &exchange.worker().metrics;
+                metrics.count_token(&refusal, &policy.providers);
+                if !prepared.policy.settings.routing.audit {
+                    let refusal = policy.snapshot.explain(refusal);
+                    let realm = refusal
+                        .challenge
+                        .is_some()
+                        .then(|| realm(&parts.headers, &path));
+                    return Reply {
+                        realm,
+                        ..Reply::refused(refusal, cors)
+                    };
+                }
+                exchange.audited(refusal.reason);
             }
         }
     }

@@ -5,7 +5,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use crate::policy::Prepared;
 use crate::policy::path::normalise;
 use crate::policy::route::RouteMatch;
-use crate::policy::verdict::{Reason, Refusal};
+use crate::policy::verdict::{Facts, Reason, Refusal};
 
 pub(super) fn bad_request(reason: Reason, message: impl Into<String>) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, reason, message)
@@ -26,6 +26,9 @@ pub(super) fn method_not_allowed(template: &str, allow: HeaderValue) -> Refusal 
     );
     Refusal {
         allow: Some(allow),
+        facts: Facts::Path {
+            template: template.to_owned(),
+        },
         ..Refusal::new(
             StatusCode::METHOD_NOT_ALLOWED,
             Reason::MethodNotAllowed,

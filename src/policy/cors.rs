@@ -142,6 +142,14 @@ impl ResponseCors {
             headers: ResponseHeaders::RefusedPreflight,
         }
     }
+
+    /// Whether the proxy owns CORS and the request's origin does not match (or it has none).
+    pub fn leaves_origin_out(&self) -> bool {
+        matches!(
+            self.headers,
+            ResponseHeaders::Owned { allow_origin: None } | ResponseHeaders::RefusedPreflight
+        )
+    }
 }
 
 impl CorsDecider {

@@ -43,6 +43,8 @@ pub enum Reason {
     // === CORS ===
     /// A preflight without a needed header, or of an origin that does not match.
     PreflightRefused,
+    /// An upgrade for a page whose origin does not match: 403.
+    OriginRefused,
     // === token ===
     /// No token where the operation demands one.
     TokenMissing,
@@ -133,6 +135,7 @@ impl Reason {
             Self::RouteNotFound => "RouteNotFound",
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::PreflightRefused => "PreflightRefused",
+            Self::OriginRefused => "OriginRefused",
             Self::TokenMissing => "TokenMissing",
             Self::TokenMalformed => "TokenMalformed",
             Self::TokenAlgorithm => "TokenAlgorithm",

@@ -63,6 +63,7 @@ pub(super) struct WorkerMetrics {
     pub(super) connections_open: Cell,
     pub(super) connections_refused: Cell,
     pub(super) connections_failed: Cell,
+    pub(super) upgrades_open: Cell,
     pub(super) panics: Cell,
     ended: AtomicBool,
 }

@@ -25,3 +25,4 @@ mod malformed;
 mod remote_backends;
 mod start;
 mod swap;
+mod upgrades;

@@ -191,15 +191,23 @@ impl Collector for Metrics {
                 .encode_descriptor(name, help, None, MetricType::Counter)?
                 .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
-        let open = i64::try_from(self.sum(|w| &w.connections_open)).unwrap_or(i64::MAX);
-        encoder
-            .encode_descriptor(
+        for (name, help, count) in [
+            (
                 "connections_open",
                 "Client connections now",
-                None,
-                MetricType::Gauge,
-            )?
-            .encode_gauge(&open)?;
+                self.sum(|w| &w.connections_open),
+            ),
+            (
+                "upgrades_open",
+                "Client connections now that have switched to another protocol (WebSocket)",
+                self.sum(|w| &w.upgrades_open),
+            ),
+        ] {
+            let open = i64::try_from(count).unwrap_or(i64::MAX);
+            encoder
+                .encode_descriptor(name, help, None, MetricType::Gauge)?
+                .encode_gauge(&open)?;
+        }
 
         if let Some(snapshot) = self.policies.load() {
             encoder

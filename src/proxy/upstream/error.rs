@@ -28,8 +28,8 @@ pub(in crate::proxy) enum UpstreamError {
     /// What came is not HTTP.
     #[error("the backend's answer is not HTTP")]
     Malformed(#[source] Protocol),
-    /// An upgrade that nobody asked for.
-    #[error("the backend switched protocols, though nobody asked for it")]
+    /// A 101 that nobody asked for.
+    #[error("the backend switched to a protocol that nobody asked for")]
     Unasked,
     /// A host that HTTP/2 cannot name.
     #[error("the request's host cannot stand in `:authority`")]

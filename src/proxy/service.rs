@@ -23,6 +23,7 @@ use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::Head;
+use super::metrics::CorsVerdict;
 use super::respond;
 use super::upgrade;
 use super::upstream::{Backend, BackendBody};
@@ -135,6 +136,8 @@ async fn under(
     } = match decision.action {
         Action::Forward(forward) => forward,
         Action::Preflight(headers) => {
+            let metrics = &exchange.worker().metrics;
+            metrics.count_cors(CorsVerdict::PreflightAnswered);
             return Reply::ours(respond::preflight(headers), cors);
         }
         Action::Healthy => return Reply::ours(respond::healthy(), cors),
@@ -143,7 +146,7 @@ async fn under(
     exchange.routed(policy.clone(), operation);
     let protocol = match handshake {
         false => None,
-        true => match upgrade::admit(&parts.headers, &cors) {
+        true => match upgrade::admit(&parts.headers, cors.verdict) {
             Ok(protocol) => protocol,
             Err(refusal) => return Reply::refused(refusal, cors),
         },
@@ -156,6 +159,8 @@ async fn under(
             }
             Ok(None) => {}
             Err(refusal) => {
+                let metrics = &exchange.worker().metrics;
+                metrics.count_token(&refusal, &policy.providers);
                 let refusal = policy.snapshot.explain(refusal);
                 let realm = refusal
                     .challenge

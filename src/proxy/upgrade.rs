@@ -15,7 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bytes::BytesMut;
-use http::header::{CONNECTION, CONTENT_LENGTH, ORIGIN, TE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, TE, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ use super::client::Client;
 use super::respond::refusal;
 use super::upstream::Stream;
 use super::worker::Worker;
-use crate::policy::cors::ResponseCors;
+use crate::policy::cors::CorsVerdict;
 use crate::policy::verdict::{Reason, Refusal};
 
 const SWITCH: HeaderValue = HeaderValue::from_static("Upgrade");
@@ -77,9 +77,9 @@ impl Slot {
 /// WebSocket's handshake, but they say whose page it is for. What is no browser says nothing.
 pub(super) fn admit(
     headers: &HeaderMap,
-    cors: &ResponseCors,
+    cors: CorsVerdict,
 ) -> Result<Option<HeaderValue>, Refusal> {
-    if cors.leaves_origin_out() && headers.contains_key(ORIGIN) {
+    if cors == CorsVerdict::OriginUnmatched {
         return Err(refusal(
             StatusCode::FORBIDDEN,
             Reason::OriginRefused,

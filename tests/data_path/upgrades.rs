@@ -567,6 +567,7 @@ async fn a_backend_that_speaks_http2_gets_an_ordinary_request() {
     let proxy = TestProxy::start(backend);
     let mut policy = policy(OPEN);
     policy.backend = Some(format!("grpc://{backend}"));
+    policy.format = policy.needed_format();
     proxy
         .policies
         .store(ready(policy, |_| panic!("nobody needs a token")));

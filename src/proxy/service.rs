@@ -25,6 +25,7 @@ use super::exchange::Exchange;
 use super::guard::Head;
 use super::metrics::CorsVerdict;
 use super::respond;
+use super::upgrade;
 use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker};
 use crate::policy::cors::{ResponseCors, RuleId};
@@ -37,6 +38,14 @@ enum Answer {
     Backend(Response<BackendBody>),
     Ours(Response<ResponseBody>),
     Refused(Refusal),
+}
+
+/// A request that may be asked of the policy.
+struct Asked {
+    parts: Parts,
+    body: Incoming,
+    /// It asks to switch protocols.
+    handshake: bool,
 }
 
 /// An answer, and what its headers still need.
@@ -57,6 +66,7 @@ pub(super) async fn serve(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
     let http1 = parts.version != Version::HTTP_2;
+    let handshake = matches!(&head, Some(Ok(head)) if head.upgrade);
     let mut exchange = Exchange::begin(worker, client, parts.method.clone());
     let policy = exchange.worker().policy();
 
@@ -69,7 +79,14 @@ pub(super) async fn serve(
             });
             Reply::refused(refusal, cors.unwrap_or(ResponseCors::UNTOUCHED))
         }
-        Ok(policy) => under(policy, &mut exchange, &backend, parts, body, &mut captured).await,
+        Ok(policy) => {
+            let asked = Asked {
+                parts,
+                body,
+                handshake,
+            };
+            under(policy, &mut exchange, &backend, asked, &mut captured).await
+        }
     };
 
     let Reply {
@@ -101,8 +118,11 @@ pub(super) async fn serve(
             .respond(&captured, code, response.headers_mut());
         prepared.cors.decorate(&cors, response.headers_mut(), ours);
     }
-    // HTTP/2 says it by GOAWAY.
-    if http1 && exchange.worker().drain.started() {
+    if handshake {
+        let client = exchange.client();
+        upgrade::answer(response.status(), response.headers_mut(), client);
+    } else if http1 && exchange.worker().drain.started() {
+        // HTTP/2 says it by GOAWAY.
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -115,14 +135,23 @@ async fn under(
     policy: &Rc<InForce>,
     exchange: &mut Exchange,
     backend: &Rc<Backend>,
-    mut parts: Parts,
-    body: Incoming,
+    asked: Asked,
     captured: &mut Captured,
 ) -> Reply {
+    let Asked {
+        mut parts,
+        body,
+        handshake,
+    } = asked;
     let prepared = &policy.snapshot.prepared;
     let plan = &prepared.headers;
     let decision = decide(prepared, &parts.method, &parts.uri, &parts.headers);
     let (cors, seen) = (decision.cors, decision.seen);
+    // Before what ends at this hop is stripped.
+    let protocol = match handshake {
+        false => Ok(None),
+        true => upgrade::admit(&parts.headers, cors.verdict),
+    };
     plan.sanitise(&mut parts.headers, seen);
     let peer = exchange.client().peer.ip();
     if plan.captures() {
@@ -163,6 +192,10 @@ async fn under(
     if let Some(refusal) = audited {
         exchange.audited(refusal.reason);
     }
+    let protocol = match protocol {
+        Ok(protocol) => protocol,
+        Err(refusal) => return Reply::refused(refusal, cors),
+    };
     if let (true, Some(operation)) = (authenticate, operation) {
         match authenticated(policy, exchange, operation, &parts).await {
             Ok(Some(user_info)) => {
@@ -230,7 +263,13 @@ async fn under(
     };
     let (backend, remote) = policy.route(operation, backend);
     let host = remote.and_then(|remote| remote.host.as_ref());
-    let request = to_backend(parts, body, exchange.client(), backend, host, plan, edits);
+    let mut request = to_backend(parts, body, exchange.client(), backend, host, plan, edits);
+    // HTTP/2 has no such handshake: there it is a request like any other.
+    if let Some(protocol) = protocol
+        && !backend.address().http2()
+    {
+        upgrade::ask(request.headers_mut(), protocol, exchange.client());
+    }
     let deadline = remote.and_then(|remote| remote.deadline);
     exchange
         .client()

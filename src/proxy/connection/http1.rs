@@ -14,6 +14,7 @@ use crate::proxy::client::Client;
 use crate::proxy::drain::{Finish, Member};
 use crate::proxy::guard::{Guard, HeadLimits};
 use crate::proxy::service;
+use crate::proxy::upgrade;
 use crate::proxy::upstream::Backend;
 use crate::proxy::worker::Worker;
 
@@ -24,8 +25,8 @@ const BUFFER_REST: usize = 4 * 1024;
 /// Fields that hyper has room for without asking.
 const FIELDS: usize = 100;
 
-/// Serves until the client goes, or is idle for too long, or the worker drains. `first`: what was
-/// read already.
+/// Serves until the client goes, or is idle for too long, or the worker drains; after an upgrade,
+/// until that ends. `first`: what was read already.
 pub(super) async fn serve(
     worker: Rc<Worker>,
     backend: Rc<Backend>,
@@ -38,11 +39,14 @@ pub(super) async fn serve(
     room.bytes = room.bytes.max(BUFFER_BYTES - BUFFER_REST);
     room.count = room.count.max(FIELDS);
     let guard = Guard::new(socket, first, client.clone(), room);
-    let served = service_fn(move |request| {
-        // Now, not when the answer is first waited for: until then hyper may read on.
-        let head = client.begin();
+    let served = service_fn({
         let (worker, client) = (worker.clone(), client.clone());
-        service::serve(worker, client, backend.clone(), head, request)
+        move |request| {
+            // Now, not when the answer is first waited for: until then hyper may read on.
+            let head = client.begin();
+            let (worker, client) = (worker.clone(), client.clone());
+            service::serve(worker, client, backend.clone(), head, request)
+        }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -53,8 +57,17 @@ pub(super) async fn serve(
         // Makes hyper allocate for every head.
         builder.max_headers(room.count);
     }
-    let connection = builder.serve_connection(TokioIo::new(guard), served);
-    member.run(connection).await
+    let mut connection = builder.serve_connection(TokioIo::new(guard), served);
+    member.run(&mut connection).await?;
+    let guard = connection.into_parts().io.into_inner();
+    if client.upgrade.is_switched() {
+        if let Some((socket, early)) = guard.into_raw() {
+            Box::pin(upgrade::run(&worker, &client, socket, early)).await;
+        }
+    } else {
+        guard.close().await;
+    }
+    Ok(())
 }
 
 impl<I, S> Finish for http1::Connection<I, S>

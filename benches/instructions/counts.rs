@@ -11,8 +11,20 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.js
 const SLACK: u64 = 5;
 /// What libraries choose their code by, of what valgrind lets through.
 const FLAGS: [&str; 14] = [
-    "abm", "aes", "avx", "avx2", "bmi1", "bmi2", "cx16", "erms", "f16c", "fma", "movbe",
-    "pclmulqdq", "rdrand", "sse4_2",
+    "abm",
+    "aes",
+    "avx",
+    "avx2",
+    "bmi1",
+    "bmi2",
+    "cx16",
+    "erms",
+    "f16c",
+    "fma",
+    "movbe",
+    "pclmulqdq",
+    "rdrand",
+    "sse4_2",
 ];
 
 /// `instructions.json`.
@@ -51,7 +63,10 @@ impl Counts {
             return ExitCode::SUCCESS;
         }
         if self.cpu != cpu {
-            println!("no verdict: instructions.json is of processors with {:?}", self.cpu);
+            println!(
+                "no verdict: instructions.json is of processors with {:?}",
+                self.cpu
+            );
             println!("this one has {cpu:?}");
             return ExitCode::SUCCESS;
         }

@@ -4,7 +4,7 @@
 
 use endpoints::api::EndpointsServiceSpec;
 use endpoints::policy::{Policy, ServiceIdentity, compile};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use crate::tokens::Signer;
 

@@ -23,6 +23,7 @@ use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::Head;
+use super::metrics::CorsVerdict;
 use super::respond;
 use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker};
@@ -129,6 +130,8 @@ async fn under(
     } = match decision.action {
         Action::Forward(forward) => forward,
         Action::Preflight(headers) => {
+            let metrics = &exchange.worker().metrics;
+            metrics.count_cors(CorsVerdict::PreflightAnswered);
             return Reply::ours(respond::preflight(headers), cors);
         }
         Action::Healthy => return Reply::ours(respond::healthy(), cors),
@@ -143,6 +146,8 @@ async fn under(
             }
             Ok(None) => {}
             Err(refusal) => {
+                let metrics = &exchange.worker().metrics;
+                metrics.count_token(&refusal, &policy.providers);
                 let refusal = policy.snapshot.explain(refusal);
                 let realm = refusal
                     .challenge

@@ -18,6 +18,7 @@ mod stream;
 mod tls;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::TRAILER;
@@ -31,6 +32,7 @@ pub(super) use self::tls::BackendTls;
 use super::body::RequestBody;
 use super::client::Client;
 use super::config::BackendAddress;
+use super::metrics::BackendCells;
 
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,14 +44,21 @@ const GRPC_TRAILERS: HeaderValue =
 #[derive(Debug)]
 pub(super) struct Backend {
     connector: Connector,
+    /// What is counted of it.
+    pub(super) metrics: Arc<BackendCells>,
     http1: http1::Pool,
     http2: http2::Pool,
 }
 
 impl Backend {
-    pub(super) fn new(address: BackendAddress, tls: BackendTls) -> Self {
+    pub(super) fn new(
+        address: BackendAddress,
+        tls: BackendTls,
+        metrics: Arc<BackendCells>,
+    ) -> Self {
         Self {
             connector: Connector::new(address, tls),
+            metrics,
             http1: http1::Pool::default(),
             http2: http2::Pool::default(),
         }
@@ -91,12 +100,18 @@ impl Backend {
                 Err(Failure {
                     unsent: Some(unsent),
                     ..
-                }) => request = *unsent,
+                }) => {
+                    request = *unsent;
+                    self.metrics.retries.add(1);
+                }
                 Err(Failure {
                     error: UpstreamError::Reset(error),
                     ..
                 }) => match spare {
-                    Some(spare) => request = spare.into_request(),
+                    Some(spare) => {
+                        request = spare.into_request();
+                        self.metrics.retries.add(1);
+                    }
                     None => return Err(UpstreamError::Reset(error)),
                 },
                 Err(Failure { error, .. }) => return Err(error),
@@ -110,6 +125,7 @@ impl Backend {
             .await
             .ok_or(UpstreamError::Deadline)?
             .map_err(|error| self.unreachable(error))?;
+        self.metrics.connects.add(1);
         let mut connection = Connection::new(stream).await?;
         match connection.exchange(client, request).await {
             Ok(response) => Ok(self.answer(client, connection, response)),
@@ -186,6 +202,7 @@ impl Backend {
     }
 
     fn unreachable(&self, source: ConnectError) -> UpstreamError {
+        self.metrics.connect_failures.add(1);
         UpstreamError::Unreachable {
             backend: self.address().clone(),
             source,

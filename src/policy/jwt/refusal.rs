@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::policy::verdict::{Challenge, Reason, Refusal};
+use crate::policy::verdict::{Challenge, Facts, Reason, Refusal};
 
 /// A fault of a token, or of our means to judge it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(super) struct Failure {
     pub(super) scope: Option<Arc<str>>,
     /// Newer keys of this provider may change that.
     pub(super) refetch: Option<usize>,
+    /// Whose token it is: a provider of the policy, by its place.
+    pub(super) provider: Option<usize>,
 }
 
 impl Failure {
@@ -29,6 +31,15 @@ impl Failure {
         Self {
             scope: Some(demanded),
             ..Fault::SCOPE.into()
+        }
+    }
+
+    /// The same, of a token of this provider; one of another issuer is nobody's.
+    pub(super) fn of(self, provider: usize) -> Self {
+        let named = self.fault.reason != Reason::TokenIssuer;
+        Self {
+            provider: named.then_some(provider),
+            ..self
         }
     }
 
@@ -50,6 +61,7 @@ impl From<Fault> for Failure {
             fault,
             scope: None,
             refetch: None,
+            provider: None,
         }
     }
 }
@@ -102,7 +114,13 @@ impl Fault {
 }
 
 impl From<Failure> for Refusal {
-    fn from(Failure { fault, scope, .. }: Failure) -> Self {
+    fn from(failure: Failure) -> Self {
+        let Failure {
+            fault,
+            scope,
+            provider,
+            ..
+        } = failure;
         let (status, challenge) = match fault.reason {
             // Not the client's fault, so nothing that it could bring instead (RFC 6750 section 3).
             Reason::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, None),
@@ -122,6 +140,7 @@ impl From<Failure> for Refusal {
             message: fault.message.to_owned(),
             allow: None,
             challenge,
+            facts: provider.map_or(Facts::None, |index| Facts::Provider { index }),
         }
     }
 }

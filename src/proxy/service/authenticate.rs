@@ -21,14 +21,14 @@ pub(super) async fn authenticated(
     let worker = exchange.worker();
     let (provider, refusal) = match check(worker, policy, operation, parts) {
         Authentication::UnknownKey { provider, refusal } => (provider, refusal),
-        other => return verdict(worker, other),
+        other => return verdict(policy, other),
     };
     // The issuer may have a new key: one look, of a second at most, shared with everyone who asks.
     let slot = &policy.snapshot.keys[provider];
     if !slot.refresh_on_demand().await {
         return Err(refusal);
     }
-    verdict(worker, check(worker, policy, operation, parts))
+    verdict(policy, check(worker, policy, operation, parts))
 }
 
 fn check(worker: &Worker, policy: &InForce, operation: usize, parts: &Parts) -> Authentication {
@@ -49,11 +49,16 @@ fn check(worker: &Worker, policy: &InForce, operation: usize, parts: &Parts) -> 
     )
 }
 
-fn verdict(worker: &Worker, found: Authentication) -> Result<Option<HeaderValue>, Refusal> {
+fn verdict(policy: &InForce, found: Authentication) -> Result<Option<HeaderValue>, Refusal> {
     match found {
         Authentication::Open => Ok(None),
-        Authentication::Verified { user_info, .. } => {
-            worker.metrics.count_verified();
+        Authentication::Verified {
+            provider,
+            user_info,
+        } => {
+            if let Some(cells) = policy.providers.get(provider) {
+                cells.verified.add(1);
+            }
             Ok(Some(user_info))
         }
         Authentication::Refused(refusal) | Authentication::UnknownKey { refusal, .. } => {

@@ -6,7 +6,7 @@ use std::io;
 use http::StatusCode;
 
 use super::connect::ConnectError;
-use crate::policy::verdict::{Reason, Refusal};
+use crate::policy::verdict::{Facts, Phase, Reason, Refusal};
 use crate::proxy::config::BackendAddress;
 use crate::proxy::guard::{BadBody, StalledBody};
 use crate::proxy::respond::refusal;
@@ -86,8 +86,27 @@ impl UpstreamError {
         }
     }
 
-    /// What the client is told; sentences as ESPv2 has them, with the backend named.
+    /// How far the exchange came.
+    fn phase(&self) -> Phase {
+        match self {
+            Self::Unreachable { .. } => Phase::Connect,
+            Self::Malformed(_) | Self::Unasked => Phase::Response,
+            Self::Reset(_) | Self::BadAuthority | Self::Deadline | Self::ClientBody(_) => {
+                Phase::Request
+            }
+        }
+    }
+
+    /// The verdict: what the client is told, and what it rests on.
     pub(in crate::proxy) fn refusal(&self, backend: &BackendAddress) -> Refusal {
+        self.told(backend).resting_on(Facts::Backend {
+            address: backend.to_string(),
+            phase: self.phase(),
+        })
+    }
+
+    /// Sentences as ESPv2 has them, with the backend named.
+    fn told(&self, backend: &BackendAddress) -> Refusal {
         let no_answer = "upstream connect error or disconnect/reset before headers. reset reason:";
         match self {
             Self::Unreachable { source, .. } => refusal(

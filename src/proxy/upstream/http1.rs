@@ -151,7 +151,9 @@ impl Connection {
         context: &mut Context<'_>,
         incoming: &mut Incoming,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        self.poll_with(context, |context| Pin::new(&mut *incoming).poll_frame(context))
+        self.poll_with(context, |context| {
+            Pin::new(&mut *incoming).poll_frame(context)
+        })
     }
 
     /// Whether the exchange is over and another one may follow; the end of a chunked body may still

@@ -26,3 +26,5 @@ mod malformed;
 mod remote_backends;
 mod start;
 mod swap;
+mod unix;
+mod upgrades;

@@ -8,7 +8,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
@@ -20,11 +20,13 @@ use super::IDLE_TIMEOUT;
 use super::bell::Bell;
 use super::error::UpstreamError;
 use super::stream::Stream;
+use crate::policy::limits::HEADER_BYTES;
 use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
 
-/// The largest response head, and what is read or written at once.
-const BUFFER_BYTES: usize = 64 * 1024;
+/// The largest head of an answer (Envoy's bound; its most fields, 100, are hyper's own), and what is
+/// read or written at once.
+const BUFFER_BYTES: usize = HEADER_BYTES;
 
 /// The most idle connections kept: after a burst most of a proxy's memory is theirs.
 const IDLE_CONNECTIONS: usize = 100;
@@ -44,9 +46,13 @@ struct Idle {
 pub(super) struct Connection {
     sender: http1::SendRequest<RequestBody>,
     /// None: closed.
-    driver: Option<http1::Connection<TokioIo<Stream>, RequestBody>>,
+    driver: Option<Driver>,
+    /// At its end, or no longer HTTP's after a 101.
+    over: Option<Driver>,
     bell: Bell,
 }
+
+type Driver = http1::Connection<TokioIo<Stream>, RequestBody>;
 
 /// Why an exchange did not come to an answer.
 #[derive(Debug)]
@@ -100,6 +106,7 @@ impl Connection {
         Ok(Box::new(Self {
             sender,
             driver: Some(driver),
+            over: None,
             bell: Bell::new(),
         }))
     }
@@ -117,7 +124,7 @@ impl Connection {
         {
             // Its error reaches whoever waits for the answer or the body.
             if Pin::new(driver).poll(&mut self.bell.context()).is_ready() {
-                self.driver = None;
+                self.over = self.driver.take();
             }
         }
     }
@@ -191,10 +198,19 @@ impl Connection {
         })
         .await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked for it: `Upgrade` is not passed on.
-            return Err(UpstreamError::Unasked.into());
+            if !client.upgrade.accepts(response.headers()) {
+                return Err(UpstreamError::Unasked.into());
+            }
+            // hyper lets go of a connection that has switched at once.
+            self.over = self.over.take().or(self.driver.take());
         }
         Ok(response)
+    }
+
+    /// After a 101 that was asked for: the bytes, and those that came behind the 101.
+    pub(super) fn into_raw(self) -> Option<(Stream, BytesMut)> {
+        let parts = self.over?.into_parts();
+        Some((parts.io.into_inner(), BytesMut::from(parts.read_buf)))
     }
 }
 

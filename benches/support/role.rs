@@ -11,7 +11,7 @@ use endpoints::policy::key_set::KeySet;
 use endpoints::proxy::{Config, Limits, Listener, PolicyCell, Proxy, Snapshot};
 use endpoints::{readiness::Readiness, shutdown, telemetry, tls};
 
-use crate::shop;
+use crate::shop::{self, Shape};
 
 /// Serves until SIGTERM; prints its address. `keys`: of the only issuer, a JSON Web Key Set.
 pub fn proxy(backend: SocketAddr, whole: bool, keys: &str) {
@@ -43,7 +43,11 @@ pub fn proxy(backend: SocketAddr, whole: bool, keys: &str) {
 }
 
 fn snapshot(whole: bool, keys: &str) -> Snapshot {
-    let prepared = Prepared::new(shop::policy(whole)).expect("the policy is ours");
+    let prepared = Prepared::new(shop::policy(Shape {
+        whole,
+        ..Shape::default()
+    }))
+    .expect("the policy is ours");
     let set = Arc::new(KeySet::parse(keys.as_bytes()).expect("the bench's own keys"));
     let slots = prepared.policy.providers.values().map(|provider| {
         let slot = KeySlot::new(provider.keys.clone());

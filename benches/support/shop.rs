@@ -49,8 +49,19 @@ const SECURED: [&str; 12] = [
     "ledgers",
 ];
 
-/// The specification; `whole`: with CORS and tokens, else with neither.
-pub fn spec(whole: bool) -> EndpointsServiceSpec {
+/// Which specification.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shape {
+    /// With CORS and tokens, else with neither.
+    pub whole: bool,
+    /// How many tokens are remembered, where it is not the usual number.
+    pub remembered: Option<u32>,
+    /// Paths beside the usual ones, an operation each.
+    pub further: usize,
+}
+
+/// The specification.
+pub fn spec(shape: Shape) -> EndpointsServiceSpec {
     let mut paths = Map::new();
     for (collection, secured) in OPEN
         .iter()
@@ -62,7 +73,7 @@ pub fn spec(whole: bool) -> EndpointsServiceSpec {
                 "operationId": format!("{verb}.{collection}"),
                 "responses": {"200": {"description": "ok"}},
             });
-            if whole && secured {
+            if shape.whole && secured {
                 operation["security"] = json!([{"issuer": []}]);
             }
             operation
@@ -76,6 +87,13 @@ pub fn spec(whole: bool) -> EndpointsServiceSpec {
             json!({"post": operation("create")}),
         );
     }
+    for number in 0..shape.further {
+        let operation = json!({"operationId": format!("further.{number}"), "responses": {}});
+        paths.insert(
+            format!("/v2/further-{number}/{{id}}"),
+            json!({"get": operation}),
+        );
+    }
     let mut document = json!({
         "swagger": "2.0",
         "info": {"title": "shop", "version": "1"},
@@ -83,24 +101,27 @@ pub fn spec(whole: bool) -> EndpointsServiceSpec {
         "paths": paths,
     });
     let mut spec = json!({});
-    if whole {
+    if shape.whole {
         document["securityDefinitions"] = json!({"issuer": {
             "type": "oauth2", "flow": "implicit", "authorizationUrl": "",
             "x-google-issuer": ISSUER, "x-google-jwks_uri": KEYS, "x-google-audiences": AUDIENCE,
         }});
         spec["cors"] = json!({"allowOrigins": [ORIGIN, "https://admin.example.com"]});
     }
+    if let Some(size) = shape.remembered {
+        spec["jwt"] = json!({"tokenCacheSize": size});
+    }
     spec["openapi"] = json!({"inline": document.to_string()});
     serde_json::from_value(spec).expect("a specification")
 }
 
 /// The specification, compiled.
-pub fn policy(whole: bool) -> Policy {
+pub fn policy(shape: Shape) -> Policy {
     let identity = ServiceIdentity {
         name: "shop".to_owned(),
         namespace: "bench".to_owned(),
     };
-    let compiled = compile(&spec(whole), &identity).expect("the document compiles");
+    let compiled = compile(&spec(shape), &identity).expect("the document compiles");
     compiled.policy
 }
 

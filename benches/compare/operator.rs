@@ -13,8 +13,8 @@ use endpoints::{shutdown, tls};
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 use crate::shop::{self, KEYS, Shape};
 
@@ -65,11 +65,16 @@ pub async fn run(keys: &Path) {
         name: "shop".to_owned(),
     };
     let mut generation = 0;
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let (written, mut lines) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines() {
+            let _ = written.send(line.expect("text"));
+        }
+    });
     loop {
         tokio::select! {
-            line = lines.next_line() => {
-                let Ok(Some(line)) = line else { return };
+            line = lines.recv() => {
+                let Some(line) = line else { return };
                 generation += 1;
                 let policy = shop::policy(shape(&line, generation)).canonical_bytes();
                 let snapshot = Snapshot::new("bench".to_owned(), generation, &policy);

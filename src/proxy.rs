@@ -13,6 +13,7 @@
 mod access_log;
 mod admin;
 mod body;
+mod certificate;
 mod client;
 mod config;
 mod connection;
@@ -29,7 +30,7 @@ mod upgrade;
 mod upstream;
 mod worker;
 
-pub use config::{BackendAddress, BadBackendAddress, Config, Limits, Listener};
+pub use config::{BackendAddress, BadBackendAddress, CertificateFiles, Config, Limits, Listener};
 pub use snapshot::{PolicyCell, Snapshot, SnapshotError};
 
 use std::io;
@@ -38,6 +39,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use self::admin::Admin;
+use self::certificate::ClientTls;
 use self::metrics::Metrics;
 use self::upstream::BackendTls;
 use self::worker::Setup;
@@ -54,7 +56,8 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     workers: Vec<JoinHandle<()>>,
-    admin: Option<(Trigger, JoinHandle<()>)>,
+    /// Those that end after the workers.
+    beside: Vec<(Trigger, JoinHandle<()>)>,
 }
 
 /// Why a proxy cannot start.
@@ -69,7 +72,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The crypto provider cannot be used: a defect of the build.
-    #[error("cannot set up TLS for backends")]
+    #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
     /// A thread or its runtime cannot be made.
     #[error("cannot start a thread")]
@@ -104,6 +107,7 @@ impl Proxy {
             .transpose()?;
 
         let tls = BackendTls::new(config.roots)?;
+        let client_tls = ClientTls::new()?;
         let metrics = Metrics::new(workers, policies.clone());
         // Workers end with the process's shutdown, or at once if the start fails half-way.
         let (abandon, abandoned) = shutdown::channel();
@@ -112,13 +116,19 @@ impl Proxy {
             addresses,
             admin_address: admin_socket.as_ref().map(|(address, _)| *address),
             workers: Vec::new(),
-            admin: None,
+            beside: Vec::new(),
         };
+        if let Some(files) = config.certificate {
+            let (trigger, ended) = shutdown::channel();
+            let reading = client_tls.watch(files, ended).map_err(StartError::Thread)?;
+            running.beside.push((trigger, reading));
+        }
         let outcome = running.start_threads(sockets, &started, |index, listeners| Setup {
             listeners,
             workers,
             limits: config.limits.clone(),
             tls: tls.clone(),
+            client_tls: client_tls.clone(),
             policies: policies.clone(),
             metrics: metrics.worker(index),
             shutdown: shutdown.clone(),
@@ -132,9 +142,10 @@ impl Proxy {
             }
             if let Some((_, mut bound)) = admin_socket {
                 let (trigger, ended) = shutdown::channel();
-                let admin = Admin::new(metrics, policies, readiness, shutdown);
+                let admin = Admin::new(metrics, policies, client_tls, readiness, shutdown);
                 let socket = bound.remove(0);
-                running.admin = Some((trigger, admin::spawn(admin, socket, ended)?));
+                let admin = admin::spawn(admin, socket, ended)?;
+                running.beside.push((trigger, admin));
             }
             Ok(())
         });
@@ -165,9 +176,9 @@ impl Running {
             // A worker that panicked has said so on stderr.
             let _ = worker.join();
         }
-        if let Some((trigger, admin)) = self.admin {
+        for (trigger, thread) in self.beside {
             trigger.start();
-            let _ = admin.join();
+            let _ = thread.join();
         }
     }
 

@@ -29,6 +29,7 @@ pub fn proxy(backend: SocketAddr, whole: bool, keys: &str) {
         admin: None,
         limits: Limits::default(),
         roots: tls::built_in_roots(),
+        certificate: None,
     };
     let running = Proxy::start(config, policies, Readiness::new(), shutdown).expect("it starts");
     println!("{}", running.addresses()[0]);

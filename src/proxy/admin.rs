@@ -1,5 +1,6 @@
 //! Probes and metrics, on a thread of their own: `/livez`, `/readyz`, `/metrics`.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
+use super::certificate::ClientTls;
 use super::metrics::{Metrics, OPEN_METRICS};
 use super::snapshot::PolicyCell;
 use crate::readiness::Readiness;
@@ -29,6 +31,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Admin {
     metrics: Metrics,
     policies: PolicyCell,
+    tls: ClientTls,
     readiness: Readiness,
     shutdown: Shutdown,
 }
@@ -37,25 +40,37 @@ impl Admin {
     pub(super) fn new(
         metrics: Metrics,
         policies: PolicyCell,
+        tls: ClientTls,
         readiness: Readiness,
         shutdown: Shutdown,
     ) -> Self {
         Self {
             metrics,
             policies,
+            tls,
             readiness,
             shutdown,
         }
     }
 
     /// Why no request should come here, in words; empty: they may.
-    fn not_ready(&self) -> Vec<&'static str> {
-        let mut reasons = self.readiness.reasons();
+    fn not_ready(&self) -> Vec<Cow<'static, str>> {
+        let reasons = self.readiness.reasons().into_iter();
+        let mut reasons: Vec<_> = reasons.map(Cow::Borrowed).collect();
         if self.shutdown.started() {
-            reasons.push("shutting down");
+            reasons.push("shutting down".into());
         }
-        if self.policies.load().is_none() {
-            reasons.push("no policy yet");
+        match self.policies.load() {
+            None => reasons.push("no policy yet".into()),
+            Some(policy) if policy.speaks_tls() => {
+                let lack = self.tls.lack();
+                reasons.extend(
+                    lack.map(|why| {
+                        format!("no certificate for TLS towards clients ({why})").into()
+                    }),
+                );
+            }
+            Some(_) => {}
         }
         reasons
     }

@@ -21,6 +21,7 @@ pub struct Snapshot {
     /// In the order of the policy's backends.
     pub(super) backends: Vec<Remote>,
     key_hint: Option<&'static str>,
+    tls: bool,
 }
 
 /// A backend of operations, ready to be used.
@@ -77,12 +78,14 @@ impl Snapshot {
         if providers != slots {
             return Err(SnapshotError::Keys { providers, slots });
         }
+        let tls = prepared.policy.settings.limits.tls;
         Ok(Self {
             prepared,
             keys,
             backend,
             backends,
             key_hint: None,
+            tls,
         })
     }
 
@@ -104,6 +107,18 @@ impl Snapshot {
             remote.host = None;
         }
         self
+    }
+
+    /// Speaks TLS to clients, or does not, whatever the policy says.
+    #[must_use]
+    pub fn with_tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Whether clients are spoken to by TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.tls
     }
 
     /// The refusal, with the hint where it fits.

@@ -14,6 +14,7 @@ use tokio::runtime::LocalRuntime;
 use tokio::task::spawn_local;
 use tokio::time::{interval, sleep, timeout};
 
+use super::certificate::ClientTls;
 use super::connection;
 use super::drain::Drain;
 use super::metrics::{OperationCells, Outcome, ProviderCells, WorkerMetrics};
@@ -38,6 +39,7 @@ pub(super) struct Setup {
     /// How many workers share [`Limits::connections`].
     pub(super) workers: usize,
     pub(super) tls: BackendTls,
+    pub(super) client_tls: ClientTls,
     pub(super) policies: PolicyCell,
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) shutdown: Shutdown,
@@ -59,6 +61,7 @@ pub(super) struct Worker {
     /// By address: operations, rules and listeners with one address share its connections.
     backends: RefCell<HashMap<BackendAddress, Rc<Backend>>>,
     tls: BackendTls,
+    client_tls: ClientTls,
 }
 
 /// A snapshot with what this worker adds to it.
@@ -133,6 +136,7 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
             setup.metrics,
             &setup.policies,
             setup.tls,
+            setup.client_tls,
         ));
         let accepting: Vec<_> = listeners
             .into_iter()
@@ -190,10 +194,14 @@ async fn accept(
             worker.metrics.connections_refused.add(1);
             return;
         }
+        let Ok(tls) = worker.client_tls() else {
+            worker.metrics.connections_refused.add(1);
+            return;
+        };
         spawn_local(connection::serve(
             worker.clone(),
             backend.clone(),
-            stream,
+            (stream, tls),
             peer,
             open.clone(),
         ));
@@ -254,6 +262,7 @@ impl Worker {
         metrics: Arc<WorkerMetrics>,
         policies: &PolicyCell,
         tls: BackendTls,
+        client_tls: ClientTls,
     ) -> Self {
         Self {
             defaults: Rc::new(limits),
@@ -267,6 +276,7 @@ impl Worker {
             }),
             backends: RefCell::default(),
             tls,
+            client_tls,
         }
     }
 
@@ -304,6 +314,20 @@ impl Worker {
         }
     }
 
+    /// How the policy in force has clients spoken to; None: without TLS.
+    ///
+    /// # Errors
+    /// By TLS, and there is no usable certificate.
+    fn client_tls(&self) -> Result<Option<Arc<rustls::ServerConfig>>, NoCertificate> {
+        match self.policy() {
+            Some(policy) if policy.snapshot.speaks_tls() => {
+                let config = self.client_tls.config().ok_or(NoCertificate)?;
+                Ok(Some(config.clone()))
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn limits_under(&self, policy: &LimitSettings) -> Rc<Limits> {
         match *policy == LimitSettings::default() {
             true => self.defaults.clone(),
@@ -337,6 +361,10 @@ impl Worker {
         }
     }
 }
+
+/// A client that is to be shown a certificate when there is none.
+#[derive(Debug)]
+struct NoCertificate;
 
 // === impl InForce ===
 

@@ -29,5 +29,6 @@ mod malformed;
 mod remote_backends;
 mod start;
 mod swap;
+mod tls;
 mod unix;
 mod upgrades;

@@ -103,11 +103,22 @@ impl TestProxy {
             admin: Some(free),
             limits,
             roots,
+            certificate: None,
         };
         let (trigger, shutdown) = shutdown::channel();
         let (policies, readiness) = (PolicyCell::new(), Readiness::new());
         let running = Proxy::start(config, policies.clone(), readiness.clone(), shutdown)
             .expect("free ports");
+        Self::of(running, policies, readiness, trigger)
+    }
+
+    /// One that runs already.
+    pub fn of(
+        running: Running,
+        policies: PolicyCell,
+        readiness: Readiness,
+        trigger: Trigger,
+    ) -> Self {
         Self {
             address: running.addresses()[0],
             admin: running.admin_address().expect("asked for"),

@@ -58,7 +58,7 @@ struct Rig {
 
 fn rig() -> Rig {
     let policies = PolicyCell::new();
-    let sink = PolicySink::new(policies.clone());
+    let sink = PolicySink::new(policies.clone(), "/nowhere".into());
     Rig { policies, sink }
 }
 

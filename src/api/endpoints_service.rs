@@ -8,6 +8,7 @@
 
 mod backend;
 mod cors;
+mod drain;
 mod headers;
 mod jwt;
 mod limits;
@@ -22,11 +23,12 @@ use serde::{Deserialize, Serialize};
 
 pub use self::backend::BackendSpec;
 pub use self::cors::{CorsPreset, CorsSpec};
+pub use self::drain::DrainSpec;
 pub use self::headers::HeadersSpec;
 pub use self::jwt::{AudienceMode, IssuerSpec, JwtSpec, RegisteredClaim, ScopeMode};
-pub use self::limits::{DrainSpec, LimitsSpec, TimeoutsSpec};
+pub use self::limits::{LimitsSpec, TimeoutsSpec};
 pub use self::listener::ListenerSpec;
-pub use self::observability::{AccessLogSpec, TracingSpec};
+pub use self::observability::{AccessLogMode, AccessLogSpec, TracingSpec};
 pub use self::routing::RoutingSpec;
 pub use self::status::{EndpointsServiceStatus, PolicyStatus, SidecarStatus, Warning};
 

@@ -1,4 +1,4 @@
-//! `spec.limits`, `spec.timeouts` and `spec.drain`: bounds on connections, requests and waits.
+//! `spec.limits` and `spec.timeouts`: bounds on connections, requests and waits.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,3 @@ pub struct LimitsSpec {}
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TimeoutsSpec {}
-
-/// The end of a sidecar.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct DrainSpec {}

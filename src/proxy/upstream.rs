@@ -13,6 +13,7 @@ mod connect;
 mod error;
 mod http1;
 mod http2;
+mod resolve;
 mod stream;
 mod tls;
 

@@ -26,3 +26,4 @@ mod malformed;
 mod remote_backends;
 mod start;
 mod swap;
+mod unix;

@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackendSpec {
-    /// `http://HOST[:PORT]`. Absent: the app in the pod, at the port that the sidecar took over.
+    /// `http://HOST[:PORT]`, `https://` (TLS), `grpc://` (HTTP/2), `grpcs://` (both), or a local
+    /// socket: `unix:/PATH`, or `unix:@NAME` (abstract). Absent: the app in the pod, at the port that
+    /// the sidecar took over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 8, max = 512), regex(pattern = r"^http://.+$"))]
+    #[schemars(
+        length(min = 7, max = 512),
+        regex(pattern = r"^((https?|grpcs?)://.+|unix:[/@].+)$")
+    )]
     pub address: Option<String>,
     /// Requests of every operation go there, whatever address its `x-google-backend` names, with their
     /// paths as they are. Absent: false.

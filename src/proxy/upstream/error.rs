@@ -6,6 +6,7 @@ use std::io;
 use http::StatusCode;
 
 use super::connect::ConnectError;
+use crate::policy::limits::{HEADER_BYTES, HEADER_COUNT};
 use crate::policy::verdict::{Facts, Phase, Reason, Refusal};
 use crate::proxy::config::BackendAddress;
 use crate::proxy::guard::{BadBody, StalledBody};
@@ -28,6 +29,9 @@ pub(in crate::proxy) enum UpstreamError {
     /// What came is not HTTP.
     #[error("the backend's answer is not HTTP")]
     Malformed(#[source] Protocol),
+    /// The head of its answer is larger than any may be.
+    #[error("the head of the backend's answer is too large")]
+    HeadTooLarge,
     /// An upgrade that nobody asked for.
     #[error("the backend switched protocols, though nobody asked for it")]
     Unasked,
@@ -67,6 +71,8 @@ impl UpstreamError {
         // A body given to hyper fails as the user's: ours is the client's.
         if error.is_user() {
             Self::ClientBody(error.into())
+        } else if error.is_parse_too_large() {
+            Self::HeadTooLarge
         } else if error.is_parse() {
             Self::Malformed(Protocol::Http1(error))
         } else {
@@ -79,7 +85,7 @@ impl UpstreamError {
         match self {
             Self::Unreachable { .. } => Reason::BackendUnreachable,
             Self::Reset(_) => Reason::BackendReset,
-            Self::Malformed(_) | Self::Unasked => Reason::BackendMalformed,
+            Self::Malformed(_) | Self::HeadTooLarge | Self::Unasked => Reason::BackendMalformed,
             Self::BadAuthority => Reason::BadHost,
             Self::Deadline => Reason::BackendTimeout,
             Self::ClientBody(_) => Reason::BadBody,
@@ -90,7 +96,7 @@ impl UpstreamError {
     fn phase(&self) -> Phase {
         match self {
             Self::Unreachable { .. } => Phase::Connect,
-            Self::Malformed(_) | Self::Unasked => Phase::Response,
+            Self::Malformed(_) | Self::HeadTooLarge | Self::Unasked => Phase::Response,
             Self::Reset(_) | Self::BadAuthority | Self::Deadline | Self::ClientBody(_) => {
                 Phase::Request
             }
@@ -109,6 +115,14 @@ impl UpstreamError {
     fn told(&self, backend: &BackendAddress) -> Refusal {
         let no_answer = "upstream connect error or disconnect/reset before headers. reset reason:";
         match self {
+            Self::Unreachable {
+                source: source @ ConnectError::Name(_),
+                ..
+            } => refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                self.reason(),
+                format!("no healthy upstream, backend {backend}: {}", source.cause()),
+            ),
             Self::Unreachable { source, .. } => refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
                 self.reason(),
@@ -127,6 +141,14 @@ impl UpstreamError {
                 self.reason(),
                 format!("{no_answer} protocol error, backend {backend}"),
             ),
+            Self::HeadTooLarge => refusal(
+                StatusCode::BAD_GATEWAY,
+                self.reason(),
+                format!(
+                    "{no_answer} protocol error, backend {backend}: the head of its answer has more than {} KiB or {HEADER_COUNT} fields",
+                    HEADER_BYTES / 1024
+                ),
+            ),
             Self::BadAuthority => refusal(
                 StatusCode::BAD_REQUEST,
                 self.reason(),
@@ -135,7 +157,7 @@ impl UpstreamError {
             Self::Deadline => refusal(
                 StatusCode::GATEWAY_TIMEOUT,
                 self.reason(),
-                "upstream request timeout",
+                format!("upstream request timeout, backend {backend}"),
             ),
             Self::ClientBody(error) => {
                 let (status, message) = match root(&**error) {

@@ -17,11 +17,13 @@ use tokio::time::Instant;
 use super::IDLE_TIMEOUT;
 use super::error::UpstreamError;
 use super::stream::Stream;
+use crate::policy::limits::HEADER_BYTES;
 use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
 
-/// The largest response head, and what is read or written at once.
-const BUFFER_BYTES: usize = 64 * 1024;
+/// The largest head of an answer (Envoy's bound; its most fields, 100, are hyper's own), and what is
+/// read or written at once.
+const BUFFER_BYTES: usize = HEADER_BYTES;
 
 /// The most idle connections kept: after a burst most of a proxy's memory is theirs.
 const IDLE_CONNECTIONS: usize = 100;

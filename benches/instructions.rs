@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 
 use endpoints::api::EndpointsServiceSpec;
 use endpoints::policy::{Prepared, ServiceIdentity};
-use endpoints::proxy::{Config, Limits, Listener, PolicyCell, Proxy, Snapshot};
+use endpoints::proxy::{Config, Limits, Listener, LogOutput, PolicyCell, Proxy, Snapshot};
 use endpoints::{readiness::Readiness, shutdown, tls};
 
 const REQUESTS: u64 = 2_000;
@@ -58,6 +58,8 @@ fn proxy(backend: SocketAddr) {
         workers: NonZeroUsize::MIN,
         admin: None,
         limits: Limits::default(),
+        access_log: LogOutput::stdout(),
+        log_filter: None,
         roots: tls::built_in_roots(),
     };
     let running = Proxy::start(config, policies, Readiness::new(), shutdown).expect("it starts");

@@ -1,9 +1,9 @@
 //! Bodies: the client's on its way to the backend, and what the client gets.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderName;
@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::StalledBody;
 use super::timer::LazyTimer;
@@ -24,7 +25,7 @@ pub(super) enum RequestBody {
     /// None.
     Empty,
     /// Streamed as it comes; over HTTP/1 the guard notices when it stalls.
-    Stream(Incoming, TokenHeaders),
+    Stream(Incoming, TokenHeaders, Rc<Client>),
     /// Streamed over HTTP/2, where other streams may go on while this one stalls.
     Watched(Box<Stalling>),
 }
@@ -37,7 +38,7 @@ type TokenHeaders = Arc<[HeaderName]>;
 pub(super) struct Stalling {
     incoming: Incoming,
     token_headers: TokenHeaders,
-    limit: Duration,
+    client: Rc<Client>,
     timer: LazyTimer,
 }
 
@@ -70,26 +71,30 @@ enum Content {
 // === impl RequestBody ===
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, token_headers: &TokenHeaders) -> Self {
+    pub(super) fn new(
+        incoming: Incoming,
+        token_headers: &TokenHeaders,
+        client: &Rc<Client>,
+    ) -> Self {
         if incoming.is_end_stream() {
             Self::Empty
         } else {
-            Self::Stream(incoming, Arc::clone(token_headers))
+            Self::Stream(incoming, Arc::clone(token_headers), client.clone())
         }
     }
 
-    /// The body of a stream, which may be silent for `limit` at most.
+    /// The body of a stream, which may be silent for as long as the client may.
     pub(super) fn of_stream(
         incoming: Incoming,
         token_headers: &TokenHeaders,
-        limit: Duration,
+        client: &Rc<Client>,
     ) -> Self {
         match incoming.is_end_stream() {
             true => Self::Empty,
             false => Self::Watched(Box::new(Stalling {
                 incoming,
                 token_headers: Arc::clone(token_headers),
-                limit,
+                client: client.clone(),
                 timer: LazyTimer::default(),
             })),
         }
@@ -106,7 +111,7 @@ impl Stalling {
             return Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Broken)));
         }
         if !self.timer.is_set() {
-            self.timer.set(Instant::now() + self.limit);
+            self.timer.set(Instant::now() + self.client.limits.body_progress_timeout);
         }
         ready!(self.timer.poll(context));
         Poll::Ready(Some(Err(RequestBodyError::Stalled(StalledBody))))
@@ -121,14 +126,17 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let (frame, token_headers) = match self.get_mut() {
+        let (frame, token_headers, client) = match self.get_mut() {
             Self::Empty => return Poll::Ready(None),
-            Self::Stream(incoming, token_headers) => {
+            Self::Stream(incoming, token_headers, client) => {
                 let frame = ready!(Pin::new(incoming).poll_frame(context));
                 let frame = frame.map(|frame| frame.map_err(RequestBodyError::Broken));
-                (frame, token_headers)
+                (frame, token_headers, client)
             }
-            Self::Watched(body) => (ready!(body.poll_frame(context)), &mut body.token_headers),
+            Self::Watched(body) => {
+                let frame = ready!(body.poll_frame(context));
+                (frame, &mut body.token_headers, &mut body.client)
+            }
         };
         Poll::Ready(frame.map(|frame| {
             Ok(match frame?.into_trailers() {
@@ -136,7 +144,12 @@ impl Body for RequestBody {
                     sanitise_trailers(&mut trailers, token_headers);
                     Frame::trailers(trailers)
                 }
-                Err(frame) => frame,
+                Err(frame) => {
+                    let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                    let bytes = &client.request_bytes;
+                    bytes.set(bytes.get() + length);
+                    frame
+                }
             })
         }))
     }
@@ -144,7 +157,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(incoming, _) => incoming.is_end_stream(),
+            Self::Stream(incoming, ..) => incoming.is_end_stream(),
             Self::Watched(body) => body.incoming.is_end_stream(),
         }
     }
@@ -152,7 +165,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(incoming, _) => incoming.size_hint(),
+            Self::Stream(incoming, ..) => incoming.size_hint(),
             Self::Watched(body) => body.incoming.size_hint(),
         }
     }
@@ -197,7 +210,10 @@ impl Body for ResponseBody {
         let this = self.get_mut();
         match &mut this.content {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Ours(bytes) => {
+                this.exchange.iter_mut().for_each(|it| it.wrote(bytes.len()));
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
             Content::Backend(body) => match ready!(Pin::new(body).poll_frame(context)) {
                 Some(Err(error)) => {
                     if let Some(exchange) = &mut this.exchange {
@@ -209,7 +225,12 @@ impl Body for ResponseBody {
                     context.waker().wake_by_ref();
                     Poll::Pending
                 }
-                frame => Poll::Ready(frame),
+                frame => {
+                    if let (Some(Ok(frame)), Some(exchange)) = (&frame, &mut this.exchange) {
+                        exchange.wrote(frame.data_ref().map_or(0, Bytes::len));
+                    }
+                    Poll::Ready(frame)
+                }
             },
             Content::BrokenOff(error) => Poll::Ready(error.take().map(Err)),
         }

@@ -28,6 +28,8 @@ pub(super) struct Client {
     pub(super) forwarded_for: HeaderValue,
     /// The backend's deadline for the request being served.
     pub(super) deadline: RefCell<LazyTimer>,
+    /// Of the body of the request being served, as far as it was read.
+    pub(super) request_bytes: Cell<u64>,
     head: RefCell<Option<Result<Head, Refusal>>>,
     idle_since: Cell<Option<Instant>>,
 }
@@ -39,6 +41,7 @@ impl Client {
             peer,
             forwarded_for: forwarded_peer(peer.ip()),
             deadline: RefCell::new(LazyTimer::default()),
+            request_bytes: Cell::new(0),
             head: RefCell::default(),
             idle_since: Cell::new(Some(Instant::now())),
         }
@@ -51,6 +54,7 @@ impl Client {
             peer: self.peer,
             forwarded_for: self.forwarded_for.clone(),
             deadline: RefCell::default(),
+            request_bytes: Cell::new(0),
             head: RefCell::default(),
             idle_since: Cell::new(None),
         }

@@ -57,8 +57,8 @@ pub(super) async fn serve(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
     let http1 = parts.version != Version::HTTP_2;
-    let mut exchange = Exchange::begin(worker, client, parts.method.clone());
-    let policy = exchange.worker().policy();
+    let policy = worker.policy();
+    let mut exchange = Exchange::begin(worker, client, &mut parts, policy.as_ref());
 
     let reply = match admit(head, policy.as_ref(), &mut parts) {
         Err(refusal) => {
@@ -83,12 +83,13 @@ pub(super) async fn serve(
             from_backend(response)
         }
         Answer::Ours(response) => {
-            exchange.answered_by_us(response.status(), None);
+            exchange.answered_by_us(response.status());
             response
         }
         Answer::Refused(refusal) => {
-            exchange.answered_by_us(refusal.status, Some(refusal.reason));
-            respond::refuse(&refusal, || realm.unwrap_or_default())
+            let response = respond::refuse(&refusal, || realm.unwrap_or_default());
+            exchange.refused(refusal);
+            response
         }
     };
     if let Some(policy) = &policy {
@@ -137,7 +138,7 @@ async fn under(
         Action::Healthy => return Reply::ours(respond::healthy(), cors),
         Action::Refuse(refusal) => return Reply::refused(refusal, cors),
     };
-    exchange.routed(policy.clone(), operation);
+    exchange.routed(operation);
     sanitise_request(&mut parts.headers);
     if authenticate {
         match authenticated(policy, exchange, operation, &parts).await {
@@ -177,14 +178,12 @@ async fn under(
     }
     let token_headers = &policy.snapshot.prepared.token_headers;
     let body = match parts.version {
-        Version::HTTP_2 => {
-            let limit = exchange.client().limits.body_progress_timeout;
-            RequestBody::of_stream(body, token_headers, limit)
-        }
-        _ => RequestBody::new(body, token_headers),
+        Version::HTTP_2 => RequestBody::of_stream(body, token_headers, exchange.client()),
+        _ => RequestBody::new(body, token_headers, exchange.client()),
     };
     let (backend, remote) = policy.route(operation, backend);
     let host = remote.and_then(|remote| remote.host.as_ref());
+    exchange.asks(backend, &mut parts.headers);
     let request = to_backend(parts, body, exchange.client(), backend, host);
     let deadline = remote.and_then(|remote| remote.deadline);
     exchange

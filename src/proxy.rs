@@ -29,6 +29,7 @@ mod snapshot;
 mod teller;
 mod timer;
 mod trace;
+mod upgrade;
 mod upstream;
 mod worker;
 

@@ -67,8 +67,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
     let thread = std::thread::current();
     let backtrace = Backtrace::capture();
-    let backtrace = matches!(backtrace.status(), BacktraceStatus::Captured)
-        .then(|| backtrace.to_string());
+    let backtrace =
+        matches!(backtrace.status(), BacktraceStatus::Captured).then(|| backtrace.to_string());
     tracing::error!(
         place,
         thread = thread.name(),

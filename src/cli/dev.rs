@@ -26,7 +26,9 @@ use self::keys::KeyRing;
 use crate::cli::drain::drain;
 use crate::cli::{echo, egress, report};
 use crate::policy::{Compiled, Policy, Prepared};
-use crate::proxy::{BackendAddress, Config, Limits, Listener, LogOutput, PolicyCell, Proxy, Snapshot};
+use crate::proxy::{
+    BackendAddress, Config, Limits, Listener, LogOutput, PolicyCell, Proxy, Snapshot,
+};
 use crate::readiness::Readiness;
 use crate::shutdown;
 

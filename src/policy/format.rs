@@ -23,11 +23,11 @@ mod routing;
 mod upstream;
 
 pub use self::drain::{DrainSettings, MAX_GRACE_MS};
-pub use self::headers::HeaderSettings;
+pub use self::headers::{ForwardedMode, HeaderEdits, HeaderSettings};
 pub use self::jwt::JwtSettings;
-pub use self::limits::LimitSettings;
+pub use self::limits::{LimitSettings, bounds};
 pub use self::observability::{AccessLogRule, ObservabilitySettings, PerMillion, TracingRule};
-pub use self::routing::RoutingSettings;
+pub use self::routing::{EscapedSlashes, RoutingSettings};
 pub use self::upstream::UpstreamSettings;
 
 #[cfg(test)]

@@ -6,8 +6,6 @@
 
 mod line;
 mod output;
-#[cfg(test)]
-mod tests;
 
 use std::io;
 use std::sync::Arc;

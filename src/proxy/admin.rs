@@ -149,7 +149,9 @@ impl Admin {
             );
         };
         let written = body.to_bytes();
-        let written = std::str::from_utf8(&written).map(str::trim).unwrap_or("\u{fffd}");
+        let written = std::str::from_utf8(&written)
+            .map(str::trim)
+            .unwrap_or("\u{fffd}");
         match filter.set(written) {
             Ok(()) => {
                 tracing::info!(filter = written, "the log's filter was changed");
@@ -213,7 +215,9 @@ fn is_local(from: From, headers: &HeaderMap) -> bool {
         };
         let ip = name.trim_start_matches('[').trim_end_matches(']');
         name.eq_ignore_ascii_case("localhost")
-            || ip.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+            || ip
+                .parse()
+                .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
     });
     from == From::Loopback && named
 }
@@ -230,10 +234,7 @@ fn reading_or(
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return answer();
     }
-    let mut response = text(
-        StatusCode::METHOD_NOT_ALLOWED,
-        format!("only {allowed}\n"),
-    );
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, format!("only {allowed}\n"));
     let allowed = HeaderValue::from_static(allowed);
     response.headers_mut().insert(ALLOW, allowed);
     response

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -16,7 +15,7 @@ use super::exchange::Exchange;
 use super::guard::StalledBody;
 use super::timer::LazyTimer;
 use super::upstream::{BackendBody, UpstreamError};
-use crate::policy::headers::sanitise_trailers;
+use crate::policy::headers::HeaderPlan;
 
 /// A client's body. hyper sends `100 Continue` when it is first polled, which is when the backend
 /// gets its head: never before the token has passed.
@@ -25,19 +24,16 @@ pub(super) enum RequestBody {
     /// None.
     Empty,
     /// Streamed as it comes; over HTTP/1 the guard notices when it stalls.
-    Stream(Incoming, TokenHeaders, Rc<Client>),
+    Stream(Incoming, Arc<HeaderPlan>, Rc<Client>),
     /// Streamed over HTTP/2, where other streams may go on while this one stalls.
     Watched(Box<Stalling>),
 }
-
-/// Where tokens come that were checked, in the head: trailers have no such fields.
-type TokenHeaders = Arc<[HeaderName]>;
 
 /// A body, and how long it may be silent.
 #[derive(Debug)]
 pub(super) struct Stalling {
     incoming: Incoming,
-    token_headers: TokenHeaders,
+    plan: Arc<HeaderPlan>,
     client: Rc<Client>,
     timer: LazyTimer,
 }
@@ -71,29 +67,25 @@ enum Content {
 // === impl RequestBody ===
 
 impl RequestBody {
-    pub(super) fn new(
-        incoming: Incoming,
-        token_headers: &TokenHeaders,
-        client: &Rc<Client>,
-    ) -> Self {
+    pub(super) fn new(incoming: Incoming, plan: &Arc<HeaderPlan>, client: &Rc<Client>) -> Self {
         if incoming.is_end_stream() {
             Self::Empty
         } else {
-            Self::Stream(incoming, Arc::clone(token_headers), client.clone())
+            Self::Stream(incoming, Arc::clone(plan), client.clone())
         }
     }
 
     /// The body of a stream, which may be silent for as long as the client may.
     pub(super) fn of_stream(
         incoming: Incoming,
-        token_headers: &TokenHeaders,
+        plan: &Arc<HeaderPlan>,
         client: &Rc<Client>,
     ) -> Self {
         match incoming.is_end_stream() {
             true => Self::Empty,
             false => Self::Watched(Box::new(Stalling {
                 incoming,
-                token_headers: Arc::clone(token_headers),
+                plan: Arc::clone(plan),
                 client: client.clone(),
                 timer: LazyTimer::default(),
             })),
@@ -111,7 +103,8 @@ impl Stalling {
             return Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Broken)));
         }
         if !self.timer.is_set() {
-            self.timer.set(Instant::now() + self.client.limits.body_progress_timeout);
+            self.timer
+                .set(Instant::now() + self.client.limits.body_progress_timeout);
         }
         ready!(self.timer.poll(context));
         Poll::Ready(Some(Err(RequestBodyError::Stalled(StalledBody))))
@@ -126,22 +119,22 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let (frame, token_headers, client) = match self.get_mut() {
+        let (frame, plan, client) = match self.get_mut() {
             Self::Empty => return Poll::Ready(None),
-            Self::Stream(incoming, token_headers, client) => {
+            Self::Stream(incoming, plan, client) => {
                 let frame = ready!(Pin::new(incoming).poll_frame(context));
                 let frame = frame.map(|frame| frame.map_err(RequestBodyError::Broken));
-                (frame, token_headers, client)
+                (frame, plan, client)
             }
             Self::Watched(body) => {
                 let frame = ready!(body.poll_frame(context));
-                (frame, &mut body.token_headers, &mut body.client)
+                (frame, &mut body.plan, &mut body.client)
             }
         };
         Poll::Ready(frame.map(|frame| {
             Ok(match frame?.into_trailers() {
                 Ok(mut trailers) => {
-                    sanitise_trailers(&mut trailers, token_headers);
+                    plan.sanitise_trailers(&mut trailers);
                     Frame::trailers(trailers)
                 }
                 Err(frame) => {
@@ -211,7 +204,9 @@ impl Body for ResponseBody {
         match &mut this.content {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Ours(bytes) => {
-                this.exchange.iter_mut().for_each(|it| it.wrote(bytes.len()));
+                this.exchange
+                    .iter_mut()
+                    .for_each(|it| it.wrote(bytes.len()));
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
             }
             Content::Backend(body) => match ready!(Pin::new(body).poll_frame(context)) {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::Limits;
 use super::guard::Head;
 use super::timer::LazyTimer;
+use super::upgrade;
 use crate::policy::headers::forwarded_peer;
 use crate::policy::verdict::Refusal;
 
@@ -30,6 +31,8 @@ pub(super) struct Client {
     pub(super) deadline: RefCell<LazyTimer>,
     /// Of the body of the request being served, as far as it was read.
     pub(super) request_bytes: Cell<u64>,
+    /// How far a change of protocols has come.
+    pub(super) upgrade: upgrade::Slot,
     head: RefCell<Option<Result<Head, Refusal>>>,
     idle_since: Cell<Option<Instant>>,
 }
@@ -42,6 +45,7 @@ impl Client {
             forwarded_for: forwarded_peer(peer.ip()),
             deadline: RefCell::new(LazyTimer::default()),
             request_bytes: Cell::new(0),
+            upgrade: upgrade::Slot::default(),
             head: RefCell::default(),
             idle_since: Cell::new(Some(Instant::now())),
         }
@@ -55,6 +59,7 @@ impl Client {
             forwarded_for: self.forwarded_for.clone(),
             deadline: RefCell::default(),
             request_bytes: Cell::new(0),
+            upgrade: upgrade::Slot::default(),
             head: RefCell::default(),
             idle_since: Cell::new(None),
         }

@@ -47,6 +47,15 @@ pub(super) trait Finish {
     fn finish(self: Pin<&mut Self>);
 }
 
+/// One that is needed afterwards.
+impl<F: Finish + Unpin> Finish for &mut F {
+    const AT_ONCE: bool = F::AT_ONCE;
+
+    fn finish(self: Pin<&mut Self>) {
+        Pin::new(&mut **self.get_mut()).finish();
+    }
+}
+
 impl Drain {
     /// Tells every connection to finish, those to come included, and waits until none is left.
     pub(super) async fn run(&self) {

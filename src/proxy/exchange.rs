@@ -3,6 +3,7 @@
 
 mod record;
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -17,6 +18,7 @@ use super::trace::Trace;
 use super::upstream::{Backend, UpstreamError};
 use super::worker::{InForce, Worker};
 use crate::policy::format::AccessLogRule;
+use crate::policy::headers::client_address;
 use crate::policy::verdict::{Reason, Refusal};
 
 /// nginx's status for a client that went away before its answer; never sent.
@@ -27,6 +29,8 @@ const CLIENT_GONE: u16 = 499;
 pub(super) struct Exchange {
     worker: Rc<Worker>,
     client: Rc<Client>,
+    /// Who asks, where that is not the peer.
+    address: Option<IpAddr>,
     started: Instant,
     method: Method,
     version: Version,
@@ -43,6 +47,7 @@ pub(super) struct Exchange {
     /// When the head of the backend's answer came, where someone wants to know.
     answered: Option<Instant>,
     trace: Option<Box<Trace>>,
+    audited: Option<Reason>,
 }
 
 impl Exchange {
@@ -64,9 +69,12 @@ impl Exchange {
         let trace = settings
             .and_then(|settings| settings.tracing.as_ref())
             .map(|rule| Box::new(Trace::begin(rule, parts, &worker.random)));
+        let hops = policy.map_or(0, |policy| policy.snapshot.prepared.headers.trusted_hops);
+        let address = (hops > 0).then(|| client_address(&parts.headers, client.peer.ip(), hops));
         Self {
             worker,
             client,
+            address,
             started: Instant::now(),
             method: parts.method.clone(),
             version: parts.version,
@@ -81,6 +89,7 @@ impl Exchange {
             chosen,
             answered: None,
             trace,
+            audited: None,
         }
     }
 
@@ -135,6 +144,11 @@ impl Exchange {
         self.response_bytes += bytes as u64;
     }
 
+    /// The policy forbids it, and lets it through all the same.
+    pub(super) fn audited(&mut self, reason: Reason) {
+        self.audited = Some(reason);
+    }
+
     /// The answer was broken off in the middle.
     pub(super) fn broken_off(&mut self, error: &UpstreamError) {
         self.broken_off = Some(error.reason());
@@ -168,9 +182,12 @@ impl Exchange {
             source: self.source,
             refusal: self.refusal.take(),
             broken_off: self.broken_off,
+            audited: self.audited,
             request_bytes: self.client.request_bytes.get(),
             response_bytes: self.response_bytes,
-            peer: self.client.peer,
+            client: self
+                .address
+                .unwrap_or_else(|| self.client.peer.ip().to_canonical()),
             backend: self
                 .backend
                 .as_ref()
@@ -203,7 +220,11 @@ impl Drop for Exchange {
         if let Some(reason) = reason {
             self.worker.metrics.count_refusal(reason);
         }
-        let failed = reason.is_some() || code >= 500 || code == CLIENT_GONE;
+        if let Some(reason) = self.audited {
+            self.worker.metrics.count_audited(reason);
+        }
+        let told = reason.or(self.audited).is_some();
+        let failed = told || code >= 500 || code == CLIENT_GONE;
         let logged = self.is_logged(failed);
         let recorded = self.trace.as_ref().is_some_and(|trace| trace.span.sampled);
         if logged || recorded {

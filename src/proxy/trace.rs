@@ -80,7 +80,10 @@ impl Trace {
     /// Makes the span the parent of whatever the backend does.
     pub(super) fn propagate(&self, headers: &mut HeaderMap) {
         let flags = u8::from(self.span.sampled);
-        let text = format!("00-{:032x}-{:016x}-{flags:02x}", self.span.trace, self.span.span);
+        let text = format!(
+            "00-{:032x}-{:016x}-{flags:02x}",
+            self.span.trace, self.span.span
+        );
         // Hexadecimal digits and dashes always are a value.
         if let Ok(value) = HeaderValue::try_from(text) {
             headers.insert(TRACEPARENT, value);

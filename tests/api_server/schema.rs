@@ -113,6 +113,92 @@ async fn one_source_of_keys_an_issuer() {
 }
 
 #[tokio::test]
+async fn limits_hold_at_their_borders() {
+    let test = Test::without_operator().await;
+    let limits =
+        |limits: Value| json!({ "openapi": { "inline": document(&[]) }, "limits": limits });
+    for (field, low, high) in [
+        ("headerBytes", 1024, 262_144_i64),
+        ("headerCount", 1, 1000),
+        ("uriBytes", 64, 61_439),
+        ("bodyBytes", 0, 1_099_511_627_776),
+        ("connections", 1, 1_000_000),
+        ("requestsInFlight", 1, 1_000_000),
+        ("streams", 1, 1000),
+    ] {
+        for (good, name) in [(low, "low"), (high, "high")] {
+            let name = format!("{}-{name}", field.to_lowercase());
+            accepted(&test, &name, limits(json!({ field: good }))).await;
+        }
+        for bad in [low - 1, high + 1] {
+            let error = test
+                .create::<EndpointsService>(service("refused", limits(json!({ field: bad }))))
+                .await
+                .unwrap_err();
+            assert!(error.to_string().contains(field), "{error}");
+        }
+    }
+    let target = json!({ "uriBytes": 2048, "headerBytes": 2048 });
+    refused(
+        &test,
+        limits(target),
+        "uriBytes must be less than headerBytes",
+    )
+    .await;
+    let target = json!({ "uriBytes": 65_534, "headerBytes": 65_535 });
+    accepted(&test, "large", limits(target)).await;
+}
+
+#[tokio::test]
+async fn a_listener_has_workers_in_bounds_and_a_secret_with_a_name() {
+    let test = Test::without_operator().await;
+    let listener = |it: Value| json!({ "openapi": { "inline": document(&[]) }, "listener": it });
+    let message = "give a number from 1 to 4, or auto";
+    for bad in [json!(0), json!(5), json!("2"), json!("all")] {
+        refused(&test, listener(json!({ "workers": bad })), message).await;
+    }
+    for (name, good) in [
+        ("one", json!(1)),
+        ("four", json!(4)),
+        ("auto", json!("auto")),
+    ] {
+        let stored = accepted(&test, name, listener(json!({ "workers": good }))).await;
+        let stored = serde_json::to_value(stored.spec.listener).unwrap();
+        assert_eq!(stored, json!({ "workers": good }));
+    }
+    refused(
+        &test,
+        listener(json!({ "tls": {} })),
+        "secretRef: Required value",
+    )
+    .await;
+    let named = |name: &str| listener(json!({ "tls": { "secretRef": { "name": name } } }));
+    refused(&test, named("A b"), "should match").await;
+    refused(&test, named(""), "at least 1 char").await;
+    accepted(&test, "tls", named("shop.tls-1")).await;
+    let client = |name: &str| {
+        json!({
+            "openapi": { "inline": document(&[]) },
+            "backend": { "tls": { "clientCertificateRef": { "name": name } } }
+        })
+    };
+    refused(&test, client("A b"), "should match").await;
+    accepted(&test, "client", client("shop-client")).await;
+}
+
+#[tokio::test]
+async fn timeouts_are_text_of_bounded_length() {
+    let test = Test::without_operator().await;
+    let with = |it: Value| json!({ "openapi": { "inline": document(&[]) }, "timeouts": it });
+    for field in ["head", "idle", "bodyProgress", "writeProgress"] {
+        refused(&test, with(json!({ field: "1".repeat(33) })), "Too long").await;
+        refused(&test, with(json!({ field: 5 })), field).await;
+        let name = field.to_lowercase();
+        accepted(&test, &name, with(json!({ field: "1m30s" }))).await;
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_defaulted_into_what_the_user_wrote() {
     let test = Test::without_operator().await;
     let stored = accepted(&test, "plain", cors(json!({}))).await;

@@ -11,6 +11,7 @@ mod proxy;
 #[path = "../support/tokens.rs"]
 mod tokens;
 
+mod access_log;
 mod admin;
 mod alternatives;
 mod authentication;
@@ -26,4 +27,6 @@ mod malformed;
 mod remote_backends;
 mod start;
 mod swap;
+mod tracing;
 mod unix;
+mod upgrades;

@@ -138,8 +138,9 @@ impl TestProxy {
     ) -> Self {
         let lines = Lines::default();
         let output = LogOutput::to(lines.clone());
-        let proxy = Self::telling(output, None, roots, backend, limits, workers);
-        Self { log: lines, ..proxy }
+        let mut proxy = Self::telling(output, None, roots, backend, limits, workers);
+        proxy.log = lines;
+        proxy
     }
 
     /// With an access log of its own, and a filter for `/log`.

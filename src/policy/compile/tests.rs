@@ -2,6 +2,7 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod backends;
+mod bounds;
 mod canonical;
 mod cors;
 mod described;

@@ -37,6 +37,9 @@ pub(super) fn check(policy: &Policy) -> Result<(), PrepareError> {
         return Err(invalid("its operations and its CORS rules do not fit"));
     }
     settings(&policy.settings)?;
+    if !policy.settings.limits.is_in_bounds() {
+        return Err(invalid("one of its limits is out of bounds"));
+    }
     policy.backends.iter().try_for_each(backend)?;
     policy
         .providers

@@ -29,6 +29,8 @@ struct Line<'r> {
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    let_through: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     broken_off: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +57,7 @@ pub(super) fn write(record: &Record, text: &mut Vec<u8>) {
     let span = record.span.as_deref();
     let line = Line {
         time: rfc3339(record.began),
-        client: record.peer.ip().to_canonical().to_string(),
+        client: record.client.to_string(),
         method: method.get(..MAX_METHOD).unwrap_or(method),
         protocol: record.protocol(),
         operation: record.operation().map(|operation| &*operation.name),
@@ -65,6 +67,7 @@ pub(super) fn write(record: &Record, text: &mut Vec<u8>) {
         fault: record.fault().map(|fault| fault.as_str()),
         reason: record.reason().map(|reason| reason.as_str()),
         message: refusal.map(|refusal| &*refusal.message),
+        let_through: record.audited.map(|reason| reason.as_str()),
         broken_off: record.broken_off.is_some(),
         issuer: record.issuer(),
         backend: record.backend.as_ref().map(ToString::to_string),

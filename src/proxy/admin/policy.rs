@@ -130,7 +130,10 @@ fn keys(slot: &KeySlot, now: SystemTime) -> (usize, Option<u64>) {
         return (0, None);
     };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    (keys.set.keys.len(), Some(now.saturating_sub(keys.fetched_at)))
+    (
+        keys.set.keys.len(),
+        Some(now.saturating_sub(keys.fetched_at)),
+    )
 }
 
 /// Where keys come from, in one word; a URL without what may be secret in it.

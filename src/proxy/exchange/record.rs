@@ -1,7 +1,7 @@
 //! What is told of a request that is over: by the access log, and by a span. Made where one of them
 //! wants it, so that a request that nobody tells of costs nothing.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -33,9 +33,12 @@ pub(in crate::proxy) struct Record {
     pub(in crate::proxy) refusal: Option<Box<Refusal>>,
     /// Why the answer ended before its end.
     pub(in crate::proxy) broken_off: Option<Reason>,
+    /// What the policy forbids, and its mode `Audit` lets through.
+    pub(in crate::proxy) audited: Option<Reason>,
     pub(in crate::proxy) request_bytes: u64,
     pub(in crate::proxy) response_bytes: u64,
-    pub(in crate::proxy) peer: SocketAddr,
+    /// Who asked, as the policy's `trustedHops` finds it.
+    pub(in crate::proxy) client: IpAddr,
     /// Who was asked.
     pub(in crate::proxy) backend: Option<BackendAddress>,
     /// Of a trace that is on.

@@ -75,10 +75,7 @@ pub(super) fn is_state(headers: &HeaderMap) -> bool {
                 return false;
             };
             let (key, value) = (&member[..at], &member[at + 1..]);
-            if keys.len() == MAX_MEMBERS
-                || keys.contains(&key)
-                || !is_key(key)
-                || !is_value(value)
+            if keys.len() == MAX_MEMBERS || keys.contains(&key) || !is_key(key) || !is_value(value)
             {
                 return false;
             }
@@ -170,7 +167,11 @@ mod tests {
             &GOOD.replace("00f067aa0ba902b7", &"0".repeat(16)),
             &GOOD.replace("4736", "47 6"),
         ] {
-            assert_eq!(Parent::read(&headers(TRACEPARENT, &[value])), None, "{value}");
+            assert_eq!(
+                Parent::read(&headers(TRACEPARENT, &[value])),
+                None,
+                "{value}"
+            );
         }
         assert_eq!(Parent::read(&headers(TRACEPARENT, &[GOOD, GOOD])), None);
         assert_eq!(Parent::read(&HeaderMap::new()), None);

@@ -29,7 +29,8 @@ const BATCH: usize = 512;
 const GATHER: Duration = Duration::from_secs(1);
 /// How long the collector may take for a batch.
 const TIMEOUT: Duration = Duration::from_secs(5);
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("endpoints/", env!("CARGO_PKG_VERSION")));
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("endpoints/", env!("CARGO_PKG_VERSION")));
 
 /// Why a batch was not taken.
 #[derive(Debug, thiserror::Error)]

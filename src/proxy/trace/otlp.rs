@@ -33,7 +33,11 @@ pub(super) fn body(policy: &Policy, records: &[Record]) -> Vec<u8> {
 fn span(record: &Record) -> Option<Value> {
     let span = record.span.as_deref()?;
     let known = METHODS.contains(&record.method.as_str());
-    let method = if known { record.method.as_str() } else { "_OTHER" };
+    let method = if known {
+        record.method.as_str()
+    } else {
+        "_OTHER"
+    };
     let name = match (record.template(), known) {
         (Some(template), true) => format!("{method} {template}"),
         (None, true) => method.to_owned(),
@@ -51,10 +55,7 @@ fn span(record: &Record) -> Option<Value> {
             "network.protocol.version",
             record.protocol().trim_start_matches("HTTP/"),
         ),
-        text(
-            "client.address",
-            &record.peer.ip().to_canonical().to_string(),
-        ),
+        text("client.address", &record.client.to_string()),
         number("http.request.body.size", record.request_bytes),
         number("http.response.body.size", record.response_bytes),
         text("endpoints.response.source", record.source.as_str()),

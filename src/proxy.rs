@@ -127,7 +127,7 @@ impl Proxy {
         let (teller, queues) = Teller::new(metrics.process());
         let outcome = running.start_threads(sockets, &started, |index, listeners| Setup {
             listeners,
-            connections: config.limits.connections.div_ceil(workers),
+            workers,
             limits: config.limits.clone(),
             tls: tls.clone(),
             policies: policies.clone(),

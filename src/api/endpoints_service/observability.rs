@@ -1,7 +1,7 @@
 //! `spec.accessLog` and `spec.tracing`: what the sidecar tells of the requests it serves.
 
 use kube::KubeSchema;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// What the access log holds.
@@ -17,7 +17,7 @@ pub struct AccessLogSpec {
     /// With mode `Sampled`, the share of requests without an error that get a line, from 0 to 1.
     /// Absent: 0.01.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(schema_with = "share")]
     pub sample: Option<f64>,
 }
 
@@ -46,6 +46,11 @@ pub struct TracingSpec {
     /// The share of requests that begin a trace here which is recorded, from 0 to 1; a request that
     /// comes with a trace is recorded if its sender records it. Absent: 0.001.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(schema_with = "share")]
     pub sample: Option<f64>,
+}
+
+/// A share, from none to all; without the format `double`, which not every API server knows.
+fn share(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "number", "minimum": 0, "maximum": 1, "nullable": true })
 }

@@ -1,6 +1,7 @@
 //! Bodies: the client's on its way to the backend, and what the client gets.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -11,8 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::StalledBody;
+use super::respond::Caller;
 use super::timer::LazyTimer;
 use super::upstream::{BackendBody, UpstreamError};
 use crate::policy::headers::sanitise_trailers;
@@ -37,7 +40,8 @@ type TokenHeaders = Arc<[HeaderName]>;
 pub(super) struct Stalling {
     incoming: Incoming,
     token_headers: TokenHeaders,
-    limit: Duration,
+    limit: Option<Duration>,
+    client: Rc<Client>,
     timer: LazyTimer,
 }
 
@@ -57,6 +61,7 @@ pub(super) enum RequestBodyError {
 pub(super) struct ResponseBody {
     content: Content,
     exchange: Option<Exchange>,
+    caller: Caller,
 }
 
 #[derive(Debug)]
@@ -78,18 +83,21 @@ impl RequestBody {
         }
     }
 
-    /// The body of a stream, which may be silent for `limit` at most.
+    /// The body of a stream. A gRPC call may be silent while the other side speaks: its deadline, then
+    /// its idle timeout, say for how long.
     pub(super) fn of_stream(
         incoming: Incoming,
         token_headers: &TokenHeaders,
-        limit: Duration,
+        client: &Rc<Client>,
+        caller: Caller,
     ) -> Self {
         match incoming.is_end_stream() {
             true => Self::Empty,
             false => Self::Watched(Box::new(Stalling {
                 incoming,
                 token_headers: Arc::clone(token_headers),
-                limit,
+                limit: (caller == Caller::Http).then_some(client.limits.body_progress_timeout),
+                client: client.clone(),
                 timer: LazyTimer::default(),
             })),
         }
@@ -103,10 +111,11 @@ impl Stalling {
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
             self.timer.clear();
+            self.client.sent.update(|sent| sent + 1);
             return Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Broken)));
         }
-        if !self.timer.is_set() {
-            self.timer.set(Instant::now() + self.limit);
+        if let (Some(limit), false) = (self.limit, self.timer.is_set()) {
+            self.timer.set(Instant::now() + limit);
         }
         ready!(self.timer.poll(context));
         Poll::Ready(Some(Err(RequestBodyError::Stalled(StalledBody))))
@@ -169,6 +178,7 @@ impl ResponseBody {
         Self {
             content: Content::Ours(bytes),
             exchange: None,
+            caller: Caller::Http,
         }
     }
 
@@ -176,11 +186,13 @@ impl ResponseBody {
         Self {
             content: Content::Backend(body),
             exchange: None,
+            caller: Caller::Http,
         }
     }
 
     /// Keeps the exchange open until this body is sent, or given up.
-    pub(super) fn closing(mut self, exchange: Exchange) -> Self {
+    pub(super) fn closing(mut self, exchange: Exchange, caller: Caller) -> Self {
+        self.caller = caller;
         self.exchange = Some(exchange);
         self
     }
@@ -202,6 +214,11 @@ impl Body for ResponseBody {
                 Some(Err(error)) => {
                     if let Some(exchange) = &mut this.exchange {
                         exchange.broken_off(&error);
+                    }
+                    if this.caller == Caller::Grpc {
+                        // Its client learns more from a status than from a reset.
+                        this.content = Content::Ours(Bytes::new());
+                        return Poll::Ready(Some(Ok(Frame::trailers(error.grpc_trailers()))));
                     }
                     // hyper closes at once. What came before goes out first, at least the head: a
                     // browser that saw nothing of an answer sends its request again, whatever it was.

@@ -24,7 +24,7 @@ use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::Head;
 use super::metrics::CorsVerdict;
-use super::respond;
+use super::respond::{self, Caller};
 use super::upgrade;
 use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker};
@@ -58,6 +58,7 @@ pub(super) async fn serve(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
     let http1 = parts.version != Version::HTTP_2;
+    let caller = Caller::of(&parts);
     let handshake = matches!(&head, Some(Ok(head)) if head.upgrade);
     let mut exchange = Exchange::begin(worker, client, parts.method.clone());
     let policy = exchange.worker().policy();
@@ -70,7 +71,17 @@ pub(super) async fn serve(
             });
             Reply::refused(refusal, cors.unwrap_or(ResponseCors::UNTOUCHED))
         }
-        Ok(policy) => under(policy, &mut exchange, &backend, parts, body, handshake).await,
+        Ok(policy) => {
+            under(
+                policy,
+                &mut exchange,
+                &backend,
+                parts,
+                body,
+                (caller, handshake),
+            )
+            .await
+        }
     };
 
     let Reply {
@@ -90,7 +101,7 @@ pub(super) async fn serve(
         }
         Answer::Refused(refusal) => {
             exchange.answered_by_us(refusal.status, Some(refusal.reason));
-            respond::refuse(&refusal, || realm.unwrap_or_default())
+            respond::refuse(&refusal, caller, || realm.unwrap_or_default())
         }
     };
     if let Some(policy) = &policy {
@@ -109,7 +120,7 @@ pub(super) async fn serve(
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| body.closing(exchange)))
+    Ok(response.map(|body| body.closing(exchange, caller)))
 }
 
 /// What the policy decides, done.
@@ -119,7 +130,7 @@ async fn under(
     backend: &Rc<Backend>,
     mut parts: Parts,
     body: Incoming,
-    handshake: bool,
+    (caller, handshake): (Caller, bool),
 ) -> Reply {
     let decision = decide(
         &policy.snapshot.prepared,
@@ -190,10 +201,7 @@ async fn under(
     }
     let token_headers = &policy.snapshot.prepared.token_headers;
     let body = match parts.version {
-        Version::HTTP_2 => {
-            let limit = exchange.client().limits.body_progress_timeout;
-            RequestBody::of_stream(body, token_headers, limit)
-        }
+        Version::HTTP_2 => RequestBody::of_stream(body, token_headers, exchange.client(), caller),
         _ => RequestBody::new(body, token_headers),
     };
     let (backend, remote) = policy.route(operation, backend);

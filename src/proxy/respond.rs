@@ -1,7 +1,7 @@
 //! Every answer that the proxy makes itself.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
@@ -69,10 +69,17 @@ pub(super) fn refuse(
 fn grpc(refusal: &Refusal) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::empty());
     let headers = response.headers_mut();
+    *headers = grpc_status(refusal);
     headers.insert(CONTENT_TYPE, GRPC);
-    headers.insert(GRPC_STATUS, refusal.grpc_status().into());
-    headers.insert(GRPC_MESSAGE, refusal.grpc_message());
     response
+}
+
+/// The fields that end a call.
+pub(super) fn grpc_status(refusal: &Refusal) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(4);
+    fields.insert(GRPC_STATUS, refusal.grpc_status().into());
+    fields.insert(GRPC_MESSAGE, refusal.grpc_message());
+    fields
 }
 
 /// The health path (ESPv2's body).
@@ -81,6 +88,16 @@ pub(super) fn healthy() -> Response<ResponseBody> {
         StatusCode::OK,
         Bytes::from_static(br#"{"code":200,"message":""}"#),
     )
+}
+
+/// The same request belongs to this path and query (ESPv2's status and body).
+pub(super) fn redirect(location: HeaderValue) -> Response<ResponseBody> {
+    let mut response = json(
+        StatusCode::TEMPORARY_REDIRECT,
+        Bytes::from_static(br#"{"code":307,"message":""}"#),
+    );
+    response.headers_mut().insert(LOCATION, location);
+    response
 }
 
 /// A preflight that is answered here: 200 and no body.

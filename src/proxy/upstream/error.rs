@@ -3,14 +3,14 @@
 use std::error::Error;
 use std::io;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use super::connect::ConnectError;
 use crate::policy::limits::{HEADER_BYTES, HEADER_COUNT};
 use crate::policy::verdict::{Facts, Phase, Reason, Refusal};
 use crate::proxy::config::BackendAddress;
 use crate::proxy::guard::{BadBody, StalledBody};
-use crate::proxy::respond::refusal;
+use crate::proxy::respond::{grpc_status, refusal};
 
 /// Why there is no answer, or not all of it.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +90,17 @@ impl UpstreamError {
             Self::Deadline => Reason::BackendTimeout,
             Self::ClientBody(_) => Reason::BadBody,
         }
+    }
+
+    /// What a gRPC client is told of an answer that broke off in the middle.
+    pub(in crate::proxy) fn grpc_trailers(&self) -> HeaderMap {
+        let status = match self {
+            Self::Unreachable { .. } | Self::Reset(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            Self::ClientBody(_) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        grpc_status(&refusal(status, self.reason(), self.to_string()))
     }
 
     /// How far the exchange came.

@@ -1,7 +1,7 @@
 //! Every answer that the proxy makes itself.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
@@ -12,6 +12,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// Seconds after which there may be room again.
+const SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// Who reads our answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,9 @@ pub(super) fn refuse(
     };
     if let Some(allow) = &refusal.allow {
         response.headers_mut().insert(ALLOW, allow.clone());
+    }
+    if refusal.reason == Reason::TooManyRequests {
+        response.headers_mut().insert(RETRY_AFTER, SOON);
     }
     if refusal.challenge.is_some()
         && let Some(challenge) = refusal.www_authenticate(&realm())

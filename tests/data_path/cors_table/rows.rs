@@ -5,7 +5,8 @@ use crate::backend::Backend;
 use crate::client::ask;
 use crate::proxy::TestProxy;
 
-const SHOP: &str = "cors: {allowOrigins: [\"https://shop.example\", \"http://localhost:3000\"]}";
+pub(super) const SHOP: &str =
+    "cors: {allowOrigins: [\"https://shop.example\", \"http://localhost:3000\"]}";
 
 #[tokio::test]
 async fn preflights_of_a_list_of_origins() {

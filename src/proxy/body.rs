@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::StalledBody;
+use super::respond::Caller;
 use super::timer::LazyTimer;
 use super::upstream::{BackendBody, UpstreamError};
 use crate::policy::headers::HeaderPlan;
@@ -36,6 +37,7 @@ pub(super) enum RequestBody {
 pub(super) struct Watched {
     incoming: Incoming,
     plan: Arc<HeaderPlan>,
+    /// Who is told of each piece.
     client: Rc<Client>,
     /// None: somebody else looks.
     silence: Option<Duration>,
@@ -73,6 +75,7 @@ impl LargeBody {
 pub(super) struct ResponseBody {
     content: Content,
     exchange: Option<Exchange>,
+    caller: Caller,
 }
 
 #[derive(Debug)]
@@ -94,12 +97,13 @@ impl RequestBody {
         }
     }
 
-    /// The body of a stream, which may be silent for so long at most.
+    /// The body of a stream, which may be silent for so long at most. A gRPC call may be silent while
+    /// the other side speaks: its deadline, then its idle timeout, say for how long.
     pub(super) fn of_stream(
         incoming: Incoming,
         plan: &Arc<HeaderPlan>,
         client: &Rc<Client>,
-        silence: Duration,
+        silence: Option<Duration>,
     ) -> Self {
         match incoming.is_end_stream() {
             true => Self::Empty,
@@ -107,7 +111,7 @@ impl RequestBody {
                 incoming,
                 plan: Arc::clone(plan),
                 client: client.clone(),
-                silence: Some(silence),
+                silence,
                 timer: LazyTimer::default(),
                 left: u64::MAX,
             })),
@@ -146,6 +150,7 @@ impl Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
             self.timer.clear();
+            self.client.sent.update(|sent| sent + 1);
             let counted = |frame: Frame<Bytes>| {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 match self.left.checked_sub(length) {
@@ -235,6 +240,7 @@ impl ResponseBody {
         Self {
             content: Content::Ours(bytes),
             exchange: None,
+            caller: Caller::Http,
         }
     }
 
@@ -242,11 +248,13 @@ impl ResponseBody {
         Self {
             content: Content::Backend(body),
             exchange: None,
+            caller: Caller::Http,
         }
     }
 
     /// Keeps the exchange open until this body is sent, or given up.
-    pub(super) fn closing(mut self, exchange: Exchange) -> Self {
+    pub(super) fn closing(mut self, exchange: Exchange, caller: Caller) -> Self {
+        self.caller = caller;
         self.exchange = Some(exchange);
         self
     }
@@ -273,6 +281,11 @@ impl Body for ResponseBody {
                 Some(Err(error)) => {
                     if let Some(exchange) = &mut this.exchange {
                         exchange.broken_off(&error);
+                    }
+                    if this.caller == Caller::Grpc {
+                        // Its client learns more from a status than from a reset.
+                        this.content = Content::Ours(Bytes::new());
+                        return Poll::Ready(Some(Ok(Frame::trailers(error.grpc_trailers()))));
                     }
                     // hyper closes at once. What came before goes out first, at least the head: a
                     // browser that saw nothing of an answer sends its request again, whatever it was.

@@ -17,19 +17,24 @@ mod certificate;
 mod client;
 mod config;
 mod connection;
+mod control;
 mod drain;
 mod exchange;
 mod guard;
 mod listen;
 mod metrics;
+mod random;
 mod respond;
 mod service;
 mod snapshot;
+mod teller;
 mod timer;
+mod trace;
 mod upgrade;
 mod upstream;
 mod worker;
 
+pub use access_log::LogOutput;
 pub use config::{BackendAddress, BadBackendAddress, CertificateFiles, Config, Limits, Listener};
 pub use snapshot::{PolicyCell, Snapshot, SnapshotError};
 
@@ -38,9 +43,12 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
+use self::access_log::Writer;
 use self::admin::Admin;
 use self::certificate::ClientTls;
+use self::control::Control;
 use self::metrics::Metrics;
+use self::teller::Teller;
 use self::upstream::BackendTls;
 use self::worker::Setup;
 use crate::readiness::Readiness;
@@ -56,8 +64,10 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     workers: Vec<JoinHandle<()>>,
-    /// Those that end after the workers.
-    beside: Vec<(Trigger, JoinHandle<()>)>,
+    control: Option<Control>,
+    log: Option<Writer>,
+    /// Reads the certificate towards clients.
+    certificate: Option<(Trigger, JoinHandle<()>)>,
 }
 
 /// Why a proxy cannot start.
@@ -116,13 +126,16 @@ impl Proxy {
             addresses,
             admin_address: admin_socket.as_ref().map(|(address, _)| *address),
             workers: Vec::new(),
-            beside: Vec::new(),
+            control: None,
+            log: None,
+            certificate: None,
         };
         if let Some(files) = config.certificate {
             let (trigger, ended) = shutdown::channel();
             let reading = client_tls.watch(files, ended).map_err(StartError::Thread)?;
-            running.beside.push((trigger, reading));
+            running.certificate = Some((trigger, reading));
         }
+        let (teller, queues) = Teller::new(metrics.process());
         let outcome = running.start_threads(sockets, &started, |index, listeners| Setup {
             listeners,
             workers,
@@ -131,6 +144,7 @@ impl Proxy {
             client_tls: client_tls.clone(),
             policies: policies.clone(),
             metrics: metrics.worker(index),
+            teller: teller.clone(),
             shutdown: shutdown.clone(),
             abandoned: abandoned.clone(),
         });
@@ -140,15 +154,31 @@ impl Proxy {
                     .recv()
                     .unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
             }
-            if let Some((_, mut bound)) = admin_socket {
-                let (trigger, ended) = shutdown::channel();
-                let admin = Admin::new(metrics, policies, client_tls, readiness, shutdown);
-                let socket = bound.remove(0);
-                let admin = admin::spawn(admin, socket, ended)?;
-                running.beside.push((trigger, admin));
-            }
+            let log = Writer::start(queues.lines, config.access_log, metrics.process())?;
+            running.log = Some(log);
+            let process = metrics.process();
+            let admin = admin_socket.and_then(|(_, mut bound)| bound.pop());
+            let admin = admin.map(|socket| {
+                let admin = Admin {
+                    metrics,
+                    policies,
+                    tls: client_tls,
+                    readiness,
+                    shutdown,
+                    log_filter: config.log_filter,
+                };
+                (admin, socket)
+            });
+            running.control = Some(Control::start(control::Setup {
+                admin,
+                spans: queues.spans,
+                tls,
+                metrics: process,
+            })?);
             Ok(())
         });
+        // What the workers have is all there is: when they end, log and spans do.
+        drop(teller);
         if let Err(error) = outcome {
             abandon.start();
             running.join();
@@ -176,9 +206,15 @@ impl Running {
             // A worker that panicked has said so on stderr.
             let _ = worker.join();
         }
-        for (trigger, thread) in self.beside {
+        if let Some((trigger, certificate)) = self.certificate {
             trigger.start();
-            let _ = thread.join();
+            let _ = certificate.join();
+        }
+        if let Some(control) = self.control {
+            control.join();
+        }
+        if let Some(log) = self.log {
+            log.join();
         }
     }
 

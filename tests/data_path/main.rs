@@ -13,6 +13,7 @@ mod proxy;
 #[path = "../support/tokens.rs"]
 mod tokens;
 
+mod access_log;
 mod admin;
 mod alternatives;
 mod authentication;
@@ -21,6 +22,7 @@ mod bounds;
 mod cors;
 mod cors_table;
 mod forwarding;
+mod grpc;
 mod hostile;
 mod http2;
 mod http2_backends;
@@ -28,7 +30,9 @@ mod limits;
 mod malformed;
 mod remote_backends;
 mod start;
+mod streams;
 mod swap;
 mod tls;
+mod tracing;
 mod unix;
 mod upgrades;

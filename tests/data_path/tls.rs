@@ -1,14 +1,10 @@
 //! TLS towards clients: from a certificate in files, where the policy says so.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use endpoints::proxy::{CertificateFiles, Config, Limits, Listener, PolicyCell, Proxy};
-use endpoints::readiness::Readiness;
-use endpoints::shutdown;
+use endpoints::proxy::{CertificateFiles, Config};
 use endpoints::tls;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
@@ -65,7 +61,10 @@ impl Secret {
 
     /// A proxy that finds it.
     fn proxy(&self, backend: SocketAddr) -> TestProxy {
-        TestProxy::with_certificate(backend, self.folder.path())
+        TestProxy::run(Config {
+            certificate: Some(CertificateFiles::in_folder(self.folder.path())),
+            ..TestProxy::config(backend)
+        })
     }
 
     async fn try_connect(
@@ -270,26 +269,4 @@ async fn open_connections_end_when_the_policy_has_clients_spoken_to_otherwise() 
     assert_eq!(plain.rest().await, b"");
     let mut stream = secret.connect(proxy.address, &[]).await;
     assert!(ask_over(&mut stream, GET).await.contains("200 OK"));
-}
-
-impl TestProxy {
-    /// With the certificate of a mounted Secret.
-    fn with_certificate(backend: SocketAddr, folder: &Path) -> Self {
-        let free: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let config = Config {
-            listeners: vec![Listener {
-                address: free,
-                backend: backend.into(),
-            }],
-            workers: NonZeroUsize::MIN,
-            admin: Some(free),
-            limits: Limits::default(),
-            roots: tls::built_in_roots(),
-            certificate: Some(CertificateFiles::in_folder(folder)),
-        };
-        let (trigger, shutdown) = shutdown::channel();
-        let (policies, readiness) = (PolicyCell::new(), Readiness::new());
-        let running = Proxy::start(config, policies.clone(), readiness.clone(), shutdown).unwrap();
-        Self::of(running, policies, readiness, trigger)
-    }
 }

@@ -82,7 +82,8 @@ impl Apply for PolicySink {
             let why = "listener.tls: this pod was created without the Secret: restart it";
             return Err(why.to_owned());
         }
-        self.policies.store(snapshot);
+        self.policies
+            .store(snapshot.of_generation(origin.generation));
         // Those of the policy before, which may still serve a request, keep their slots themselves.
         self.slots.retain(|source, _| sources.contains(source));
         let Origin {

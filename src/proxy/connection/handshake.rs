@@ -50,6 +50,8 @@ impl Future for Handshake {
 }
 
 impl Finish for Handshake {
+    const AT_ONCE: bool = false;
+
     /// It is short: what comes after it is told.
     fn finish(self: Pin<&mut Self>) {}
 }

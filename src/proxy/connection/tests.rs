@@ -10,6 +10,7 @@ use super::*;
 use crate::proxy::certificate::ClientTls;
 use crate::proxy::drain::Finish;
 use crate::proxy::metrics::WorkerMetrics;
+use crate::proxy::teller::Teller;
 use crate::proxy::upstream::BackendTls;
 use crate::proxy::{Limits, PolicyCell};
 
@@ -27,6 +28,7 @@ fn a_panic_ends_its_connection_and_is_counted() {
             &PolicyCell::new(),
             BackendTls::new(crate::tls::built_in_roots()).unwrap(),
             ClientTls::new().unwrap(),
+            Teller::new(Arc::default()).0,
         ));
         let connection = |panics: bool| {
             let worker = worker.clone();
@@ -56,6 +58,8 @@ fn a_panic_ends_its_connection_and_is_counted() {
 struct Panicking(bool);
 
 impl Finish for Panicking {
+    const AT_ONCE: bool = true;
+
     fn finish(self: Pin<&mut Self>) {}
 }
 

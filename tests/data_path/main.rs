@@ -21,6 +21,7 @@ mod cors_table;
 mod forwarding;
 mod headers;
 mod hostile;
+mod hostile_requests;
 mod http2;
 mod http2_backends;
 mod limits;

@@ -33,9 +33,9 @@ pub(super) fn admit<'p>(
         ));
     };
     check_host(head.hosts, parts)?;
-    if let Some(expectation) = parts.headers.get(EXPECT)
-        && !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
-    {
+    let expectations = parts.headers.get_all(EXPECT);
+    let is_continue = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if !expectations.iter().all(is_continue) {
         return Err(refusal(
             StatusCode::EXPECTATION_FAILED,
             Reason::BadExpect,

@@ -131,8 +131,8 @@ async fn each_answer_belongs_to_one_request() {
             format!(
                 "GET /shelves HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n{ADMIN}"
             ),
-            vec![200],
-            vec!["GET /shelves"],
+            vec![200, 200],
+            vec!["GET /shelves", "GET /admin/users"],
         ),
         (
             "the preface of HTTP/2 behind a request",

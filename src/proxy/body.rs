@@ -1,6 +1,7 @@
 //! Bodies: the client's on its way to the backend, and what the client gets.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,8 +11,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::StalledBody;
+use super::respond::Caller;
 use super::timer::LazyTimer;
 use super::upstream::{BackendBody, UpstreamError};
 use crate::policy::headers::HeaderPlan;
@@ -36,6 +39,8 @@ pub(super) struct Watched {
     plan: Arc<HeaderPlan>,
     /// None: somebody else looks.
     silence: Option<Duration>,
+    /// Who is told of each piece.
+    client: Option<Rc<Client>>,
     timer: LazyTimer,
     /// How many bytes may still come.
     left: u64,
@@ -70,6 +75,7 @@ impl LargeBody {
 pub(super) struct ResponseBody {
     content: Content,
     exchange: Option<Exchange>,
+    caller: Caller,
 }
 
 #[derive(Debug)]
@@ -91,14 +97,21 @@ impl RequestBody {
         }
     }
 
-    /// The body of a stream, which may be silent for so long at most.
-    pub(super) fn of_stream(incoming: Incoming, plan: &Arc<HeaderPlan>, silence: Duration) -> Self {
+    /// The body of a stream, which may be silent for so long at most. A gRPC call may be silent while
+    /// the other side speaks: its deadline, then its idle timeout, say for how long.
+    pub(super) fn of_stream(
+        incoming: Incoming,
+        plan: &Arc<HeaderPlan>,
+        client: &Rc<Client>,
+        silence: Option<Duration>,
+    ) -> Self {
         match incoming.is_end_stream() {
             true => Self::Empty,
             false => Self::Watched(Box::new(Watched {
                 incoming,
                 plan: Arc::clone(plan),
-                silence: Some(silence),
+                silence,
+                client: Some(client.clone()),
                 timer: LazyTimer::default(),
                 left: u64::MAX,
             })),
@@ -116,6 +129,7 @@ impl RequestBody {
                     incoming,
                     plan,
                     silence: None,
+                    client: None,
                     timer: LazyTimer::default(),
                     left,
                 }))
@@ -136,6 +150,9 @@ impl Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
             self.timer.clear();
+            if let Some(client) = &self.client {
+                client.sent.update(|sent| sent + 1);
+            }
             let counted = |frame: Frame<Bytes>| {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 match self.left.checked_sub(length) {
@@ -217,6 +234,7 @@ impl ResponseBody {
         Self {
             content: Content::Ours(bytes),
             exchange: None,
+            caller: Caller::Http,
         }
     }
 
@@ -224,11 +242,13 @@ impl ResponseBody {
         Self {
             content: Content::Backend(body),
             exchange: None,
+            caller: Caller::Http,
         }
     }
 
     /// Keeps the exchange open until this body is sent, or given up.
-    pub(super) fn closing(mut self, exchange: Exchange) -> Self {
+    pub(super) fn closing(mut self, exchange: Exchange, caller: Caller) -> Self {
+        self.caller = caller;
         self.exchange = Some(exchange);
         self
     }
@@ -250,6 +270,11 @@ impl Body for ResponseBody {
                 Some(Err(error)) => {
                     if let Some(exchange) = &mut this.exchange {
                         exchange.broken_off(&error);
+                    }
+                    if this.caller == Caller::Grpc {
+                        // Its client learns more from a status than from a reset.
+                        this.content = Content::Ours(Bytes::new());
+                        return Poll::Ready(Some(Ok(Frame::trailers(error.grpc_trailers()))));
                     }
                     // hyper closes at once. What came before goes out first, at least the head: a
                     // browser that saw nothing of an answer sends its request again, whatever it was.

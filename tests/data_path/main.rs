@@ -13,6 +13,7 @@ mod proxy;
 #[path = "../support/tokens.rs"]
 mod tokens;
 
+mod access_log;
 mod admin;
 mod alternatives;
 mod audit;
@@ -35,5 +36,6 @@ mod routing;
 mod start;
 mod streams;
 mod swap;
+mod tracing;
 mod unix;
 mod upgrades;

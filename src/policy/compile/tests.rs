@@ -9,6 +9,7 @@ mod described;
 mod jwt;
 mod keys;
 mod limits;
+mod observability;
 mod overrides;
 mod routes;
 mod security;

@@ -15,6 +15,7 @@ mod routes;
 mod security;
 mod seeds;
 mod service;
+mod settings;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

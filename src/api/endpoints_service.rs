@@ -23,7 +23,10 @@ use serde::{Deserialize, Serialize};
 pub use self::backend::BackendSpec;
 pub use self::cors::{CorsPreset, CorsSpec};
 pub use self::headers::HeadersSpec;
-pub use self::jwt::{AudienceMode, IssuerSpec, JwtSpec, RegisteredClaim, ScopeMode};
+pub use self::jwt::{
+    AudienceMode, ClaimToHeaderSpec, ForwardPayloadSpec, IssuerSpec, JwtSpec, PayloadFormat,
+    RegisteredClaim, ScopeMode,
+};
 pub use self::limits::{DrainSpec, LimitsSpec, TimeoutsSpec};
 pub use self::listener::ListenerSpec;
 pub use self::observability::{AccessLogSpec, TracingSpec};

@@ -146,6 +146,28 @@ fn is_generated(name: &str) -> bool {
         || (name.len() == "x-forwarded-authorization".len() && starts("x-forwarded-authorization"))
 }
 
+/// Whether a header may not be set by a policy: framing, hop-by-hop, `Host`, what the proxy says of the
+/// request, where tokens come, and what the proxy itself acts on. `name`: in lower case; `_` and `-`
+/// count as equal.
+pub fn is_reserved(name: &str) -> bool {
+    let name = name.replace('_', "-");
+    is_generated(&name)
+        || is_hop_by_hop(&name)
+        || is_kept_from_connection(&name)
+        || matches!(
+            &*name,
+            "authorization"
+                | "content-encoding"
+                | "content-type"
+                | "cookie"
+                | "expect"
+                | "origin"
+                | "x-goog-iap-jwt-assertion"
+                | "x-http-method-override"
+        )
+        || name.starts_with("access-control-")
+}
+
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,

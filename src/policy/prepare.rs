@@ -12,7 +12,7 @@ use super::Policy;
 use super::backend::PathTranslation;
 use super::cors::CorsRules;
 use super::format::{Alternative, FORMAT, Operation};
-use super::jwt::{PreparedProvider, Security, token_headers};
+use super::jwt::{Forwarding, PreparedProvider, Security, token_headers};
 use super::path::{NormalisedPath, normalise};
 use super::route::Router;
 
@@ -31,7 +31,10 @@ pub struct Prepared {
     pub providers: Vec<PreparedProvider>,
     /// Per operation: what it demands of tokens; shared by those that demand the same.
     pub security: Vec<Arc<Security>>,
-    /// Headers in which tokens come.
+    /// What backends are told of tokens.
+    pub forwarding: Forwarding,
+    /// Headers that may not come in trailers: those in which tokens come, and those in which claims are
+    /// told.
     pub token_headers: Arc<[HeaderName]>,
     /// Per operation: what becomes of its path; `None`: it stays.
     pub translations: Vec<Option<PathTranslation>>,
@@ -101,12 +104,14 @@ impl Prepared {
             },
         };
         check::check(&policy)?;
+        let forwarding = Forwarding::new(&policy.settings.jwt).map_err(invalid)?;
         Ok(Self {
             hash: policy.hash(),
             policy: Arc::new(policy),
             router,
             cors,
-            token_headers: token_headers(&providers),
+            token_headers: token_headers(&providers, &forwarding),
+            forwarding,
             providers,
             security,
             translations,

@@ -98,6 +98,9 @@ pub struct Refusal {
     pub allow: Option<HeaderValue>,
     /// RFC 6750 `error` for `WWW-Authenticate`; see [`Challenge`].
     pub challenge: Option<Challenge>,
+    /// Of a token that was read: for which provider it was checked, as a place in
+    /// [`super::Prepared::providers`].
+    pub provider: Option<usize>,
 }
 
 /// What `WWW-Authenticate: Bearer` says beside the realm (RFC 6750 section 3).
@@ -173,6 +176,7 @@ impl Refusal {
             message: message.into(),
             allow: None,
             challenge: None,
+            provider: None,
         }
     }
 

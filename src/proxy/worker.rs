@@ -22,7 +22,6 @@ use super::upstream::{Backend, BackendTls};
 use super::{BackendAddress, Limits};
 use crate::policy::format::Operation;
 use crate::policy::jwt::TokenCache;
-use crate::policy::key_set::KeySet;
 use crate::shutdown::Shutdown;
 
 /// How often unused connections to backends are looked at.
@@ -52,8 +51,6 @@ pub(super) struct Worker {
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) drain: Rc<Drain>,
     pub(super) tokens: RefCell<TokenCache>,
-    /// Room for the key sets of one request.
-    pub(super) keys: RefCell<Vec<Option<Arc<KeySet>>>>,
     policies: RefCell<Policies>,
     /// By address: operations, rules and listeners with one address share its connections.
     backends: RefCell<HashMap<BackendAddress, Rc<Backend>>>,
@@ -271,6 +268,10 @@ impl Worker {
         match current {
             Some(current) if Arc::ptr_eq(&current.snapshot, latest) => Some(current.clone()),
             _ => {
+                let jwt = &latest.prepared.policy.settings.jwt;
+                self.tokens
+                    .borrow_mut()
+                    .configure(jwt.token_cache_size(), jwt.token_cache_ttl());
                 let fresh = Rc::new(InForce {
                     snapshot: latest.clone(),
                     backend: latest.backend.as_ref().map(|it| self.backend(it)),

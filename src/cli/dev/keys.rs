@@ -113,7 +113,12 @@ fn pinned(source: KeySource, set: Arc<KeySet>) -> Arc<KeySlot> {
 /// Failures are news; that keys came is not.
 fn tell(event: KeyEvent) {
     let Err(error) = event.result else { return };
-    let line = match event.source {
+    let source = match event.source {
+        KeySource::Trusting { source, .. } => *source,
+        source => source,
+    };
+    let line = match source {
+        KeySource::Inline(_) | KeySource::Trusting { .. } => return,
         KeySource::Url(url) => format!("cannot fetch the keys at {url}: {error}"),
         KeySource::Discovery { url, issuer } => {
             format!("cannot discover the keys of {issuer} by {url}: {error}")

@@ -135,7 +135,9 @@ impl Entry {
         self.sources = policy
             .providers
             .values()
-            .map(|provider| provider.keys.clone())
+            .map(|provider| &provider.keys)
+            .filter(|source| source.is_fetched())
+            .cloned()
             .collect();
         // An edit that changes nothing is acknowledged already.
         (before.is_none_or(|before| before.hash != snapshot.hash())).then_some(snapshot)

@@ -162,6 +162,8 @@ fn name(source: &KeySource) -> String {
             format!("{} (discovered by {})", shown(issuer), shown(url))
         }
         KeySource::Kubernetes { issuer } => issuer.clone(),
+        KeySource::Trusting { source, .. } => name(source),
+        KeySource::Inline(_) => String::from("a key set in the resource"),
     }
 }
 

@@ -21,6 +21,9 @@ pub(super) struct Failure {
     pub(super) scope: Option<Arc<str>>,
     /// Newer keys of this provider may change that.
     pub(super) refetch: Option<usize>,
+    /// The provider that it was checked for; none where it was not even read, or where no provider has
+    /// its issuer.
+    pub(super) provider: Option<usize>,
 }
 
 impl Failure {
@@ -29,6 +32,15 @@ impl Failure {
         Self {
             scope: Some(demanded),
             ..Fault::SCOPE.into()
+        }
+    }
+
+    /// Notes for which provider the token was checked.
+    pub(super) fn by(self, provider: usize) -> Self {
+        let is_of_issuer = self.fault.reason != Reason::TokenIssuer;
+        Self {
+            provider: is_of_issuer.then_some(provider),
+            ..self
         }
     }
 
@@ -50,6 +62,7 @@ impl From<Fault> for Failure {
             fault,
             scope: None,
             refetch: None,
+            provider: None,
         }
     }
 }
@@ -102,7 +115,13 @@ impl Fault {
 }
 
 impl From<Failure> for Refusal {
-    fn from(Failure { fault, scope, .. }: Failure) -> Self {
+    fn from(failure: Failure) -> Self {
+        let Failure {
+            fault,
+            scope,
+            provider,
+            ..
+        } = failure;
         let (status, challenge) = match fault.reason {
             // Not the client's fault, so nothing that it could bring instead (RFC 6750 section 3).
             Reason::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, None),
@@ -122,6 +141,7 @@ impl From<Failure> for Refusal {
             message: fault.message.to_owned(),
             allow: None,
             challenge,
+            provider,
         }
     }
 }

@@ -2,22 +2,22 @@
 
 use std::rc::Rc;
 
+use http::HeaderMap;
 use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
 
-use crate::policy::jwt::{Authentication, authenticate};
+use crate::policy::jwt::{Authentication, Verified, authenticate};
 use crate::policy::verdict::Refusal;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::worker::{InForce, Worker, now};
 
-/// Checks the token; what comes back goes into `X-Endpoint-API-UserInfo`.
+/// Checks the tokens; `None`: none was asked for.
 pub(super) async fn authenticated(
     policy: &Rc<InForce>,
     exchange: &Exchange,
     operation: usize,
     parts: &Parts,
-) -> Result<Option<HeaderValue>, Refusal> {
+) -> Result<Option<Verified>, Refusal> {
     let worker = exchange.worker();
     let (provider, refusal) = match check(worker, policy, operation, parts) {
         Authentication::UnknownKey { provider, refusal } => (provider, refusal),
@@ -33,28 +33,23 @@ pub(super) async fn authenticated(
 
 fn check(worker: &Worker, policy: &InForce, operation: usize, parts: &Parts) -> Authentication {
     let now = now();
-    let mut keys = worker.keys.borrow_mut();
-    keys.clear();
-    keys.extend(policy.snapshot.keys.iter().map(|slot| slot.usable(now)));
-    let prepared = &policy.snapshot.prepared;
-    let tokens = &mut *worker.tokens.borrow_mut();
     authenticate(
-        prepared,
+        &policy.snapshot.prepared,
         operation,
         &parts.headers,
         parts.uri.query(),
-        &keys,
-        tokens,
+        &policy.snapshot.keys(now),
+        &mut worker.tokens.borrow_mut(),
         now,
     )
 }
 
-fn verdict(worker: &Worker, found: Authentication) -> Result<Option<HeaderValue>, Refusal> {
+fn verdict(worker: &Worker, found: Authentication) -> Result<Option<Verified>, Refusal> {
     match found {
         Authentication::Open => Ok(None),
-        Authentication::Verified { user_info, .. } => {
+        Authentication::Verified(verified) => {
             worker.metrics.count_verified();
-            Ok(Some(user_info))
+            Ok(Some(verified))
         }
         Authentication::Refused(refusal) | Authentication::UnknownKey { refusal, .. } => {
             Err(refusal)

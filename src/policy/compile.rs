@@ -28,7 +28,7 @@ use routes::Judges;
 use security::Resolver;
 
 pub use cors::origin_regex;
-pub(super) use cors::{NOBODYS_ORIGIN, canonical_origin};
+pub(super) use cors::{MAX_ORIGIN_BYTES, NOBODYS_ORIGIN, canonical_origin};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,8 @@
 //!
 //! One rule decides about a request: that of its operation ([`CorsRules::of`]), else the service's.
 
+mod verdict;
+
 use std::collections::BTreeSet;
 
 use http::header::{
@@ -12,7 +14,8 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 use regex::Regex;
 
-use super::compile::origin_regex;
+pub use self::verdict::CorsVerdict;
+use super::compile::{MAX_ORIGIN_BYTES, origin_regex};
 use super::format::{CorsMode, CorsPolicy, OriginRule, Policy};
 
 /// The CORS rules of a policy: the service's, and those that operations have instead.
@@ -35,6 +38,8 @@ pub struct RuleId(Option<usize>);
 pub struct ResponseCors {
     rule: RuleId,
     headers: ResponseHeaders,
+    /// What CORS came to, for metrics.
+    pub verdict: CorsVerdict,
 }
 
 /// Decides about origins by one rule; header values are built once.
@@ -67,8 +72,8 @@ pub enum Preflight {
     No,
     /// Answer 200 with these headers, no body.
     Answer(HeaderMap),
-    /// Answer 400; the text says what is missing or unmatched.
-    Refuse(String),
+    /// Answer 400, with [`CorsVerdict::refusal`] for a message.
+    Refuse(CorsVerdict),
 }
 
 impl CorsRules {
@@ -110,9 +115,39 @@ impl CorsRules {
 
     /// What the response to a request with these headers gets by a rule.
     pub fn response(&self, rule: RuleId, request: &HeaderMap) -> ResponseCors {
+        let (headers, verdict) = self.decider(rule).response(request);
         ResponseCors {
             rule,
-            headers: self.decider(rule).response(request),
+            headers,
+            verdict,
+        }
+    }
+
+    /// What the backend's answer to a preflight gets that a rule leaves to it.
+    pub fn passed_on_preflight(&self, rule: RuleId, request: &HeaderMap) -> ResponseCors {
+        ResponseCors {
+            verdict: CorsVerdict::PreflightPassedOn,
+            ..self.response(rule, request)
+        }
+    }
+
+    /// What the 400 to an OPTIONS request gets that a rule refused.
+    pub fn refused_preflight(&self, rule: RuleId, request: &HeaderMap) -> ResponseCors {
+        let plan = self.response(rule, request);
+        let Preflight::Refuse(verdict) = self.decider(rule).preflight(request, false) else {
+            return plan;
+        };
+        let headers = match verdict {
+            CorsVerdict::PreflightOriginUnmatched | CorsVerdict::PreflightOriginRepeated => {
+                ResponseHeaders::RefusedPreflight
+            }
+            // No browser's preflight: a script may read the answer as it may any other.
+            _ => plan.headers,
+        };
+        ResponseCors {
+            rule,
+            headers,
+            verdict,
         }
     }
 
@@ -133,15 +168,13 @@ impl ResponseCors {
     pub const UNTOUCHED: Self = Self {
         rule: RuleId::SERVICE,
         headers: ResponseHeaders::Untouched,
+        verdict: CorsVerdict::NotOurs,
     };
-
-    /// The rule refuses a preflight: no origin, but the answer varies by all that a preflight says.
-    pub fn refused_preflight(rule: RuleId) -> Self {
-        Self {
-            rule,
-            headers: ResponseHeaders::RefusedPreflight,
-        }
-    }
+    /// [`Preflight::Answer`] is complete: what its headers say is not said twice.
+    pub const ANSWERED_PREFLIGHT: Self = Self {
+        verdict: CorsVerdict::PreflightAnswered,
+        ..Self::UNTOUCHED
+    };
 }
 
 impl CorsDecider {
@@ -180,30 +213,28 @@ impl CorsDecider {
         let has_method = headers
             .get(ACCESS_CONTROL_REQUEST_METHOD)
             .is_some_and(|method| !method.is_empty());
-        if has_method && let Some(allow_origin) = owned.match_origin(origin) {
-            return Preflight::Answer(owned.answer(allow_origin));
-        }
-        let missing = match (origin, has_method) {
-            (RequestOrigin::None, false) => "Origin and Access-Control-Request-Method are missing.",
-            (RequestOrigin::None, true) => "Origin is missing.",
-            (_, false) => "Access-Control-Request-Method is missing.",
-            (RequestOrigin::Several, true) => "There are several Origin headers.",
-            (RequestOrigin::One(_), true) => "The Origin does not match.",
+        let verdict = match (origin, has_method) {
+            (RequestOrigin::None, false) => CorsVerdict::PreflightOriginAndMethodMissing,
+            (RequestOrigin::None, true) => CorsVerdict::PreflightOriginMissing,
+            (_, false) => CorsVerdict::PreflightMethodMissing,
+            (RequestOrigin::Several, true) => CorsVerdict::PreflightOriginRepeated,
+            (RequestOrigin::One(_), true) => match owned.match_origin(origin) {
+                Some(allow_origin) => return Preflight::Answer(owned.answer(allow_origin)),
+                None => CorsVerdict::PreflightOriginUnmatched,
+            },
         };
         if declared && (origin == RequestOrigin::None || !has_method) {
             return Preflight::No;
         }
-        Preflight::Refuse(format!("{PREFLIGHT_SENTENCE} {missing}"))
+        Preflight::Refuse(verdict)
     }
 
     /// What the response to a request with these headers gets.
-    pub fn response(&self, request: &HeaderMap) -> ResponseHeaders {
+    pub fn response(&self, request: &HeaderMap) -> (ResponseHeaders, CorsVerdict) {
         match &self.mode {
-            Mode::Off => ResponseHeaders::Untouched,
-            Mode::PassThrough => ResponseHeaders::PassThrough,
-            Mode::Owned(owned) => ResponseHeaders::Owned {
-                allow_origin: owned.allow_origin(request),
-            },
+            Mode::Off => (ResponseHeaders::Untouched, CorsVerdict::NotOurs),
+            Mode::PassThrough => (ResponseHeaders::PassThrough, CorsVerdict::NotOurs),
+            Mode::Owned(owned) => owned.response(request),
         }
     }
 
@@ -227,13 +258,7 @@ impl CorsDecider {
     }
 }
 
-/// ESPv2's words; what failed is added to them.
-const PREFLIGHT_SENTENCE: &str = "The CORS preflight request is missing one (or more) of the \
-    following required headers [Origin, Access-Control-Request-Method] or has an unmatched Origin \
-    header.";
-
 const ANY: HeaderValue = HeaderValue::from_static("*");
-const NULL: &str = "null";
 
 #[derive(Debug)]
 enum Mode {
@@ -331,25 +356,30 @@ impl Owned {
         let text = value.to_str().ok()?;
         let matches = match &self.rule {
             Rule::Any => return Some(ANY),
-            Rule::Reflect => !text.eq_ignore_ascii_case(NULL),
-            Rule::Exact(origins) => {
-                origins.contains(text)
-                    // Schemes and hosts have no case; browsers send them in lower case anyway.
-                    || (text.bytes().any(|byte| byte.is_ascii_uppercase())
-                        && origins.contains(&text.to_ascii_lowercase()))
-            }
-            Rule::Regex(pattern) => !text.eq_ignore_ascii_case(NULL) && pattern.is_match(text),
+            // Browsers send origins in lower case (URL standard) and compare byte by byte (Fetch,
+            // CORS check): so do we.
+            Rule::Exact(origins) => origins.contains(text),
+            Rule::Reflect => names_a_site(text),
+            Rule::Regex(pattern) => names_a_site(text) && pattern.is_match(text),
         };
         matches.then(|| value.clone())
     }
 
-    /// `Access-Control-Allow-Origin` of a response that is not a preflight's. The literal `*` goes
-    /// on all of them: without `Vary`, a cache may hand an answer made without `Origin` to a script.
-    fn allow_origin(&self, request: &HeaderMap) -> Option<HeaderValue> {
-        match self.rule {
+    /// What a response that is not a preflight's gets. The literal `*` goes on all of them: without
+    /// `Vary`, a cache may hand an answer made without `Origin` to a script.
+    fn response(&self, request: &HeaderMap) -> (ResponseHeaders, CorsVerdict) {
+        let origin = RequestOrigin::of(request);
+        let matched = self.match_origin(origin);
+        let verdict = match (origin, &matched) {
+            (RequestOrigin::None, _) => CorsVerdict::OriginAbsent,
+            (_, Some(_)) => CorsVerdict::OriginMatched,
+            (_, None) => CorsVerdict::OriginUnmatched,
+        };
+        let allow_origin = match self.rule {
             Rule::Any => Some(ANY),
-            _ => self.match_origin(RequestOrigin::of(request)),
-        }
+            _ => matched,
+        };
+        (ResponseHeaders::Owned { allow_origin }, verdict)
     }
 
     fn answer(&self, allow_origin: HeaderValue) -> HeaderMap {
@@ -377,6 +407,12 @@ impl Owned {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
     }
+}
+
+/// Whether a value of `Origin` can be one that a site has: neither `null` nor `*`, and not longer
+/// than any site's, so that an expression never runs over what a client makes up.
+fn names_a_site(origin: &str) -> bool {
+    origin.len() <= MAX_ORIGIN_BYTES && origin.contains("://")
 }
 
 fn varies_by_origin(headers: &HeaderMap) -> bool {

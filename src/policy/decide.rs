@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
 use super::Prepared;
@@ -59,13 +59,18 @@ pub fn decide<'r>(
 ) -> Decision<'r> {
     let (rule, outcome) = match read(prepared, method, target, headers) {
         Ok(request) => request.route(prepared, headers),
-        Err(refusal) => (RuleId::SERVICE, Err(refusal)),
+        Err(refusal) => (
+            RuleId::SERVICE,
+            unreadable(prepared, method, headers, refusal),
+        ),
     };
     let cors = match &outcome {
-        // The answer is complete: what its headers say is not said twice.
-        Ok(Action::Preflight(_)) => ResponseCors::UNTOUCHED,
-        Err(refusal) if refusal.reason == Reason::PreflightRefused && is_preflight(headers) => {
-            ResponseCors::refused_preflight(rule)
+        Ok(Action::Preflight(_)) => ResponseCors::ANSWERED_PREFLIGHT,
+        Ok(Action::Forward(forward)) if !forward.authenticate => {
+            prepared.cors.passed_on_preflight(rule, headers)
+        }
+        Err(refusal) if refusal.reason == Reason::PreflightRefused => {
+            prepared.cors.refused_preflight(rule, headers)
         }
         _ => prepared.cors.response(rule, headers),
     };
@@ -106,6 +111,23 @@ fn read<'r>(
     let NormalisedPath(path) = normalise(target.path())
         .map_err(|error| bad_request(Reason::BadPath, error.to_string()))?;
     Ok(Readable { method, path })
+}
+
+/// A preflight of a path that cannot be read is answered as on any other path, or the script that
+/// asked could not read why the request itself is refused.
+fn unreadable<'r>(
+    prepared: &Prepared,
+    method: &Method,
+    headers: &HeaderMap,
+    refusal: Refusal,
+) -> Result<Action<'r>, Refusal> {
+    if refusal.reason == Reason::BadPath && *method == Method::OPTIONS {
+        let service = prepared.cors.decider(RuleId::SERVICE);
+        if let Preflight::Answer(answer) = service.preflight(headers, false) {
+            return Ok(Action::Preflight(answer));
+        }
+    }
+    Err(refusal)
 }
 
 impl<'r> Readable<'r> {
@@ -162,7 +184,9 @@ impl<'r> Readable<'r> {
         }
         match prepared.cors.decider(rule).preflight(headers, declared) {
             Preflight::Answer(headers) => Ok(Some(headers)),
-            Preflight::Refuse(why) => Err(bad_request(Reason::PreflightRefused, why)),
+            Preflight::Refuse(verdict) => {
+                Err(bad_request(Reason::PreflightRefused, verdict.refusal()))
+            }
             Preflight::No => Ok(None),
         }
     }
@@ -263,16 +287,6 @@ fn is_health_path(prepared: &Prepared, path: &str) -> bool {
     same(path)
         || decode_reserved(path)
             .is_some_and(|decoded| normalise(&decoded).is_ok_and(|path| same(&path.0)))
-}
-
-/// What browsers mean by a preflight, matched or not.
-fn is_preflight(headers: &HeaderMap) -> bool {
-    let given = |name| {
-        headers
-            .get(name)
-            .is_some_and(|value: &HeaderValue| !value.is_empty())
-    };
-    given(ORIGIN) && given(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 fn bad_request(reason: Reason, message: impl Into<String>) -> Refusal {

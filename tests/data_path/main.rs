@@ -16,6 +16,7 @@ mod alternatives;
 mod authentication;
 mod backend_connections;
 mod cors;
+mod cors_table;
 mod forwarding;
 mod hostile;
 mod http2;

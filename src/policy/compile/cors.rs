@@ -13,8 +13,8 @@ use crate::openapi::diagnostic::quote;
 use crate::policy::format::{CorsMode, CorsPolicy};
 
 pub(in crate::policy) use origin::canonical_origin;
-pub(in crate::policy) use origins::NOBODYS_ORIGIN;
 pub use origins::origin_regex;
+pub(in crate::policy) use origins::{MAX_ORIGIN_BYTES, NOBODYS_ORIGIN};
 pub(super) use overrides::Overrides;
 
 /// ESPv2's default for `--cors_allow_methods`.

@@ -54,7 +54,7 @@ fn text(headers: &HeaderMap) -> Vec<String> {
 /// `Access-Control-Allow-Origin` of the response to a request of `origin`.
 fn allowed(decider: &CorsDecider, origin: &str) -> Option<String> {
     let mut response = HeaderMap::new();
-    let plan = decider.response(&headers(&[("origin", origin)]));
+    let (plan, _) = decider.response(&headers(&[("origin", origin)]));
     decider.decorate(&plan, &mut response, false);
     let preflight = match decider.preflight(&preflight_of(origin), false) {
         Preflight::Answer(answer) => answer.get(ACCESS_CONTROL_ALLOW_ORIGIN).cloned(),
@@ -110,7 +110,7 @@ fn any_origin_without_credentials_is_a_literal_star_without_vary() {
     // Also where nobody asked: a cache does not know the difference.
     for request in [headers(&[]), headers(&[("origin", "https://a.example")])] {
         let mut response = HeaderMap::new();
-        decider.decorate(&decider.response(&request), &mut response, false);
+        decider.decorate(&decider.response(&request).0, &mut response, false);
         assert_eq!(
             text(&response),
             [
@@ -130,20 +130,19 @@ fn origins_are_compared_by_the_rule() {
     );
     assert_eq!(allowed(&any, "null"), None);
     assert_eq!(allowed(&any, "NULL"), None);
+    assert_eq!(allowed(&any, "*"), None);
 
     let listed = decider(
         exact(&["https://a.example", "http://b.example:8080"]),
         false,
     );
-    for origin in [
-        "https://a.example",
-        "http://b.example:8080",
-        "HTTPS://A.example",
-    ] {
+    for origin in ["https://a.example", "http://b.example:8080"] {
         assert_eq!(allowed(&listed, origin).as_deref(), Some(origin));
     }
     for origin in [
         "http://a.example",
+        "HTTPS://a.example",
+        "https://A.example",
         "https://a.example.evil",
         "https://evil-a.example",
         "https://a.example/",
@@ -159,13 +158,16 @@ fn origins_are_compared_by_the_rule() {
     let null = decider(exact(&["null"]), false);
     assert_eq!(allowed(&null, "null").as_deref(), Some("null"));
 
-    let pattern = decider(regex(r"https://[a-z]+\.example|.*null"), false);
+    let pattern = decider(regex(r"https://[a-z]+\.example|.*null|\*"), false);
     assert_eq!(
         allowed(&pattern, "https://a.example").as_deref(),
         Some("https://a.example")
     );
+    let endless = format!("https://{}.example", "a".repeat(600));
     for origin in [
         "null",
+        "*",
+        &*endless,
         "https://a.example.evil",
         "https://evil.com/https://a.example",
         "https://A.example",
@@ -180,39 +182,97 @@ fn an_unmatched_preflight_says_what_failed_and_never_reaches_a_backend() {
     let method = ("access-control-request-method", "GET");
     let good = ("origin", "https://a.example");
     let bad = ("origin", "https://b.example");
-    for (request, undeclared, declared) in [
-        (vec![bad, method], "The Origin does not match.", true),
+    for (request, verdict, words, declared) in [
+        (
+            vec![bad, method],
+            CorsVerdict::PreflightOriginUnmatched,
+            "The Origin does not match.",
+            true,
+        ),
         (
             vec![good, good, method],
+            CorsVerdict::PreflightOriginRepeated,
             "There are several Origin headers.",
             true,
         ),
-        (vec![method], "Origin is missing.", false),
-        (vec![("origin", ""), method], "Origin is missing.", false),
+        (
+            vec![method],
+            CorsVerdict::PreflightOriginMissing,
+            "Origin is missing.",
+            false,
+        ),
+        (
+            vec![("origin", ""), method],
+            CorsVerdict::PreflightOriginMissing,
+            "Origin is missing.",
+            false,
+        ),
         (
             vec![good],
+            CorsVerdict::PreflightMethodMissing,
             "Access-Control-Request-Method is missing.",
             false,
         ),
         (
             vec![good, ("access-control-request-method", "")],
+            CorsVerdict::PreflightMethodMissing,
             "Access-Control-Request-Method is missing.",
             false,
         ),
         (
             vec![],
+            CorsVerdict::PreflightOriginAndMethodMissing,
             "Origin and Access-Control-Request-Method are missing.",
             false,
         ),
     ] {
         let request = headers(&request);
-        let refused = Preflight::Refuse(format!(
-            "The CORS preflight request is missing one (or more) of the following required headers \
-             [Origin, Access-Control-Request-Method] or has an unmatched Origin header. {undeclared}"
-        ));
+        assert_eq!(
+            verdict.refusal(),
+            format!(
+                "The CORS preflight request is missing one (or more) of the following required \
+                 headers [Origin, Access-Control-Request-Method] or has an unmatched Origin header. \
+                 {words}"
+            )
+        );
+        let refused = Preflight::Refuse(verdict);
         assert_eq!(decider.preflight(&request, false), refused);
         let expected = if declared { refused } else { Preflight::No };
-        assert_eq!(decider.preflight(&request, true), expected, "{undeclared}");
+        assert_eq!(decider.preflight(&request, true), expected, "{words}");
+    }
+}
+
+#[test]
+fn a_request_that_is_no_preflight_has_a_verdict_too() {
+    let listed = decider(exact(&["https://a.example"]), false);
+    let any = decider(OriginRule::Any, false);
+    let good = ("origin", "https://a.example");
+    for (request, by_list, by_star) in [
+        (
+            vec![good],
+            CorsVerdict::OriginMatched,
+            CorsVerdict::OriginMatched,
+        ),
+        (
+            vec![("origin", "https://b.example")],
+            CorsVerdict::OriginUnmatched,
+            CorsVerdict::OriginMatched,
+        ),
+        (
+            vec![good, good],
+            CorsVerdict::OriginUnmatched,
+            CorsVerdict::OriginUnmatched,
+        ),
+        (
+            vec![("origin", "")],
+            CorsVerdict::OriginAbsent,
+            CorsVerdict::OriginAbsent,
+        ),
+        (vec![], CorsVerdict::OriginAbsent, CorsVerdict::OriginAbsent),
+    ] {
+        let request = headers(&request);
+        assert_eq!(listed.response(&request).1, by_list, "{request:?}");
+        assert_eq!(any.response(&request).1, by_star, "{request:?}");
     }
 }
 
@@ -229,7 +289,7 @@ fn the_backends_own_cors_headers_never_pass_and_its_vary_does() {
     ]);
     let decorated = |request: &[(&'static str, &str)]| {
         let mut response = from_backend.clone();
-        decider.decorate(&decider.response(&headers(request)), &mut response, false);
+        decider.decorate(&decider.response(&headers(request)).0, &mut response, false);
         text(&response)
     };
     assert_eq!(
@@ -256,7 +316,7 @@ fn vary_is_not_said_twice() {
     let decider = decider(exact(&["https://a.example"]), false);
     for vary in ["Origin", "accept, ORIGIN", "*"] {
         let mut response = headers(&[("vary", vary)]);
-        decider.decorate(&decider.response(&HeaderMap::new()), &mut response, false);
+        decider.decorate(&decider.response(&HeaderMap::new()).0, &mut response, false);
         assert_eq!(text(&response), [format!("vary: {vary}")]);
     }
     let mut refused = HeaderMap::new();
@@ -297,7 +357,7 @@ fn passing_through_touches_only_our_own_answers() {
         decider.preflight(&preflight_of("https://a.example"), false),
         Preflight::No
     );
-    let plan = decider.response(&HeaderMap::new());
+    let (plan, _) = decider.response(&HeaderMap::new());
 
     let mut backends = headers(&[("access-control-allow-origin", "https://b.example")]);
     let before = backends.clone();
@@ -319,7 +379,7 @@ fn off_touches_nothing() {
     );
     let mut response = headers(&[("access-control-allow-origin", "*")]);
     let before = response.clone();
-    decider.decorate(&decider.response(&HeaderMap::new()), &mut response, true);
+    decider.decorate(&decider.response(&HeaderMap::new()).0, &mut response, true);
     assert_eq!(response, before);
 }
 
@@ -357,8 +417,8 @@ proptest! {
             response.append(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_str(&value).unwrap());
             response.append(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
-        decider.decorate(&decider.response(&request), &mut response, false);
-        let listed = ["https://a.b", "http://b"].contains(&origin.to_ascii_lowercase().as_str());
+        decider.decorate(&decider.response(&request).0, &mut response, false);
+        let listed = ["https://a.b", "http://b"].contains(&origin.as_str());
         let allowed: Vec<_> = response.get_all(ACCESS_CONTROL_ALLOW_ORIGIN).iter().collect();
         prop_assert_eq!(allowed, if listed { vec![&*origin] } else { vec![] });
         prop_assert_eq!(

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::policy::Policy;
+use crate::policy::cors::CorsVerdict;
 use crate::policy::format::{CorsMode, CorsPolicy, FORMAT, Operation, OriginRule};
 
 const ROUTES: [(&str, &str); 11] = [
@@ -377,7 +378,6 @@ fn the_response_plan_covers_refusals_too() {
         (Method::PUT, "/shelves"),
         (Method::GET, "/a%zz"),
         (Method::GET, "/health/z"),
-        (Method::OPTIONS, "/shelves"),
     ] {
         assert_eq!(
             plan(method, target, &[("origin", GOOD)]),
@@ -385,23 +385,33 @@ fn the_response_plan_covers_refusals_too() {
             "{target}"
         );
     }
+    // No browser's preflight: a script may read why.
+    let incomplete = plan(Method::OPTIONS, "/shelves", &[("origin", GOOD)]);
+    assert_eq!(incomplete.verdict, CorsVerdict::PreflightMethodMissing);
     let not = service(BAD);
     assert_ne!(allowed, not);
     assert_eq!(plan(Method::GET, "/shelves", &[("origin", BAD)]), not);
-    assert_eq!(plan(Method::GET, "/shelves", &[]), not);
+    let unasked = owned.cors.response(RuleId::SERVICE, &HeaderMap::new());
+    assert_eq!(plan(Method::GET, "/shelves", &[]), unasked);
+    assert_eq!(unasked.verdict, CorsVerdict::OriginAbsent);
 
     let asked = ("access-control-request-method", "GET");
     let refused = plan(Method::OPTIONS, "/shelves", &[("origin", BAD), asked]);
-    assert_eq!(refused, ResponseCors::refused_preflight(RuleId::SERVICE));
-    // A preflight's answer is complete.
-    let answered = plan(Method::OPTIONS, "/shelves", &[("origin", GOOD), asked]);
-    assert_eq!(answered, ResponseCors::UNTOUCHED);
+    assert_eq!(refused.verdict, CorsVerdict::PreflightOriginUnmatched);
+    // A preflight's answer is complete, also where the path cannot be read.
+    for target in ["/shelves", "/a%zz"] {
+        let answered = plan(Method::OPTIONS, target, &[("origin", GOOD), asked]);
+        assert_eq!(answered, ResponseCors::ANSWERED_PREFLIGHT, "{target}");
+    }
     let through = prepared(CorsMode::PassThrough);
     let target = "/nothing".parse().unwrap();
     let decision = decide(&through, &Method::GET, &target, &HeaderMap::new());
     let plan = through.cors.response(RuleId::SERVICE, &HeaderMap::new());
     assert_eq!(decision.cors, plan);
     assert_ne!(plan, ResponseCors::UNTOUCHED);
+    let target = Uri::from_static("/shelves");
+    let decision = decide(&through, &Method::OPTIONS, &target, &HeaderMap::new());
+    assert_eq!(decision.cors.verdict, CorsVerdict::PreflightPassedOn);
 }
 
 /// Targets made of what makes trouble, near the routes.

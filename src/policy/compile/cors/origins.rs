@@ -17,8 +17,8 @@ const REGEX_SIZE_LIMIT: usize = 256 * 1024;
 const MAX_REGEX_BYTES: usize = 1024;
 /// The most origins in a list; also in the resource's schema.
 const MAX_ORIGINS: usize = 64;
-/// The longest origin, in bytes; also in the resource's schema.
-const MAX_ORIGIN_BYTES: usize = 512;
+/// The longest origin, in bytes; also in the resource's schema. No longer one of a request matches.
+pub(in crate::policy) const MAX_ORIGIN_BYTES: usize = 512;
 const TOO_LONG: &str = "it is too long";
 /// A site that nobody names on purpose (RFC 6761): a regex that matches it matches everybody.
 pub(in crate::policy) const NOBODYS_ORIGIN: &str = "https://a.invalid";

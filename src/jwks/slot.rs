@@ -4,8 +4,8 @@
 mod tests;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::mpsc;

@@ -157,10 +157,7 @@ pub fn authenticate(
 
 /// The headers beside ESPv2's own in which tokens of these providers come, and those in which claims are
 /// told: what may not come in trailers.
-pub fn token_headers(
-    providers: &[PreparedProvider],
-    forwarding: &Forwarding,
-) -> Arc<[HeaderName]> {
+pub fn token_headers(providers: &[PreparedProvider], forwarding: &Forwarding) -> Arc<[HeaderName]> {
     let locations = providers.iter().flat_map(|provider| &provider.locations);
     let names: BTreeSet<_> = locations
         .filter_map(Location::header)

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderName;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -57,6 +57,15 @@ pub(super) enum RequestBodyError {
 pub(super) struct ResponseBody {
     content: Content,
     exchange: Option<Exchange>,
+    expiry: Option<Box<Expiry>>,
+}
+
+/// A stream that ends with the token that let it in.
+#[derive(Debug)]
+struct Expiry {
+    timer: LazyTimer,
+    /// It ends with a status of gRPC.
+    is_grpc: bool,
 }
 
 #[derive(Debug)]
@@ -169,6 +178,7 @@ impl ResponseBody {
         Self {
             content: Content::Ours(bytes),
             exchange: None,
+            expiry: None,
         }
     }
 
@@ -176,13 +186,46 @@ impl ResponseBody {
         Self {
             content: Content::Backend(body),
             exchange: None,
+            expiry: None,
         }
     }
 
-    /// Keeps the exchange open until this body is sent, or given up.
-    pub(super) fn closing(mut self, exchange: Exchange) -> Self {
+    /// Keeps the exchange open until this body is sent, or given up. What streams (its length is not
+    /// known) ends when the exchange must.
+    pub(super) fn closing(mut self, exchange: Exchange, is_grpc: bool) -> Self {
+        if let Some(end) = exchange.ends()
+            && let Content::Backend(body) = &self.content
+            && body.size_hint().exact().is_none()
+        {
+            let mut timer = LazyTimer::default();
+            timer.set(end);
+            self.expiry = Some(Box::new(Expiry { timer, is_grpc }));
+        }
         self.exchange = Some(exchange);
         self
+    }
+
+    /// The end of a stream whose token has expired, if it has.
+    fn poll_expiry(&mut self, context: &mut Context<'_>) -> Poll<Frame<Bytes>> {
+        let Some(expiry) = &mut self.expiry else {
+            return Poll::Pending;
+        };
+        ready!(expiry.timer.poll(context));
+        let is_grpc = expiry.is_grpc;
+        self.expiry = None;
+        let error = UpstreamError::TokenExpired;
+        if let Some(exchange) = &mut self.exchange {
+            exchange.broken_off(&error);
+        }
+        if is_grpc {
+            self.content = Content::Ours(Bytes::new());
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", HeaderValue::from_static("16"));
+            trailers.insert("grpc-message", HeaderValue::from_static("Jwt is expired"));
+            return Poll::Ready(Frame::trailers(trailers));
+        }
+        self.content = Content::BrokenOff(Some(error));
+        Poll::Pending
     }
 }
 
@@ -195,6 +238,11 @@ impl Body for ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         let this = self.get_mut();
+        if this.expiry.is_some()
+            && let Poll::Ready(end) = this.poll_expiry(context)
+        {
+            return Poll::Ready(Some(Ok(end)));
+        }
         match &mut this.content {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),

@@ -28,6 +28,7 @@ pub(super) struct Exchange {
     source: Source,
     reason: Option<Reason>,
     broken_off: Option<Reason>,
+    ends: Option<Instant>,
 }
 
 impl Exchange {
@@ -42,6 +43,7 @@ impl Exchange {
             source: Source::Proxy,
             reason: None,
             broken_off: None,
+            ends: None,
         }
     }
 
@@ -73,6 +75,16 @@ impl Exchange {
         self.source = Source::Proxy;
         self.status = Some(status);
         self.reason = reason;
+    }
+
+    /// Streams and upgraded connections of it end then: its token expires.
+    pub(super) fn end_at(&mut self, instant: Instant) {
+        self.ends = Some(instant);
+    }
+
+    /// When a stream or an upgraded connection of it must end.
+    pub(super) fn ends(&self) -> Option<Instant> {
+        self.ends
     }
 
     /// The answer was broken off in the middle.

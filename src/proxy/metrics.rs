@@ -59,6 +59,8 @@ pub(super) struct WorkerMetrics {
     unrouted: [Cells; METHODS.len()],
     refusals: Reasons,
     verified: Cell,
+    /// Claims that no header could hold, or that were too long.
+    pub(super) claims_omitted: Cell,
     pub(super) connections: Cell,
     pub(super) connections_open: Cell,
     pub(super) connections_refused: Cell,

@@ -16,9 +16,9 @@ use http::{HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 
 use self::admit::admit;
-use self::authenticate::{authenticated, realm};
+use self::authenticate::{authenticated, let_in, realm};
 use self::request::{origin_form, target, to_backend};
-use self::response::from_backend;
+use self::response::{from_backend, is_grpc, keep_private};
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
@@ -28,7 +28,8 @@ use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker};
 use crate::policy::cors::{ResponseCors, RuleId};
 use crate::policy::decide::{Action, Forward, decide};
-use crate::policy::headers::{USER_INFO, sanitise_request};
+use crate::policy::headers::sanitise_request;
+use crate::policy::jwt::is_in_query;
 use crate::policy::verdict::Refusal;
 
 /// Who answers a request.
@@ -44,6 +45,8 @@ struct Reply {
     cors: ResponseCors,
     /// Of a refusal about tokens.
     realm: Option<String>,
+    /// A token came in the query: the answer is for nobody else.
+    private: bool,
 }
 
 /// Serves one request. `head`: what the guard noted of it.
@@ -74,6 +77,7 @@ pub(super) async fn serve(
         answer,
         cors,
         realm,
+        private,
     } = reply;
     let ours = !matches!(answer, Answer::Backend(_));
     let mut response = match answer {
@@ -97,13 +101,17 @@ pub(super) async fn serve(
             .cors
             .decorate(&cors, response.headers_mut(), ours);
     }
+    if private {
+        keep_private(response.headers_mut());
+    }
     // HTTP/2 says it by GOAWAY.
     if http1 && exchange.worker().drain.started() {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| body.closing(exchange)))
+    let is_grpc = exchange.ends().is_some() && is_grpc(response.headers());
+    Ok(response.map(|body| body.closing(exchange, is_grpc)))
 }
 
 /// What the policy decides, done.
@@ -136,33 +144,59 @@ async fn under(
     };
     exchange.routed(policy.clone(), operation);
     sanitise_request(&mut parts.headers);
+    let mut verified = None;
     if authenticate {
         match authenticated(policy, exchange, operation, &parts).await {
-            Ok(Some(user_info)) => {
-                parts.headers.insert(USER_INFO, user_info);
-            }
-            Ok(None) => {}
+            Ok(found) => verified = found,
             Err(refusal) => {
                 let refusal = policy.snapshot.explain(refusal);
                 let realm = refusal
                     .challenge
                     .is_some()
                     .then(|| realm(&parts.headers, &path));
+                let prepared = &policy.snapshot.prepared;
                 return Reply {
                     realm,
+                    private: is_in_query(prepared, operation, parts.uri.query()),
                     ..Reply::refused(refusal, cors)
                 };
             }
         }
     }
+    policy
+        .snapshot
+        .prepared
+        .forwarding
+        .strip(&mut parts.headers);
+    let private = verified.as_ref().is_some_and(|verified| verified.in_query);
+    let came = parts.uri.query();
+    let left = match &verified {
+        Some(verified) => let_in(
+            policy,
+            exchange,
+            operation,
+            (&mut parts.headers, came),
+            verified,
+        ),
+        None => None,
+    };
+    let query = match &left {
+        Some(left) => Some(left.as_str()).filter(|left| !left.is_empty()),
+        None => came,
+    };
     let translation = policy.snapshot.prepared.translations.get(operation);
     let changed = match translation.and_then(Option::as_ref) {
-        None => target(&parts.uri, path),
-        Some(translation) => origin_form(translation.apply(&path, parts.uri.query())).map(Some),
+        None => target(&parts.uri, path, query),
+        Some(translation) => origin_form(translation.apply(&path, query)).map(Some),
     };
     let changed = match changed {
         Ok(changed) => changed,
-        Err(refusal) => return Reply::refused(refusal, cors),
+        Err(refusal) => {
+            return Reply {
+                private,
+                ..Reply::refused(refusal, cors)
+            };
+        }
     };
     if let Some(uri) = changed {
         parts.uri = uri;
@@ -190,11 +224,15 @@ async fn under(
             answer: Answer::Backend(response),
             cors,
             realm: None,
+            private,
         },
         Err(error) => {
             let cause = &error as &(dyn std::error::Error + 'static);
             tracing::debug!(target: "endpoints::access", error = cause, backend = %backend.address(), "no answer");
-            Reply::refused(error.refusal(backend.address()), cors)
+            Reply {
+                private,
+                ..Reply::refused(error.refusal(backend.address()), cors)
+            }
         }
     }
 }
@@ -207,6 +245,7 @@ impl Reply {
             answer: Answer::Ours(response),
             cors,
             realm: None,
+            private: false,
         }
     }
 
@@ -215,6 +254,7 @@ impl Reply {
             answer: Answer::Refused(refusal),
             cors,
             realm: None,
+            private: false,
         }
     }
 }

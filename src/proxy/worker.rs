@@ -250,7 +250,6 @@ impl Worker {
             metrics,
             drain: Rc::default(),
             tokens: RefCell::default(),
-            keys: RefCell::default(),
             policies: RefCell::new(Policies {
                 latest: Cache::new(policies.0.clone()),
                 current: None,

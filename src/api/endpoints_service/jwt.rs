@@ -35,8 +35,8 @@ pub struct JwtSpec {
     /// How often a failed fetch is repeated at once (after 200 ms, doubled each time) before it counts
     /// as failed. Absent: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = 10))]
-    pub jwks_fetch_retries: Option<u32>,
+    #[schemars(range(min = 0, max = 10))]
+    pub jwks_fetch_retries: Option<i32>,
     /// How long keys are believed while their issuer cannot be reached, as a Go duration of whole
     /// seconds, from `jwksCacheDuration` to 30 days; then tokens are answered 503. Absent: `24h`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,8 +44,8 @@ pub struct JwtSpec {
     pub max_key_age: Option<String>,
     /// How many verified tokens each worker remembers (those of up to 4 KiB); 0: none. Absent: 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = 100_000))]
-    pub token_cache_size: Option<u32>,
+    #[schemars(range(min = 0, max = 100_000))]
+    pub token_cache_size: Option<i32>,
     /// How long a verified token is remembered, as a Go duration of whole seconds, from `1s` to a day;
     /// never beyond its `exp`. Absent: `5m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,7 +133,10 @@ pub struct ClaimToHeaderSpec {
     #[schemars(length(min = 1, max = 256))]
     pub claim: String,
     /// The header's name.
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"))]
+    #[schemars(
+        length(min = 1, max = 256),
+        regex(pattern = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+    )]
     pub header: String,
 }
 

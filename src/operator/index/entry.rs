@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Compile;
 use crate::api::endpoints_service::PolicyStatus;
 use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus, conditions};
+use crate::jwks::Pace;
 use crate::openapi::{Diagnostic, Place};
 use crate::operator::status::Verdict;
 use crate::policy::format::KeySource;
@@ -51,6 +52,8 @@ pub(super) struct Entry {
     /// How many of those the stored one comes after.
     pub(super) mended: u64,
     sources: BTreeSet<KeySource>,
+    /// How often the policy wants its keys fetched.
+    pace: Pace,
 }
 
 /// What sidecars are to be given after an [`Entry::apply`].
@@ -109,6 +112,11 @@ impl Entry {
         }
     }
 
+    /// How often the policy in force wants its keys fetched.
+    pub(super) fn pace(&self) -> Pace {
+        self.pace
+    }
+
     /// The sources that the policy in force names.
     pub(super) fn sources(&self) -> &BTreeSet<KeySource> {
         &self.sources
@@ -132,6 +140,11 @@ impl Entry {
         let before = self
             .policy
             .replace(summary(policy, snapshot.hash(), self.generation));
+        let jwt = &policy.settings.jwt;
+        self.pace = Pace {
+            every: jwt.key_refresh(),
+            retries: jwt.fetch_retries,
+        };
         self.sources = policy
             .providers
             .values()

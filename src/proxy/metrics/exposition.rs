@@ -167,6 +167,11 @@ impl Collector for Metrics {
 
         for (name, help, count) in [
             (
+                "claims_omitted",
+                "Claims that no header could hold, or that were too long, of requests let in",
+                self.sum(|w| &w.claims_omitted),
+            ),
+            (
                 "connections",
                 "Client connections accepted",
                 self.sum(|w| &w.connections),

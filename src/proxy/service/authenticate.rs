@@ -1,15 +1,21 @@
 //! The token of a request: the policy's decision, and the one look for a new key around it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::HOST;
 use http::request::Parts;
+use tokio::time::Instant;
 
-use crate::policy::jwt::{Authentication, Verified, authenticate};
+use crate::policy::headers::USER_INFO;
+use crate::policy::jwt::{Authentication, Verified, authenticate, strip};
 use crate::policy::verdict::Refusal;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::worker::{InForce, Worker, now};
+
+/// The longest that a timer runs for a token, in seconds: as good as for ever.
+const LONGEST: u64 = 365 * 24 * 60 * 60;
 
 /// Checks the tokens; `None`: none was asked for.
 pub(super) async fn authenticated(
@@ -55,6 +61,37 @@ fn verdict(worker: &Worker, found: Authentication) -> Result<Option<Verified>, R
             Err(refusal)
         }
     }
+}
+
+/// What follows for a request from the tokens that let it in; its query, where that changes.
+pub(super) fn let_in(
+    policy: &InForce,
+    exchange: &mut Exchange,
+    operation: usize,
+    (headers, query): (&mut HeaderMap, Option<&str>),
+    verified: &Verified,
+) -> Option<String> {
+    let prepared = &policy.snapshot.prepared;
+    let jwt = &prepared.policy.settings.jwt;
+    let query = match jwt.strip_token {
+        true => strip(prepared, operation, headers, query),
+        false => None,
+    };
+    let told = &verified.told;
+    headers.insert(USER_INFO, told.user_info.clone());
+    for (name, value) in &told.claims {
+        headers.insert(name.clone(), value.clone());
+    }
+    if told.omitted > 0 {
+        let metrics = &exchange.worker().metrics;
+        metrics.claims_omitted.add(told.omitted.into());
+    }
+    if let (true, Some(expires)) = (jwt.close_streams_at_expiry, verified.expires) {
+        let end = expires.saturating_add(jwt.clock_skew());
+        let left = Duration::from_secs(end.saturating_sub(now()).min(LONGEST));
+        exchange.end_at(Instant::now() + left);
+    }
+    query
 }
 
 /// ESPv2's realm: the request's URL, but without its query, which may hold a token.

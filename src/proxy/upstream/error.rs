@@ -37,6 +37,9 @@ pub(in crate::proxy) enum UpstreamError {
     /// The deadline passed.
     #[error("the backend's deadline passed")]
     Deadline,
+    /// The token that let the request in has expired, and the policy ends streams then.
+    #[error("the token of the stream expired")]
+    TokenExpired,
     /// The client's body could not be read to its end.
     #[error("the client's body ended early")]
     ClientBody(#[source] Box<dyn Error + Send + Sync>),
@@ -82,6 +85,7 @@ impl UpstreamError {
             Self::Malformed(_) | Self::Unasked => Reason::BackendMalformed,
             Self::BadAuthority => Reason::BadHost,
             Self::Deadline => Reason::BackendTimeout,
+            Self::TokenExpired => Reason::TokenExpired,
             Self::ClientBody(_) => Reason::BadBody,
         }
     }
@@ -118,6 +122,9 @@ impl UpstreamError {
                 self.reason(),
                 "upstream request timeout",
             ),
+            Self::TokenExpired => {
+                refusal(StatusCode::UNAUTHORIZED, self.reason(), "Jwt is expired")
+            }
             Self::ClientBody(error) => {
                 let (status, message) = match root(&**error) {
                     root if root.is::<StalledBody>() => {

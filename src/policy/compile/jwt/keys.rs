@@ -105,7 +105,11 @@ fn written(entry: &IssuerSpec, pointer: &str, findings: &mut Findings) -> Option
             }
             Err(why) => {
                 let message = format!("the key set cannot be used: {why}");
-                return refuse("/jwks", message, "write a JSON Web Key Set of public keys: `{\"keys\": [{\"kty\": \"EC\", …}]}`");
+                return refuse(
+                    "/jwks",
+                    message,
+                    "write a JSON Web Key Set of public keys: `{\"keys\": [{\"kty\": \"EC\", …}]}`",
+                );
             }
         },
         (Some(uri), None, false, _) => match key_set_url(uri) {

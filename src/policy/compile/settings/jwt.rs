@@ -59,17 +59,17 @@ pub(super) fn compile(spec: &EndpointsServiceSpec, findings: &mut Findings) -> J
         DAY,
         TOKEN_CACHE_TTL,
     );
-    let mut count = |field: &str, written: Option<u32>, most: u32| {
-        if written.is_some_and(|written| written > most) {
+    let mut count = |field: &str, written: Option<i32>, most: u32| {
+        let written = written?;
+        let count = u32::try_from(written).ok().filter(|count| *count <= most);
+        if count.is_none() {
+            let message = format!("`{field}` cannot be {written}");
             findings.push(
-                invalid(
-                    &format!("/spec/jwt/{field}"),
-                    format!("`{field}` is over {most}"),
-                )
-                .help(format!("give at most {most}")),
+                invalid(&format!("/spec/jwt/{field}"), message)
+                    .help(format!("give a number from 0 to {most}")),
             );
         }
-        written
+        count
     };
     let fetch_retries = count("jwksFetchRetries", jwt.jwks_fetch_retries, MAX_RETRIES);
     let token_cache_size = count("tokenCacheSize", jwt.token_cache_size, MAX_CACHED);

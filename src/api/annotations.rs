@@ -21,6 +21,11 @@ pub const SIDECAR_CONTAINER: &str = "endpoints-proxy";
 /// The audience of the projected token that a sidecar shows to the operator.
 pub const PUSH_AUDIENCE: &str = "push.endpoints.dev";
 
+/// Folder of the sidecar where the Secret of `listener.tls.secretRef` is mounted.
+pub const LISTENER_TLS_FOLDER: &str = "/var/run/endpoints.dev/listener-tls";
+/// Folder of the sidecar where the Secret of `backend.tls.clientCertificateRef` is mounted.
+pub const BACKEND_TLS_FOLDER: &str = "/var/run/endpoints.dev/backend-tls";
+
 /// The annotations that users may write.
 pub const USER_KEYS: [&str; 2] = [SERVICE, PORTS];
 /// The most ports that one pod may have protected.
@@ -196,8 +201,8 @@ fn read_port(entry: &str) -> Result<PortReference, AnnotationError> {
     }
 }
 
-/// DNS-1123 subdomain, the form of a custom resource's name.
-fn is_resource_name(name: &str) -> bool {
+/// DNS-1123 subdomain, the form of a custom resource's name, and of a Secret's.
+pub fn is_resource_name(name: &str) -> bool {
     name.len() <= 253
         && name.split('.').all(|label| {
             let inner =

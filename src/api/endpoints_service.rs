@@ -14,13 +14,14 @@ mod limits;
 mod listener;
 mod observability;
 mod routing;
+mod secret;
 mod status;
 
 use kube::{CustomResource, KubeSchema};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-pub use self::backend::BackendSpec;
+pub use self::backend::{BackendSpec, BackendTlsSpec};
 pub use self::cors::{CorsPreset, CorsSpec};
 pub use self::headers::HeadersSpec;
 pub use self::jwt::{
@@ -28,9 +29,10 @@ pub use self::jwt::{
     RegisteredClaim, ScopeMode,
 };
 pub use self::limits::{DrainSpec, LimitsSpec, TimeoutsSpec};
-pub use self::listener::ListenerSpec;
+pub use self::listener::{CountedWorkers, ListenerSpec, ListenerTlsSpec, MAX_WORKERS, Workers};
 pub use self::observability::{AccessLogSpec, TracingSpec};
 pub use self::routing::RoutingSpec;
+pub use self::secret::SecretReference;
 pub use self::status::{EndpointsServiceStatus, PolicyStatus, SidecarStatus, Warning};
 
 /// The most text an OpenAPI document may hold, in bytes (1 MiB).

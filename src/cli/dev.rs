@@ -148,11 +148,14 @@ impl Args {
 
 /// A proxy that is its own backend would answer itself until the machine gives up.
 fn refuse_own_address(backend: &BackendAddress, listen: SocketAddr) -> anyhow::Result<()> {
-    let local = match backend.host().parse::<std::net::IpAddr>() {
-        Ok(ip) => ip == listen.ip() || ip.is_loopback() && listen.ip().is_unspecified(),
-        Err(_) => backend.host().eq_ignore_ascii_case("localhost"),
+    let Some((host, port)) = backend.network() else {
+        return Ok(());
     };
-    if local && backend.port() == listen.port() {
+    let local = match host.parse::<std::net::IpAddr>() {
+        Ok(ip) => ip == listen.ip() || ip.is_loopback() && listen.ip().is_unspecified(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    };
+    if local && port == listen.port() {
         bail!(
             "--backend http://{backend} is the address that `endpoints dev` itself listens on: \
              give the backend's own, or another --listen"

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use crate::cli::egress;
 use crate::jwks::{AddressRule, HttpFetcher};
 use crate::operator::admin;
-use crate::operator::admission::{self, InjectorConfig};
+use crate::operator::admission::{self, InjectorConfig, SettingsCache};
 use crate::operator::authenticate::{Options, TokenReviewAuthenticator};
 use crate::operator::certificates::{self, Certificates};
 use crate::operator::controller::Controller;
@@ -143,12 +143,14 @@ async fn operate(args: Args) -> anyhow::Result<()> {
 
     let (hub, reports) = Hub::new();
     let pods = PodCache::default();
+    let settings = SettingsCache::default();
     let controller = Controller {
         client: client.clone(),
         hub: hub.clone(),
         reports,
         fetcher: Arc::new(ClusterFetcher::new(fetcher, client.clone())),
         pods: pods.clone(),
+        settings: settings.clone(),
         metrics,
     };
     let authenticator = Arc::new(TokenReviewAuthenticator::new(
@@ -167,6 +169,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
             webhook_listener,
             tls.clone(),
             injector.clone(),
+            settings,
             webhook_metrics,
             shutdown.clone(),
         ),

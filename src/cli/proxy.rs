@@ -9,12 +9,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::Context;
 use rustls::RootCertStore;
 
 use self::sink::PolicySink;
 use super::egress;
+use crate::api::endpoints_service::MAX_WORKERS;
 use crate::proxy::{BackendAddress, Config, Limits, Listener, PolicyCell, Proxy};
 use crate::push::client;
 use crate::push::wire::PodRef;
@@ -76,6 +78,14 @@ pub(super) struct Args {
         default_value = "14070"
     )]
     admin_port: u16,
+    /// Threads that serve requests: 1 to 4, or auto (the CPU limit, 4 at most)
+    #[arg(
+        long,
+        env = "ENDPOINTS_WORKERS",
+        value_name = "NUMBER",
+        default_value = "1"
+    )]
+    workers: WorkerCount,
     /// What to log, as in RUST_LOG: info, endpoints=debug
     #[arg(
         long,
@@ -92,6 +102,10 @@ struct PortPair {
     listen: u16,
     app: u16,
 }
+
+/// How many workers there are to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct WorkerCount(NonZeroUsize);
 
 /// Runs the sub-command until SIGTERM.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -133,7 +147,7 @@ impl Args {
         };
         Config {
             listeners: self.listeners.iter().map(listener).collect(),
-            workers: NonZeroUsize::MIN,
+            workers: self.workers.0,
             admin: Some(SocketAddr::new(any, self.admin_port)),
             limits: Limits::default(),
             roots,
@@ -178,5 +192,22 @@ impl FromStr for PortPair {
                 })
             })
             .ok_or("write it as LISTEN=APP, two ports: 14080=8080")
+    }
+}
+
+impl FromStr for WorkerCount {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let most = NonZeroUsize::new(MAX_WORKERS as usize).ok_or("no workers at all")?;
+        if text == "auto" {
+            // Follows the CPU limit: the standard library reads cgroup quotas.
+            let processors = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+            return Ok(Self(processors.min(most)));
+        }
+        let number = text.parse().ok().filter(|number| *number <= most);
+        number
+            .map(Self)
+            .ok_or("write a number from 1 to 4, or auto")
     }
 }

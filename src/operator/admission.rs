@@ -15,8 +15,10 @@ mod patch;
 mod ports;
 mod resources;
 pub mod server;
+mod settings;
 mod sidecar;
 
 pub use denial::Denial;
 pub use inject::{InjectorConfig, inject};
 pub use patch::{PatchError, between};
+pub use settings::{SettingsCache, SidecarSettings};

@@ -21,6 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use self::watch::{Listings, Observed};
 use self::writer::{Stored, Writer};
+use super::admission::SettingsCache;
 use super::events::Events;
 use super::index::{Changes, Index, KeyOutcome};
 use super::metrics::Metrics;
@@ -49,6 +50,8 @@ pub struct Controller {
     pub fetcher: Arc<dyn FetchKeys>,
     /// Kept in step with the watch of pods, for the authenticator.
     pub pods: PodCache,
+    /// Kept in step with the accepted specs, for the injector.
+    pub settings: SettingsCache,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -63,6 +66,7 @@ impl Controller {
             mut reports,
             fetcher,
             pods,
+            settings,
             metrics,
         } = self;
         let store = KeyStore::default();
@@ -76,6 +80,7 @@ impl Controller {
             synced: Some(synced),
             hub,
             pods,
+            settings,
             events: Events::start(client.clone()),
             store,
             slots: BTreeMap::new(),
@@ -132,6 +137,7 @@ struct State {
     synced: Option<oneshot::Sender<()>>,
     hub: Hub,
     pods: PodCache,
+    settings: SettingsCache,
     events: Events,
     store: KeyStore,
     /// Holding a slot keeps its source fetched.
@@ -243,6 +249,9 @@ impl State {
         for key in &changes.remove {
             self.hub.remove(key);
             self.writer.forget(key);
+        }
+        for (key, settings) in changes.settings {
+            self.settings.set(key, settings);
         }
         for (key, snapshot) in changes.publish {
             tracing::info!(service = %key, hash = snapshot.hash(), "publishing a policy");

@@ -21,6 +21,7 @@ pub use self::entry::ServiceObject;
 use self::entry::{Compiled, Entry, SidecarState};
 use self::sources::Sources;
 pub use self::sources::{KeyOutcome, MAX_SOURCES};
+use super::admission::SidecarSettings;
 use super::capture::{ServiceFacts, capture};
 use super::pod::InjectedPod;
 use super::status::{self, Facts, Sidecars};
@@ -69,6 +70,8 @@ pub struct Changes {
     pub publish: Vec<(ServiceKey, Snapshot)>,
     /// Services that are gone.
     pub remove: Vec<ServiceKey>,
+    /// What services say about their sidecars, for the pods to come.
+    pub settings: Vec<(ServiceKey, SidecarSettings)>,
     /// Uids of pods that are gone: their streams end.
     pub disconnect: Vec<String>,
     /// Sources that became used, and those that are used no more.
@@ -162,6 +165,7 @@ impl Index {
             }
             return;
         }
+        let before = entry.settings.clone();
         match entry.apply(key, object, self.compile) {
             Compiled::Publish(snapshot) => self.changes.publish.push((key.clone(), snapshot)),
             Compiled::Replaced(None) => self.changes.remove.push(key.clone()),
@@ -170,6 +174,10 @@ impl Index {
                 self.changes.publish.push((key.clone(), snapshot));
             }
             Compiled::Kept => {}
+        }
+        if entry.settings != before {
+            let settings = entry.settings.clone();
+            self.changes.settings.push((key.clone(), settings));
         }
         self.panics += u64::from(entry.verdict == Some(status::Verdict::Panicked));
         self.changes.dirty.insert(key.clone());
@@ -185,6 +193,8 @@ impl Index {
             return;
         }
         self.changes.dirty.remove(key);
+        let nothing = SidecarSettings::default();
+        self.changes.settings.push((key.clone(), nothing));
         self.changes
             .publish
             .retain(|(published, _)| published != key);

@@ -11,7 +11,7 @@ use super::cors::{Preflight, ResponseCors, RuleId};
 use super::headers::{METHOD_OVERRIDE, has_underscore};
 use super::path::{NormalisedPath, normalise};
 use super::route::{RouteMatch, decode_reserved};
-use super::verdict::{Reason, Refusal};
+use super::verdict::{Facts, Reason, Refusal};
 
 /// What the head decides.
 #[derive(Debug)]
@@ -300,6 +300,9 @@ fn method_not_allowed(template: &str, allow: HeaderValue) -> Refusal {
     );
     Refusal {
         allow: Some(allow),
+        facts: Facts::Path {
+            template: template.to_owned(),
+        },
         ..Refusal::new(
             StatusCode::METHOD_NOT_ALLOWED,
             Reason::MethodNotAllowed,

@@ -23,7 +23,7 @@ mod upstream;
 
 pub use self::headers::HeaderSettings;
 pub use self::jwt::{ClaimHeader, JwtSettings, UserInfoForm};
-pub use self::limits::LimitSettings;
+pub use self::limits::{LimitSettings, bounds};
 pub use self::observability::ObservabilitySettings;
 pub use self::routing::RoutingSettings;
 pub use self::upstream::UpstreamSettings;
@@ -36,7 +36,7 @@ mod tests;
 /// - 1: alternatives of one scheme each, the service's own backend, one CORS rule.
 /// - 2: schemes demanded together and optional tokens, scopes, audiences of an operation, token
 ///   locations, discovered keys, backends and CORS rules of operations, variables inside segments.
-/// - 3: settings of the data path ([`Settings`]).
+/// - 3: settings of the data path ([`Settings`]), a service's own backend that is not `http://`.
 pub const FORMAT: u32 = 3;
 /// The most bytes a policy may take: what the largest document can come to.
 pub const MAX_POLICY_BYTES: usize = 16 * 1024 * 1024;
@@ -60,7 +60,8 @@ pub struct Policy {
     pub cors: CorsMode,
     /// Registered claims that every token must carry.
     pub required_claims: BTreeSet<RegisteredClaim>,
-    /// `http://HOST[:PORT]`; absent: the app in the pod.
+    /// `SCHEME://HOST[:PORT]` as for a [`BackendRule`], or `unix:` and the path of a socket, or `@` and
+    /// its abstract name (but `http://`, format 3); absent: the app in the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
     /// A path answered 200 by the proxy, normalised.
@@ -380,8 +381,12 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 impl Policy {
     /// The lowest format that has all forms in use here: what [`Policy::format`] should be.
     pub fn needed_format(&self) -> u32 {
+        let is_http = |backend: &String| backend.starts_with("http://");
         let of_keys = self.providers.values().map(|it| it.keys.needed_format());
-        if !self.settings.is_default() || of_keys.max() == Some(3) {
+        if !self.settings.is_default()
+            || !self.backend.as_ref().is_none_or(is_http)
+            || of_keys.max() == Some(3)
+        {
             return 3;
         }
         let newer = !self.backends.is_empty()

@@ -10,79 +10,185 @@ use serde::Serialize;
 /// The longest realm sent, in bytes; ESPv2's bound.
 const MAX_REALM: usize = 256;
 
-/// Why the proxy answers instead of the backend. Stable names: they stand in JSON bodies (`reason`),
-/// logs and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
+/// One line a reason: its name, what it is about, and whose fault it is.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident: $topic:ident, $fault:ident;)+) => {
+        /// Why the proxy answers instead of the backend. Stable names: they stand in JSON bodies
+        /// (`reason`), logs and metrics.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Reason {
+            /// All of them: a reason's place is its number.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The name that JSON bodies, logs and metrics show; never changes.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+
+            /// What it is about.
+            pub const fn topic(self) -> Topic {
+                match self {
+                    $(Self::$name => Topic::$topic,)+
+                }
+            }
+
+            /// Who has to do something about it.
+            pub const fn fault(self) -> Fault {
+                match self {
+                    $(Self::$name => Fault::$fault,)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     // === the request itself ===
     /// Not exactly one Host, or one that is not a host.
-    BadHost,
+    BadHost: Request, Client;
     /// A request target that is not a path, or one with invalid escapes, backslash or fragment.
-    BadPath,
+    BadPath: Request, Client;
     /// An escaped slash that, decoded, selects a different operation.
-    AmbiguousPath,
+    AmbiguousPath: Request, Client;
     /// `X-HTTP-Method-Override` that may not be honoured.
-    BadMethodOverride,
+    BadMethodOverride: Request, Client;
     /// A header name with an underscore.
-    UnderscoreHeader,
+    UnderscoreHeader: Request, Client;
     /// `Content-Length` beside `Transfer-Encoding`, or several lengths.
-    BadFraming,
+    BadFraming: Request, Client;
     /// CONNECT or TRACE.
-    MethodRefused,
+    MethodRefused: Request, Client;
     /// `Expect` other than `100-continue`.
-    BadExpect,
+    BadExpect: Request, Client;
     /// The request target is too long.
-    UriTooLong,
+    UriTooLong: Request, Client;
     /// The head is too large.
-    HeadTooLarge,
+    HeadTooLarge: Request, Client;
+    /// The client's body stalled or was malformed: 400 or 408.
+    BadBody: Request, Client;
     // === routing ===
     /// No operation has this path.
-    RouteNotFound,
+    RouteNotFound: Routing, Client;
     /// The path has operations, none with this method.
-    MethodNotAllowed,
+    MethodNotAllowed: Routing, Client;
     // === CORS ===
     /// A preflight without a needed header, or of an origin that does not match.
-    PreflightRefused,
+    PreflightRefused: Cors, Client;
+    /// An upgrade for a page whose origin does not match: 403.
+    OriginRefused: Cors, Client;
     // === token ===
     /// No token where the operation demands one.
-    TokenMissing,
+    TokenMissing: Token, Client;
     /// Not a JSON Web Token.
-    TokenMalformed,
+    TokenMalformed: Token, Client;
     /// An algorithm that is not accepted, or `crit` or `b64`.
-    TokenAlgorithm,
+    TokenAlgorithm: Token, Client;
     /// An issuer that the operation does not accept.
-    TokenIssuer,
+    TokenIssuer: Token, Client;
     /// Past `exp`.
-    TokenExpired,
+    TokenExpired: Token, Client;
     /// Before `nbf`.
-    TokenNotYetValid,
+    TokenNotYetValid: Token, Client;
     /// A required claim is missing.
-    TokenClaimMissing,
+    TokenClaimMissing: Token, Client;
     /// No accepted audience.
-    TokenAudience,
+    TokenAudience: Token, Client;
     /// A scope that the operation demands is missing.
-    TokenScope,
+    TokenScope: Token, Client;
     /// No key fits `kid` and `alg`.
-    TokenKeyUnknown,
+    TokenKeyUnknown: Token, Client;
     /// The signature does not verify.
-    TokenSignature,
+    TokenSignature: Token, Client;
     /// The issuer's keys are not known: 503.
-    KeysUnavailable,
-    // === our side and the backend's ===
-    /// There is no policy yet: 503.
-    NoPolicy,
+    KeysUnavailable: Token, Issuer;
+    // === the backend's side ===
     /// The backend cannot be connected: 503.
-    BackendUnreachable,
+    BackendUnreachable: Backend, Backend;
     /// The backend broke off before its answer: 502.
-    BackendReset,
+    BackendReset: Backend, Backend;
     /// The backend's answer is not HTTP: 502.
-    BackendMalformed,
+    BackendMalformed: Backend, Backend;
     /// The deadline passed: 504.
-    BackendTimeout,
-    /// The client's body stalled or was malformed: 400 or 408.
-    BadBody,
+    BackendTimeout: Backend, Backend;
+    // === our side ===
+    /// There is no policy yet: 503.
+    NoPolicy: Proxy, Policy;
     /// A defect of ours: 500.
-    Internal,
+    Internal: Proxy, Proxy;
+}
+
+/// What a reason is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// The request itself, whatever the policy says.
+    Request,
+    /// Which operation it is.
+    Routing,
+    /// Cross-origin resource sharing.
+    Cors,
+    /// Its tokens.
+    Token,
+    /// The backend's answer, or the lack of one.
+    Backend,
+    /// The proxy.
+    Proxy,
+}
+
+/// Who has to do something about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Whoever sent the request.
+    Client,
+    /// Whoever wrote the EndpointsService, or should have.
+    Policy,
+    /// We: a defect, or a bound on what we take.
+    Proxy,
+    /// The backend, or the way to it.
+    Backend,
+    /// Who publishes the keys that tokens are verified with.
+    Issuer,
+}
+
+/// What a verdict rests on, beside its reason and its sentence; for logs, metrics and explanations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Facts {
+    /// Nothing more.
+    #[default]
+    None,
+    /// The path is that of a template.
+    Path {
+        /// As the document writes it.
+        template: String,
+    },
+    /// The token is one of a provider of the policy.
+    Provider {
+        /// Its place in the order of [`Policy::providers`](crate::policy::Policy::providers).
+        index: usize,
+    },
+    /// A backend was asked.
+    Backend {
+        /// Its address, without user or path.
+        address: String,
+        /// How far it came.
+        phase: Phase,
+    },
+}
+
+/// How far an exchange with a backend came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Its name, socket or TLS.
+    Connect,
+    /// The request went out, or a part of it; no answer yet.
+    Request,
+    /// The head of the answer is here.
+    Response,
 }
 
 /// An answer of our own instead of the backend's.
@@ -98,9 +204,8 @@ pub struct Refusal {
     pub allow: Option<HeaderValue>,
     /// RFC 6750 `error` for `WWW-Authenticate`; see [`Challenge`].
     pub challenge: Option<Challenge>,
-    /// Of a token that was read: for which provider it was checked, as a place in
-    /// [`super::Prepared::providers`].
-    pub provider: Option<usize>,
+    /// What it rests on.
+    pub facts: Facts,
 }
 
 /// What `WWW-Authenticate: Bearer` says beside the realm (RFC 6750 section 3).
@@ -119,49 +224,37 @@ pub enum Challenge {
 
 // === impl Reason ===
 
-impl Reason {
-    /// The name that JSON bodies, logs and metrics show; never changes.
-    pub fn as_str(self) -> &'static str {
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl Fault ===
+
+impl Fault {
+    /// The name that the access log shows.
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Self::BadHost => "BadHost",
-            Self::BadPath => "BadPath",
-            Self::AmbiguousPath => "AmbiguousPath",
-            Self::BadMethodOverride => "BadMethodOverride",
-            Self::UnderscoreHeader => "UnderscoreHeader",
-            Self::BadFraming => "BadFraming",
-            Self::MethodRefused => "MethodRefused",
-            Self::BadExpect => "BadExpect",
-            Self::UriTooLong => "UriTooLong",
-            Self::HeadTooLarge => "HeadTooLarge",
-            Self::RouteNotFound => "RouteNotFound",
-            Self::MethodNotAllowed => "MethodNotAllowed",
-            Self::PreflightRefused => "PreflightRefused",
-            Self::TokenMissing => "TokenMissing",
-            Self::TokenMalformed => "TokenMalformed",
-            Self::TokenAlgorithm => "TokenAlgorithm",
-            Self::TokenIssuer => "TokenIssuer",
-            Self::TokenExpired => "TokenExpired",
-            Self::TokenNotYetValid => "TokenNotYetValid",
-            Self::TokenClaimMissing => "TokenClaimMissing",
-            Self::TokenAudience => "TokenAudience",
-            Self::TokenScope => "TokenScope",
-            Self::TokenKeyUnknown => "TokenKeyUnknown",
-            Self::TokenSignature => "TokenSignature",
-            Self::KeysUnavailable => "KeysUnavailable",
-            Self::NoPolicy => "NoPolicy",
-            Self::BackendUnreachable => "BackendUnreachable",
-            Self::BackendReset => "BackendReset",
-            Self::BackendMalformed => "BackendMalformed",
-            Self::BackendTimeout => "BackendTimeout",
-            Self::BadBody => "BadBody",
-            Self::Internal => "Internal",
+            Self::Client => "client",
+            Self::Policy => "policy",
+            Self::Proxy => "proxy",
+            Self::Backend => "backend",
+            Self::Issuer => "issuer",
         }
     }
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+// === impl Phase ===
+
+impl Phase {
+    /// The name that the access log shows.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Request => "request",
+            Self::Response => "response",
+        }
     }
 }
 
@@ -176,8 +269,14 @@ impl Refusal {
             message: message.into(),
             allow: None,
             challenge: None,
-            provider: None,
+            facts: Facts::None,
         }
+    }
+
+    /// The same, with what it rests on.
+    #[must_use]
+    pub fn resting_on(self, facts: Facts) -> Self {
+        Self { facts, ..self }
     }
 
     /// The body, `application/json`: ESPv2's `code` and `message`, and our `reason` (a script

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::metrics::{Outcome, Source};
 use crate::policy::format::Operation;
-use crate::policy::verdict::Reason;
+use crate::policy::verdict::{Fault, Reason};
 
 /// Writes a line, if the outcome is worth one: a 5xx or an answer broken off at `warn`; what we
 /// refused at `debug`.
@@ -40,18 +40,11 @@ pub(super) fn write(outcome: &Outcome<'_>, operation: Option<&Operation>, peer: 
 /// Who has to do something about it.
 fn fault(outcome: &Outcome<'_>) -> &'static str {
     match outcome.broken_off.or(outcome.reason) {
-        Some(
-            Reason::BackendUnreachable
-            | Reason::BackendReset
-            | Reason::BackendMalformed
-            | Reason::BackendTimeout,
-        ) => "backend",
-        Some(Reason::KeysUnavailable) => "issuer",
-        Some(Reason::NoPolicy | Reason::Internal) => "proxy",
-        Some(_) => "client",
-        None if outcome.source == Source::Backend => "backend",
-        None => "proxy",
+        Some(reason) => reason.fault(),
+        None if outcome.source == Source::Backend => Fault::Backend,
+        None => Fault::Proxy,
     }
+    .as_str()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::RootCertStore;
 
+pub(super) use self::address::Place;
 pub use self::address::{BackendAddress, BadBackendAddress};
 use crate::policy::limits;
 

@@ -33,6 +33,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn begin(worker: Rc<Worker>, client: Rc<Client>, method: Method) -> Self {
+        worker.metrics.requests_in_flight.add(1);
         Self {
             worker,
             client,
@@ -97,6 +98,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let now = Instant::now();
         self.client.end(now);
+        self.worker.metrics.requests_in_flight.subtract(1);
         let outcome = Outcome {
             method: &self.method,
             code: self.status.map_or(CLIENT_GONE, |status| status.as_u16()),
@@ -104,6 +106,8 @@ impl Drop for Exchange {
             reason: self.reason,
             broken_off: self.broken_off,
             duration: now - self.started,
+            request_bytes: 0,
+            response_bytes: 0,
         };
         let operation = match &self.operation {
             Some((policy, index)) => {

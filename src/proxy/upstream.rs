@@ -13,25 +13,29 @@ mod connect;
 mod error;
 mod http1;
 mod http2;
+mod resolve;
 mod stream;
 mod tls;
 
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use http::header::TRAILER;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 pub(super) use self::body::BackendBody;
 use self::connect::{ConnectError, Connector};
 pub(super) use self::error::UpstreamError;
 use self::http1::{Connection, Failure};
+pub(super) use self::stream::Stream;
 pub(super) use self::tls::BackendTls;
 use super::body::RequestBody;
 use super::client::Client;
 use super::config::BackendAddress;
+use super::metrics::BackendCells;
 
 /// How long an unused connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -43,14 +47,21 @@ const GRPC_TRAILERS: HeaderValue =
 #[derive(Debug)]
 pub(super) struct Backend {
     connector: Connector,
+    /// What is counted of it.
+    pub(super) metrics: Arc<BackendCells>,
     http1: http1::Pool,
     http2: http2::Pool,
 }
 
 impl Backend {
-    pub(super) fn new(address: BackendAddress, tls: BackendTls) -> Self {
+    pub(super) fn new(
+        address: BackendAddress,
+        tls: BackendTls,
+        metrics: Arc<BackendCells>,
+    ) -> Self {
         Self {
             connector: Connector::new(address, tls),
+            metrics,
             http1: http1::Pool::default(),
             http2: http2::Pool::default(),
         }
@@ -93,12 +104,18 @@ impl Backend {
                 Err(Failure {
                     unsent: Some(unsent),
                     ..
-                }) => request = *unsent,
+                }) => {
+                    request = *unsent;
+                    self.metrics.retries.add(1);
+                }
                 Err(Failure {
                     error: UpstreamError::Reset(error),
                     ..
                 }) => match spare {
-                    Some(spare) => request = spare,
+                    Some(spare) => {
+                        request = spare;
+                        self.metrics.retries.add(1);
+                    }
                     None => return Err(UpstreamError::Reset(error)),
                 },
                 Err(Failure { error, .. }) => return Err(error),
@@ -112,6 +129,7 @@ impl Backend {
             .await
             .ok_or(UpstreamError::Deadline)?
             .map_err(|error| self.unreachable(error))?;
+        self.metrics.connects.add(1);
         let mut connection = Connection::new(stream).await?;
         match connection.exchange(client, request).await {
             Ok(response) => Ok(self.answer(client, connection, response)),
@@ -183,11 +201,18 @@ impl Backend {
         response: Response<hyper::body::Incoming>,
     ) -> Response<BackendBody> {
         let (parts, incoming) = response.into_parts();
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            if let Some((stream, early)) = connection.into_raw() {
+                client.upgrade.switched(stream, early);
+            }
+            return Response::from_parts(parts, BackendBody::none(client.clone()));
+        }
         let body = BackendBody::http1(incoming, connection, self.clone(), client.clone(), &parts);
         Response::from_parts(parts, body)
     }
 
     fn unreachable(&self, source: ConnectError) -> UpstreamError {
+        self.metrics.connect_failures.add(1);
         UpstreamError::Unreachable {
             backend: self.address().clone(),
             source,

@@ -16,7 +16,7 @@ use tokio::time::{interval, sleep, timeout};
 
 use super::connection;
 use super::drain::Drain;
-use super::metrics::{Cells, Outcome, WorkerMetrics};
+use super::metrics::{OperationCells, Outcome, ProviderCells, WorkerMetrics};
 use super::snapshot::{PolicyCell, Remote, Snapshot};
 use super::upstream::{Backend, BackendTls};
 use super::{BackendAddress, Limits};
@@ -65,7 +65,9 @@ pub(super) struct InForce {
     pub(super) backend: Option<Rc<Backend>>,
     /// In the order of the policy's backends: where a rule names an address.
     backends: Vec<Option<Rc<Backend>>>,
-    cells: Vec<Arc<Cells>>,
+    cells: Vec<Arc<OperationCells>>,
+    /// In the order of the policy's providers.
+    pub(super) providers: Vec<Arc<ProviderCells>>,
 }
 
 #[derive(Debug)]
@@ -152,6 +154,7 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
             let _ = accepting.await;
         }
         worker.drain.start();
+        worker.metrics.draining.set(1);
         let grace = worker.limits.drain_grace;
         if timeout(grace, worker.drain.done()).await.is_err() {
             let connections = worker.drain.connections();
@@ -280,6 +283,7 @@ impl Worker {
                         .map(|rule| Some(self.backend(rule.address.as_ref()?)))
                         .collect(),
                     cells: self.metrics.operations(latest),
+                    providers: self.metrics.providers(latest),
                 });
                 *current = Some(fresh.clone());
                 Some(fresh)
@@ -293,7 +297,11 @@ impl Worker {
         if let Some(known) = backends.get(address) {
             return known.clone();
         }
-        let backend = Rc::new(Backend::new(address.clone(), self.tls.clone()));
+        let backend = Rc::new(Backend::new(
+            address.clone(),
+            self.tls.clone(),
+            self.metrics.backend(address),
+        ));
         backends.insert(address.clone(), backend.clone());
         backend
     }

@@ -94,7 +94,7 @@ async fn one_source_of_keys_an_issuer() {
     let test = Test::without_operator().await;
     let jwt =
         |issuer: Value| json!({ "openapi": { "inline": "{}" }, "jwt": { "issuers": [issuer] } });
-    let message = "exactly one of jwksUri and kubernetes";
+    let message = "exactly one of jwksUri, jwks and kubernetes";
     refused(
         &test,
         jwt(json!({ "issuer": "https://a.example" })),
@@ -104,12 +104,155 @@ async fn one_source_of_keys_an_issuer() {
     let both =
         json!({ "issuer": "https://a.example", "jwksUri": "https://a/k", "kubernetes": true });
     refused(&test, jwt(both), message).await;
-    accepted(
+    let of_cluster = json!({ "caBundle": "x", "kubernetes": true });
+    let of_keys = json!({ "caBundle": "x", "jwks": "{}" });
+    for further in [of_cluster, of_keys] {
+        let mut entry = further;
+        entry["issuer"] = json!("https://a.example");
+        refused(&test, jwt(entry), message).await;
+    }
+    for (name, further) in [
+        ("one", json!({ "kubernetes": true })),
+        ("keys", json!({ "jwks": "{}" })),
+        ("authorities", json!({ "caBundle": "x" })),
+        ("both", json!({ "caBundle": "x", "jwksUri": "https://a/k" })),
+    ] {
+        let mut entry = further;
+        entry["issuer"] = json!("https://a.example");
+        accepted(&test, name, jwt(entry)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_settings_of_tokens_have_bounds() {
+    let test = Test::without_operator().await;
+    let jwt = |fields: Value| json!({ "openapi": { "inline": "{}" }, "jwt": fields });
+    let many: Vec<_> = (0..33)
+        .map(|n| json!({ "claim": "a", "header": format!("X-{n}") }))
+        .collect();
+    for (fields, words) in [
+        (
+            json!({ "jwksFetchRetries": 11 }),
+            "less than or equal to 10",
+        ),
+        (
+            json!({ "tokenCacheSize": -1 }),
+            "greater than or equal to 0",
+        ),
+        (
+            json!({ "tokenCacheSize": 100_001 }),
+            "less than or equal to 100000",
+        ),
+        (json!({ "claimToHeaders": many }), "at most 32 items"),
+        (
+            json!({ "claimToHeaders": [{ "claim": "a", "header": "a b" }] }),
+            "should match",
+        ),
+        (
+            json!({ "forwardPayload": { "format": "envoy" } }),
+            "Unsupported value",
+        ),
+        (
+            json!({ "forwardPayload": { "format": "esp", "pad": false } }),
+            "always padded",
+        ),
+    ] {
+        refused(&test, jwt(fields), words).await;
+    }
+    let all = json!({
+        "clockSkew": "30s", "jwksCacheDuration": "1m", "jwksFetchRetries": 2, "maxKeyAge": "1h",
+        "tokenCacheSize": 0, "tokenCacheTtl": "1m", "forwardPayload": { "format": "esp", "pad": true },
+        "claimToHeaders": [{ "claim": "sub", "header": "X-User" }],
+        "stripToken": true, "closeStreamsAtExpiry": true,
+    });
+    let stored = accepted(&test, "all", jwt(all.clone())).await;
+    assert_eq!(serde_json::to_value(stored.spec.jwt).unwrap(), all);
+}
+
+#[tokio::test]
+async fn limits_hold_at_their_borders() {
+    let test = Test::without_operator().await;
+    let limits =
+        |limits: Value| json!({ "openapi": { "inline": document(&[]) }, "limits": limits });
+    for (field, low, high) in [
+        ("headerBytes", 1024, 262_144_i64),
+        ("headerCount", 1, 1000),
+        ("uriBytes", 64, 61_439),
+        ("bodyBytes", 0, 1_099_511_627_776),
+        ("connections", 1, 1_000_000),
+        ("requestsInFlight", 1, 1_000_000),
+        ("streams", 1, 1000),
+    ] {
+        for (good, name) in [(low, "low"), (high, "high")] {
+            let name = format!("{}-{name}", field.to_lowercase());
+            accepted(&test, &name, limits(json!({ field: good }))).await;
+        }
+        for bad in [low - 1, high + 1] {
+            let error = test
+                .create::<EndpointsService>(service("refused", limits(json!({ field: bad }))))
+                .await
+                .unwrap_err();
+            assert!(error.to_string().contains(field), "{error}");
+        }
+    }
+    let target = json!({ "uriBytes": 2048, "headerBytes": 2048 });
+    refused(
         &test,
-        "one",
-        jwt(json!({ "issuer": "https://a.example", "kubernetes": true })),
+        limits(target),
+        "uriBytes must be less than headerBytes",
     )
     .await;
+    let target = json!({ "uriBytes": 65_534, "headerBytes": 65_535 });
+    accepted(&test, "large", limits(target)).await;
+}
+
+#[tokio::test]
+async fn a_listener_has_workers_in_bounds_and_a_secret_with_a_name() {
+    let test = Test::without_operator().await;
+    let listener = |it: Value| json!({ "openapi": { "inline": document(&[]) }, "listener": it });
+    let message = "give a number from 1 to 4, or auto";
+    for bad in [json!(0), json!(5), json!("2"), json!("all")] {
+        refused(&test, listener(json!({ "workers": bad })), message).await;
+    }
+    for (name, good) in [
+        ("one", json!(1)),
+        ("four", json!(4)),
+        ("auto", json!("auto")),
+    ] {
+        let stored = accepted(&test, name, listener(json!({ "workers": good }))).await;
+        let stored = serde_json::to_value(stored.spec.listener).unwrap();
+        assert_eq!(stored, json!({ "workers": good }));
+    }
+    refused(
+        &test,
+        listener(json!({ "tls": {} })),
+        "secretRef: Required value",
+    )
+    .await;
+    let named = |name: &str| listener(json!({ "tls": { "secretRef": { "name": name } } }));
+    refused(&test, named("A b"), "should match").await;
+    refused(&test, named(""), "at least 1 char").await;
+    accepted(&test, "tls", named("shop.tls-1")).await;
+    let client = |name: &str| {
+        json!({
+            "openapi": { "inline": document(&[]) },
+            "backend": { "tls": { "clientCertificateRef": { "name": name } } }
+        })
+    };
+    refused(&test, client("A b"), "should match").await;
+    accepted(&test, "client", client("shop-client")).await;
+}
+
+#[tokio::test]
+async fn timeouts_are_text_of_bounded_length() {
+    let test = Test::without_operator().await;
+    let with = |it: Value| json!({ "openapi": { "inline": document(&[]) }, "timeouts": it });
+    for field in ["head", "idle", "bodyProgress", "writeProgress"] {
+        refused(&test, with(json!({ field: "1".repeat(33) })), "Too long").await;
+        refused(&test, with(json!({ field: 5 })), field).await;
+        let name = field.to_lowercase();
+        accepted(&test, &name, with(json!({ field: "1m30s" }))).await;
+    }
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ async fn requests_are_counted_by_operation_and_by_who_answered() {
         r#"endpoints_request_duration_seconds_count{operation="listShelves",method="GET"} 2"#,
         r#"endpoints_request_duration_seconds_bucket{le="+Inf",operation="listShelves",method="GET"} 2"#,
         r#"endpoints_refusals_total{reason="RouteNotFound"} 1"#,
-        r#"endpoints_jwt_verdicts_total{verdict="Verified"} 0"#,
+        r#"endpoints_draining 0"#,
         r#"endpoints_connections_total 3"#,
         r#"endpoints_panics_total 0"#,
         &format!(r#"endpoints_policy_info{{hash="{hash}",service="books.example.com"}} 1"#),

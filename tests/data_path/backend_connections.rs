@@ -108,6 +108,40 @@ async fn a_name_without_an_address_is_503() {
         (answer.status, &*answer.reason()),
         (503, "BackendUnreachable")
     );
+    let sentence = "no healthy upstream, backend does-not-exist.invalid:80";
+    assert!(answer.body.contains(sentence), "{answer:?}");
+}
+
+/// Envoy's bounds.
+#[tokio::test]
+async fn an_answer_with_a_head_over_the_bounds_is_502_and_says_so() {
+    let head = |fields: usize, bytes: usize| {
+        let mut head = String::from("HTTP/1.1 200 OK\r\n");
+        for field in 1..fields {
+            head.push_str(&format!("x-{field}: 1\r\n"));
+        }
+        let rest = bytes - head.len() - "content-length: 0\r\n\r\n".len();
+        if rest > 8 {
+            head.push_str(&format!("x: {}\r\n", "a".repeat(rest - 5)));
+        }
+        head + "content-length: 0\r\n\r\n"
+    };
+    for (fields, bytes, status) in [
+        (100, 2_000, 200),
+        (101, 2_000, 502),
+        (3, 59 * 1024, 200),
+        (3, 200 * 1024, 502),
+    ] {
+        let answer = head(fields - 1, bytes);
+        let backend = Backend::answering(move |_| Reply::Keep(answer.clone().into())).await;
+        let proxy = TestProxy::start(backend.address).under(OPEN);
+        let answer = ask(proxy.address, GET).await;
+        assert_eq!(answer.status, status, "{fields} fields, {bytes} bytes");
+        if status == 502 {
+            assert_eq!(answer.reason(), "BackendMalformed");
+            assert!(answer.body.contains("60 KiB or 100 fields"), "{answer:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -78,13 +78,8 @@ fn all_to(proxy: &TestProxy, rule: BackendRule) {
 
 /// A proxy whose own backend speaks HTTP/2.
 fn own(address: SocketAddr) -> TestProxy {
-    let proxy = TestProxy::start(address);
-    let mut policy = policy(OPEN);
-    policy.backend = Some(format!("grpc://{address}"));
-    proxy
-        .policies
-        .store(ready(policy, |_| panic!("nobody needs a token")));
-    proxy
+    let named = format!("{OPEN}backend: {{address: \"grpc://{address}\"}}\n");
+    TestProxy::start(address).under(&named)
 }
 
 fn grpc(address: SocketAddr) -> TestProxy {
@@ -711,4 +706,31 @@ async fn a_host_that_cannot_be_an_authority_is_refused() {
     )
     .await;
     assert_eq!((answer.status, &*answer.reason()), (400, "BadHost"));
+}
+
+#[tokio::test]
+async fn a_head_over_the_bounds_is_502() {
+    for (fields, bytes, status) in [
+        (100, 10, 200),
+        (101, 10, 502),
+        (2, 29_000, 200),
+        (3, 29_000, 502),
+    ] {
+        let backend = http2(server::Builder::new(), move |connection, _| {
+            each(connection, move |_, mut answering| async move {
+                let mut response = Response::builder();
+                for field in 0..fields {
+                    response = response.header(format!("x-{field}"), "a".repeat(bytes));
+                }
+                let _ = answering.send_response(response.body(()).unwrap(), true);
+            })
+        })
+        .await;
+        let proxy = grpc(backend);
+        let answer = ask(proxy.address, GET).await;
+        assert_eq!(answer.status, status, "{fields} of {bytes}: {answer:?}");
+        if status == 502 {
+            assert_eq!(answer.reason(), "BackendMalformed");
+        }
+    }
 }

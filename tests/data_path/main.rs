@@ -26,3 +26,6 @@ mod malformed;
 mod remote_backends;
 mod start;
 mod swap;
+mod tokens_forwarded;
+mod unix;
+mod upgrades;

@@ -345,6 +345,22 @@ async fn a_handshake_that_stalls_ends_with_the_connect_timeout() {
         (503, "BackendUnreachable")
     );
     assert!(answer.body.contains("connection timeout"), "{answer:?}");
+    assert!(answer.body.contains("a port without TLS"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn the_services_own_backend_may_have_tls() {
+    let authority = Authority::new();
+    let record = Record::default();
+    let server = recording(authority.acceptor("localhost", &[]), record.clone()).await;
+    let address = format!("https://localhost:{}", server.port());
+    let proxy = authority
+        .proxy(server)
+        .under(&format!("{OPEN}backend: {{address: \"{address}\"}}\n"));
+    assert_eq!(ask(proxy.address, SHELVES).await.status, 200);
+    let (name, seen) = record.lock().unwrap().pop().unwrap();
+    assert_eq!(name.as_deref(), Some("localhost"));
+    assert_eq!(seen.values("host"), ["api.example.com"], "kept, as ESPv2");
 }
 
 /// Each answer ends its connection without a word; the requests after it find that out.

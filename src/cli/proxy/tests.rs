@@ -82,3 +82,25 @@ fn a_bundle_of_no_use_is_an_error_that_names_the_variable() {
         "ENDPOINTS_TRUST_BUNDLE: the trust bundle holds no certificate"
     );
 }
+
+#[test]
+fn workers_are_a_number_in_bounds_or_counted() {
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let workers = |argument: &'static str| {
+        let args = parse(GOOD.into_iter().chain([argument]))?;
+        let config = args.proxy(any, crate::tls::built_in_roots());
+        Ok::<_, clap::Error>(config.workers.get())
+    };
+    assert_eq!(workers("--log=info").unwrap(), 1);
+    assert_eq!(workers("--workers=4").unwrap(), 4);
+    assert!((1..=4).contains(&workers("--workers=auto").unwrap()));
+    for wrong in [
+        "--workers=0",
+        "--workers=5",
+        "--workers=all",
+        "--workers=-1",
+    ] {
+        let error = workers(wrong).unwrap_err().to_string();
+        assert!(error.contains("from 1 to 4, or auto"), "{error}");
+    }
+}

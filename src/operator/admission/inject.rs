@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
-use super::{Denial, ports, resources, sidecar};
+use super::{Denial, SidecarSettings, ports, resources, sidecar};
 use crate::api::annotations::{INJECTED, InjectionRequest, InjectionStatus, STATUS};
 
 /// What every injected pod gets.
@@ -25,14 +25,26 @@ pub struct InjectorConfig {
     pub set_run_as_user: bool,
 }
 
-/// Puts the sidecar into a pod that asks for it; any other pod comes back as it was.
+/// The EndpointsService that a pod asks for; none where [`inject`] leaves the pod alone, or denies it.
+pub fn service_of(pod: &Pod) -> Option<String> {
+    let annotations = pod.metadata.annotations.as_ref()?;
+    let request = InjectionRequest::read(annotations).ok()??;
+    Some(request.service)
+}
+
+/// Puts the sidecar into a pod that asks for it; any other pod comes back as it was. `settings`: what
+/// the pod's EndpointsService says about its sidecars.
 ///
 /// Idempotent: what an earlier run put in is taken out first, so that another webhook's later
 /// changes, or a copied pod, end the same way.
 ///
 /// # Errors
 /// What the author of the pod has to change.
-pub fn inject(mut pod: Pod, config: &InjectorConfig) -> Result<Pod, Denial> {
+pub fn inject(
+    mut pod: Pod,
+    config: &InjectorConfig,
+    settings: &SidecarSettings,
+) -> Result<Pod, Denial> {
     let Some(annotations) = &pod.metadata.annotations else {
         return Ok(pod);
     };
@@ -53,8 +65,8 @@ pub fn inject(mut pod: Pod, config: &InjectorConfig) -> Result<Pod, Denial> {
         .containers
         .first()
         .map(|container| container.name.clone());
-    let container = sidecar::container(config, &request.service, &taken, own_resources);
-    sidecar::add(spec, container, config.set_run_as_user);
+    let container = sidecar::container(config, &request.service, &taken, settings, own_resources);
+    sidecar::add(spec, container, settings, config.set_run_as_user);
 
     let status = InjectionStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),

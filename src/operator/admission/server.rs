@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub use self::check::CheckOutcome;
 pub use self::review::Outcome;
-use super::InjectorConfig;
+use super::{InjectorConfig, SettingsCache};
 use crate::connection_limit::{ConnectionLimit, Permit};
 use crate::shutdown::Shutdown;
 
@@ -102,11 +102,13 @@ impl Metrics {
 }
 
 /// Serves the webhook until `shutdown`, then answers what it has begun and returns. `tls` presents a
-/// certificate for the Service's name; `config` may be swapped at any time.
+/// certificate for the Service's name; `config` may be swapped at any time. `settings`: what the
+/// services say about their sidecars.
 pub async fn serve(
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
     config: Arc<ArcSwap<InjectorConfig>>,
+    settings: SettingsCache,
     metrics: Metrics,
     mut shutdown: Shutdown,
 ) {
@@ -117,6 +119,7 @@ pub async fn serve(
     let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
     let server = Arc::new(Server {
         config,
+        settings,
         metrics,
         in_flight,
         checks: Arc::new(Semaphore::new(CHECKS_IN_FLIGHT)),
@@ -159,6 +162,7 @@ pub async fn serve(
 #[derive(Debug)]
 struct Server {
     config: Arc<ArcSwap<InjectorConfig>>,
+    settings: SettingsCache,
     metrics: Metrics,
     in_flight: Arc<Semaphore>,
     checks: Arc<Semaphore>,
@@ -243,7 +247,7 @@ impl Server {
         if checks {
             return self.check(body).await;
         }
-        let answer = review::answer(&body, &self.config.load());
+        let answer = review::answer(&body, &self.config.load(), &self.settings);
         self.metrics.count(answer.outcome());
         match answer {
             review::Answer::Reviewed { review, .. } => json(review),

@@ -3,14 +3,16 @@
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource,
     HTTPGetAction, ObjectFieldSelector, PodSpec, Probe, ProjectedVolumeSource,
-    ResourceRequirements, SeccompProfile, SecurityContext, ServiceAccountTokenProjection, Volume,
-    VolumeMount, VolumeProjection,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext,
+    ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::InjectorConfig;
-use crate::api::annotations::{PUSH_AUDIENCE, SIDECAR_CONTAINER, TakenPort};
+use super::{InjectorConfig, SidecarSettings};
+use crate::api::annotations::{
+    BACKEND_TLS_FOLDER, LISTENER_TLS_FOLDER, PUSH_AUDIENCE, SIDECAR_CONTAINER, TakenPort,
+};
 
 /// The sidecar's first listener; further taken ports follow upward. Outside the ranges that meshes
 /// use (15000–15100, 4140–4191, 3500, 50001).
@@ -24,6 +26,9 @@ const TOKEN_FOLDER: &str = "/var/run/secrets/endpoints.dev";
 /// Nothing, in the place where admission would mount the app's API token.
 const NO_API_TOKEN_VOLUME: &str = "endpoints-no-api-token";
 const API_TOKEN_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// The Secrets that the service names.
+const LISTENER_TLS_VOLUME: &str = "endpoints-listener-tls";
+const BACKEND_TLS_VOLUME: &str = "endpoints-backend-tls";
 /// As long as kubelet's own default; it renews at 80 %.
 const TOKEN_SECONDS: i64 = 3600;
 /// `nonroot` of the well-known static images, and the `USER` of ours.
@@ -36,11 +41,22 @@ pub(super) fn is_own_container(name: &str) -> bool {
 
 /// Whether a volume of this name is the sidecar's.
 pub(super) fn is_own_volume(name: &str) -> bool {
-    name == TOKEN_VOLUME || name == NO_API_TOKEN_VOLUME
+    [
+        TOKEN_VOLUME,
+        NO_API_TOKEN_VOLUME,
+        LISTENER_TLS_VOLUME,
+        BACKEND_TLS_VOLUME,
+    ]
+    .contains(&name)
 }
 
 /// Puts the sidecar into the pod, first of all containers: natively when it says so itself.
-pub(super) fn add(spec: &mut PodSpec, mut container: Container, set_run_as_user: bool) {
+pub(super) fn add(
+    spec: &mut PodSpec,
+    mut container: Container,
+    settings: &SidecarSettings,
+    set_run_as_user: bool,
+) {
     let root = spec
         .security_context
         .as_ref()
@@ -63,6 +79,8 @@ pub(super) fn add(spec: &mut PodSpec, mut container: Container, set_run_as_user:
     spec.volumes
         .get_or_insert_default()
         .extend([token_volume(), no_api_token_volume()]);
+    let secrets = secrets(settings).map(|(volume, _, secret)| secret_volume(volume, secret));
+    spec.volumes.get_or_insert_default().extend(secrets);
 }
 
 /// Takes the sidecar and its volumes out of the pod; `None`, and nothing done, when it has none, or
@@ -101,14 +119,20 @@ pub(super) fn container(
     config: &InjectorConfig,
     service: &str,
     taken: &[TakenPort],
+    settings: &SidecarSettings,
     resources: ResourceRequirements,
 ) -> Container {
+    let mounts = [
+        read_only(TOKEN_VOLUME, TOKEN_FOLDER),
+        read_only(NO_API_TOKEN_VOLUME, API_TOKEN_FOLDER),
+    ];
+    let secrets = secrets(settings).map(|(volume, folder, _)| read_only(volume, folder));
     Container {
         name: SIDECAR_CONTAINER.to_owned(),
         image: Some(config.image.clone()),
         image_pull_policy: config.image_pull_policy.clone(),
         args: Some(vec!["proxy".to_owned()]),
-        env: Some(environment(config, service, taken)),
+        env: Some(environment(config, service, taken, settings)),
         ports: Some(container_ports(taken)),
         resources: Some(resources),
         restart_policy: config.native_sidecars.then(|| "Always".to_owned()),
@@ -126,20 +150,33 @@ pub(super) fn container(
             ..probe("/readyz")
         }),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(vec![
-            read_only(TOKEN_VOLUME, TOKEN_FOLDER),
-            read_only(NO_API_TOKEN_VOLUME, API_TOKEN_FOLDER),
-        ]),
+        volume_mounts: Some(mounts.into_iter().chain(secrets).collect()),
         ..Container::default()
     }
 }
 
-fn environment(config: &InjectorConfig, service: &str, taken: &[TakenPort]) -> Vec<EnvVar> {
+/// Volume, folder and name of each Secret that the service names.
+fn secrets(
+    settings: &SidecarSettings,
+) -> impl Iterator<Item = (&'static str, &'static str, &String)> {
+    let listener = settings.listener_secret.iter();
+    let backend = settings.backend_secret.iter();
+    listener
+        .map(|secret| (LISTENER_TLS_VOLUME, LISTENER_TLS_FOLDER, secret))
+        .chain(backend.map(|secret| (BACKEND_TLS_VOLUME, BACKEND_TLS_FOLDER, secret)))
+}
+
+fn environment(
+    config: &InjectorConfig,
+    service: &str,
+    taken: &[TakenPort],
+    settings: &SidecarSettings,
+) -> Vec<EnvVar> {
     let listeners: Vec<_> = taken
         .iter()
         .map(|port| format!("{}={}", port.listen, port.app))
         .collect();
-    vec![
+    let mut variables = vec![
         literal("ENDPOINTS_SERVICE", service),
         field("ENDPOINTS_POD_NAME", "metadata.name"),
         field("ENDPOINTS_POD_NAMESPACE", "metadata.namespace"),
@@ -149,7 +186,10 @@ fn environment(config: &InjectorConfig, service: &str, taken: &[TakenPort]) -> V
         literal("ENDPOINTS_TOKEN_FILE", &format!("{TOKEN_FOLDER}/token")),
         literal("ENDPOINTS_LISTENERS", &listeners.join(",")),
         literal("ENDPOINTS_ADMIN_PORT", &ADMIN_PORT.to_string()),
-    ]
+    ];
+    let workers = settings.workers.map(|workers| workers.to_string());
+    variables.extend(workers.map(|workers| literal("ENDPOINTS_WORKERS", &workers)));
+    variables
 }
 
 fn literal(name: &str, value: &str) -> EnvVar {
@@ -241,6 +281,20 @@ fn token_volume() -> Volume {
         projected: Some(ProjectedVolumeSource {
             sources: Some(vec![source]),
             ..ProjectedVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// A Secret that need not be there: without it the sidecar says what it lacks, where a pod would only
+/// wait.
+fn secret_volume(volume: &str, secret: &str) -> Volume {
+    Volume {
+        name: volume.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret.to_owned()),
+            optional: Some(true),
+            ..SecretVolumeSource::default()
         }),
         ..Volume::default()
     }

@@ -11,6 +11,7 @@ use crate::api::endpoints_service::PolicyStatus;
 use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus, conditions};
 use crate::jwks::Pace;
 use crate::openapi::{Diagnostic, Place};
+use crate::operator::admission::SidecarSettings;
 use crate::operator::status::Verdict;
 use crate::policy::format::KeySource;
 use crate::policy::{self, Policy, ServiceIdentity};
@@ -43,6 +44,8 @@ pub(super) struct Entry {
     pub(super) verdict: Option<Verdict>,
     /// What sidecars are given: the last good policy.
     pub(super) policy: Option<PolicyStatus>,
+    /// What the last good spec says about the sidecars themselves.
+    pub(super) settings: SidecarSettings,
     /// The status as last stored by us, at first as found.
     pub(super) stored: EndpointsServiceStatus,
     /// How often the API server showed another status than the one stored: somebody else's, or an
@@ -100,7 +103,13 @@ impl Entry {
         self.uid = object.uid;
         self.generation = object.generation;
         let (verdict, good) = match object.spec {
-            Ok(spec) => run(compile, &spec, key),
+            Ok(spec) => {
+                let outcome = run(compile, &spec, key);
+                if outcome.1.is_some() {
+                    self.settings = SidecarSettings::of(&spec);
+                }
+                outcome
+            }
             Err(error) => (Verdict::Unreadable(error), None),
         };
         self.verdict = Some(verdict);

@@ -82,6 +82,38 @@ fn first_spec_that_is_broken_enforces_nothing() {
 }
 
 #[test]
+fn what_a_spec_says_about_sidecars_follows_the_last_good_one() {
+    let listener = |workers| {
+        let mut object = mk_object(workers, "v1");
+        let spec = object.spec.as_mut().unwrap();
+        let workers = u32::try_from(workers).unwrap();
+        spec.listener = serde_json::from_value(serde_json::json!({
+            "workers": workers, "tls": { "secretRef": { "name": "cert" } }
+        }))
+        .unwrap();
+        object
+    };
+    let said = |index: &mut Index| {
+        let settings = index.take_changes().settings;
+        let settings = settings.into_iter();
+        settings
+            .map(|(_, it)| (it.workers.map(|it| it.to_string()), it.listener_secret))
+            .collect::<Vec<_>>()
+    };
+    let one = |workers: &str| vec![(Some(workers.to_owned()), Some("cert".to_owned()))];
+    let mut index = index();
+    index.apply_entry(&key(), listener(2));
+    assert_eq!(said(&mut index), one("2"));
+    // The same policy, for workers are not in it.
+    index.apply_entry(&key(), listener(3));
+    assert_eq!(said(&mut index), one("3"));
+    index.apply_entry(&key(), mk_object(4, "bad"));
+    assert_eq!(said(&mut index), [], "a broken edit changes nothing");
+    index.delete_entry(&key());
+    assert_eq!(said(&mut index), [(None, None)]);
+}
+
+#[test]
 fn compiler_panic_is_a_status_and_other_services_go_on() {
     let mut index = index();
     index.apply_entry(&key(), mk_object(1, "panic"));

@@ -8,7 +8,8 @@ use crate::policy::path::normalise;
 
 /// The longest address, in bytes.
 const MAX_BYTES: usize = 2048;
-const EXAMPLE: &str = "write it like `https://books.example.com/v1`";
+/// The help for what has no better one.
+pub(super) const EXAMPLE: &str = "write it like `https://books.example.com/v1`";
 
 /// Where a backend is.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub(super) struct Address {
     /// A name in lower case, or an IP address; IPv6 in brackets.
     pub(super) host: String,
     pub(super) port: u16,
+    /// Whether the port was written.
+    has_port: bool,
     /// Normalised, without a slash at its end; empty for the root.
     pub(super) path: String,
     /// Whether a query was written; it is not used.
@@ -71,9 +74,18 @@ impl Address {
             scheme,
             host,
             port,
+            has_port: has_port(authority),
             path,
             has_query,
         })
+    }
+
+    /// `SCHEME://HOST`, with its port if that was written.
+    pub(super) fn as_written(&self) -> String {
+        match self.has_port {
+            true => self.origin(),
+            false => format!("{}://{}", self.scheme.name(), self.host),
+        }
     }
 
     /// `SCHEME://HOST:PORT`.
@@ -154,6 +166,14 @@ impl Scheme {
             port => Ok((host, port)),
         }
     }
+}
+
+/// Of a good `HOST[:PORT]`.
+fn has_port(authority: &str) -> bool {
+    let after_host = authority
+        .rfind(']')
+        .map_or(authority, |end| &authority[end..]);
+    after_host.contains(':')
 }
 
 /// Whether a host is where clouds serve metadata: link-local addresses in any spelling, and the name.

@@ -1,8 +1,6 @@
 //! The service's name, its backend and its health path.
 
-use http::Uri;
-
-use super::address::is_metadata;
+use super::address::{self, Address, BadAddress};
 use super::{ServiceIdentity, invalid};
 use crate::api::endpoints_service::{BackendSpec, RoutingSpec};
 use crate::openapi::diagnostic::{code, quote};
@@ -103,70 +101,70 @@ fn is_name(text: &str) -> bool {
         })
 }
 
-/// `http://HOST[:PORT]`, nothing else.
+/// `SCHEME://HOST[:PORT]` or `unix:SOCKET`, nothing else.
 pub(super) fn backend(spec: Option<&BackendSpec>, findings: &mut Findings) -> Option<String> {
     let written = spec?.address.as_deref()?;
-    match check_address(written) {
+    let checked = match written.strip_prefix("unix:") {
+        Some(socket) => check_socket(socket),
+        None => check_address(written),
+    };
+    match checked {
         Ok(address) => Some(address),
-        Err(finding) => {
-            findings.push(finding);
+        Err(BadAddress { why, help }) => {
+            let message = format!("{} is not an address: {why}", quote(written));
+            findings.push(invalid("/spec/backend/address", message).help(help));
             None
         }
     }
 }
 
-fn check_address(written: &str) -> Result<String, Diagnostic> {
-    const POINTER: &str = "/spec/backend/address";
+/// By the rules of operations' addresses, but without a path, and with a scheme: where Google's proxy
+/// takes `http` if none is written, its document takes `https`.
+fn check_address(written: &str) -> Result<String, BadAddress> {
     const EXAMPLE: &str = "write it like `http://127.0.0.1:8080`";
-    let error = |why: &str| {
-        invalid(
-            POINTER,
-            format!("{} is not an address: {why}", quote(written)),
-        )
+    let bad = |why: &str, help: String| BadAddress {
+        why: why.to_owned(),
+        help,
     };
-    let uri: Uri = written
-        .parse()
-        .map_err(|_| error("it cannot be read").help(EXAMPLE))?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some(scheme @ ("https" | "grpc" | "grpcs")) => {
-            return Err(Diagnostic::error(
-                code::UNSUPPORTED_FEATURE,
-                Place::resource(POINTER),
-                format!("this version speaks only `http://` to backends, not `{scheme}://`"),
-            )
-            .help(EXAMPLE));
+    if !written.contains("://") {
+        let help = format!("{EXAMPLE}, or like `unix:/run/app.sock`");
+        return Err(bad("it has no scheme", help));
+    }
+    let address = Address::parse(written).map_err(|bad| match bad.help == address::EXAMPLE {
+        true => BadAddress {
+            help: EXAMPLE.to_owned(),
+            ..bad
+        },
+        false => bad,
+    })?;
+    if !address.path.is_empty() || address.has_query {
+        let help = format!("write `{}`", address.as_written());
+        return Err(bad("it has a path or a query", help));
+    }
+    Ok(address.as_written())
+}
+
+/// A socket's file, or its name in the network namespace that pod and sidecar share.
+fn check_socket(socket: &str) -> Result<String, BadAddress> {
+    /// `sun_path` of unix(7), without the byte that ends it.
+    const MAX_BYTES: usize = 107;
+    let named = socket.strip_prefix(['/', '@']).unwrap_or_default();
+    let why = match () {
+        () if named.is_empty() => String::from("it names no socket"),
+        () if socket.len() > MAX_BYTES => {
+            format!("the socket's path is longer than {MAX_BYTES} bytes")
         }
-        _ => return Err(error("it does not begin with `http://`").help(EXAMPLE)),
-    }
-    let authority = uri
-        .authority()
-        .ok_or_else(|| error("it has no host").help(EXAMPLE))?;
-    let bare = authority.as_str().rsplit('@').next().unwrap_or_default();
-    let help = format!("write `http://{bare}`");
-    if bare.len() != authority.as_str().len() {
-        return Err(error("it holds credentials").help(help));
-    }
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() || written.contains('#') {
-        return Err(error("it has a path or a query").help(help));
-    }
-    // `http` takes `host:` and `host:99999` as well.
-    let has_port = authority.as_str().len() > authority.host().len();
-    if authority.host().is_empty()
-        || (has_port && authority.port_u16().is_none_or(|port| port == 0))
-    {
-        return Err(error("its port is none").help(EXAMPLE));
-    }
-    if is_metadata(authority.host()) {
-        return Err(error(
-            "it is link-local: the cloud's metadata service answers there with credentials",
-        )
-        .help("write the address of a backend of your own"));
-    }
-    Ok(format!(
-        "http://{}",
-        authority.as_str().to_ascii_lowercase()
-    ))
+        () if socket.contains(char::is_control) => {
+            String::from("the socket's path has a control character")
+        }
+        () => return Ok(format!("unix:{socket}")),
+    };
+    Err(BadAddress {
+        why,
+        help: String::from(
+            "write it like `unix:/run/app.sock`, or `unix:@app` for an abstract socket",
+        ),
+    })
 }
 
 /// The health path, normalised as request paths are.

@@ -7,8 +7,12 @@ mod observability;
 mod routing;
 mod upstream;
 
+use super::invalid;
 use crate::api::EndpointsServiceSpec;
+use crate::api::annotations::is_resource_name;
+use crate::api::endpoints_service::SecretReference;
 use crate::openapi::Findings;
+use crate::openapi::diagnostic::quote;
 use crate::policy::format::Settings;
 
 /// Compiles every block; what is wrong in one is found whatever is wrong in another.
@@ -20,5 +24,18 @@ pub(super) fn compile(spec: &EndpointsServiceSpec, findings: &mut Findings) -> S
         routing: routing::compile(spec, findings),
         headers: headers::compile(spec, findings),
         observability: observability::compile(spec, findings),
+    }
+}
+
+/// Checks the name of a Secret.
+fn check_secret(pointer: &str, secret: &SecretReference, findings: &mut Findings) {
+    if !is_resource_name(&secret.name) {
+        findings.push(
+            invalid(
+                &format!("{pointer}/name"),
+                format!("{} is not the name of a Secret", quote(&secret.name)),
+            )
+            .help("write the name of a Secret in the namespace of this resource"),
+        );
     }
 }

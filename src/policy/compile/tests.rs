@@ -2,10 +2,12 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod backends;
+mod bounds;
 mod canonical;
 mod cors;
 mod described;
 mod jwt;
+mod jwt_settings;
 mod keys;
 mod limits;
 mod overrides;

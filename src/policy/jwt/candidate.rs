@@ -99,14 +99,15 @@ impl<'t> Candidate<'t> {
             .ok_or(Fault::MISSING)?;
         let audiences = requirement.audiences.as_ref();
         let audiences = audiences.or(provider.audiences.as_ref());
+        // A token of another issuer says nothing about this provider.
+        let of_provider = |failure: Failure| failure.of(provider.index);
         let checked = self.claims()?.check(provider, audiences, means.now);
-        let by = |failure: Failure| failure.by(provider.index);
-        checked.map_err(|fault| by(fault.into()))?;
-        self.verify(provider, means).map_err(by)?;
+        checked.map_err(|fault| of_provider(fault.into()))?;
+        self.verify(provider, means).map_err(of_provider)?;
         if self.claims()?.grants(&requirement.scopes) {
             Ok(())
         } else {
-            Err(by(Failure::scope(requirement.scope.clone())))
+            Err(of_provider(Failure::scope(requirement.scope.clone())))
         }
     }
 

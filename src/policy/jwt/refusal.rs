@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::policy::verdict::{Challenge, Reason, Refusal};
+use crate::policy::verdict::{Challenge, Facts, Reason, Refusal};
 
 /// A fault of a token, or of our means to judge it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,7 @@ pub(super) struct Failure {
     pub(super) scope: Option<Arc<str>>,
     /// Newer keys of this provider may change that.
     pub(super) refetch: Option<usize>,
-    /// The provider that it was checked for; none where it was not even read, or where no provider has
-    /// its issuer.
+    /// Whose token it is: a provider of the policy, by its place.
     pub(super) provider: Option<usize>,
 }
 
@@ -35,11 +34,11 @@ impl Failure {
         }
     }
 
-    /// Notes for which provider the token was checked.
-    pub(super) fn by(self, provider: usize) -> Self {
-        let is_of_issuer = self.fault.reason != Reason::TokenIssuer;
+    /// The same, of a token of this provider; one of another issuer is nobody's.
+    pub(super) fn of(self, provider: usize) -> Self {
+        let named = self.fault.reason != Reason::TokenIssuer;
         Self {
-            provider: is_of_issuer.then_some(provider),
+            provider: named.then_some(provider),
             ..self
         }
     }
@@ -141,7 +140,7 @@ impl From<Failure> for Refusal {
             message: fault.message.to_owned(),
             allow: None,
             challenge,
-            provider,
+            facts: provider.map_or(Facts::None, |index| Facts::Provider { index }),
         }
     }
 }

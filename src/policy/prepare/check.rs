@@ -39,6 +39,9 @@ pub(super) fn check(policy: &Policy) -> Result<(), PrepareError> {
     if !places(|operation| operation.cors).eq(0..policy.cors_rules.len()) {
         return Err(invalid("its operations and its CORS rules do not fit"));
     }
+    if !policy.settings.limits.is_in_bounds() {
+        return Err(invalid("one of its limits is out of bounds"));
+    }
     policy.backends.iter().try_for_each(backend)?;
     policy
         .providers

@@ -84,3 +84,25 @@ fn a_refusal_is_one_log_line() {
         "TokenMissing: Jwt is missing"
     );
 }
+
+#[test]
+fn a_reason_is_found_at_its_number_and_no_two_have_one_name() {
+    let mut names = std::collections::BTreeSet::new();
+    for (number, reason) in Reason::ALL.iter().enumerate() {
+        assert_eq!(*reason as usize, number);
+        assert!(names.insert(reason.as_str()), "{reason}");
+    }
+}
+
+#[test]
+fn every_reason_about_tokens_is_the_clients_fault_but_missing_keys() {
+    for reason in Reason::ALL {
+        let of_token = reason.as_str().starts_with("Token") || *reason == Reason::KeysUnavailable;
+        assert_eq!(reason.topic() == Topic::Token, of_token, "{reason}");
+    }
+    assert_eq!(Reason::TokenExpired.fault().as_str(), "client");
+    assert_eq!(Reason::KeysUnavailable.fault().as_str(), "issuer");
+    assert_eq!(Reason::NoPolicy.fault().as_str(), "policy");
+    assert_eq!(Reason::BackendTimeout.fault().as_str(), "backend");
+    assert_eq!(Reason::Internal.fault().as_str(), "proxy");
+}

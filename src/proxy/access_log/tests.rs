@@ -51,6 +51,8 @@ fn logged(code: u16, source: Source, reason: Option<Reason>, broken_off: Option<
         reason,
         broken_off,
         duration: Duration::from_millis(15),
+        request_bytes: 0,
+        response_bytes: 0,
     };
     let peer = "10.0.0.1:5".parse().expect("an address");
     tracing::subscriber::with_default(subscriber, || write(&outcome, Some(&operation), peer));
@@ -86,7 +88,7 @@ fn what_failed_is_one_line_that_says_whose_fault_it_is() {
         (
             logged(503, Source::Proxy, Some(Reason::NoPolicy), None),
             "WARN",
-            "proxy",
+            "policy",
         ),
         (
             logged(401, Source::Proxy, Some(Reason::TokenMissing), None),

@@ -10,14 +10,30 @@ use rustls_pki_types::ServerName;
 #[cfg(test)]
 mod tests;
 
-/// A host and a port, and what is spoken there: `http://`, `https://` (TLS), `grpc://` (HTTP/2),
-/// `grpcs://` (both). Equal addresses share connections.
+/// The longest path that names a socket (`sun_path` of unix(7), with the byte that ends it).
+const MAX_SOCKET_BYTES: usize = 107;
+
+/// A place, and what is spoken there: `http://`, `https://` (TLS), `grpc://` (HTTP/2), `grpcs://`
+/// (both), `unix:` (a local socket). Equal addresses share connections.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BackendAddress {
-    host: Box<str>,
-    port: u16,
+    place: Place,
     tls: bool,
     http2: bool,
+}
+
+/// What is connected to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::proxy) enum Place {
+    /// A name or an IP address without brackets, and a port.
+    Network {
+        /// In lower case.
+        host: Box<str>,
+        /// Where the address named none, 80, or 443 with TLS.
+        port: u16,
+    },
+    /// A socket: the path of its file, or `@` and a name in the network namespace (abstract).
+    Unix(Box<str>),
 }
 
 /// Not the address of a backend.
@@ -34,8 +50,10 @@ impl BackendAddress {
     /// The app in the pod, or anything else that has an address already; over HTTP/1.1.
     pub fn new(host: &str, port: u16) -> Self {
         Self {
-            host: host.into(),
-            port,
+            place: Place::Network {
+                host: host.into(),
+                port,
+            },
             tls: false,
             http2: false,
         }
@@ -50,14 +68,17 @@ impl BackendAddress {
         }
     }
 
-    /// A name or an IP address, without brackets.
-    pub fn host(&self) -> &str {
-        &self.host
+    /// Host (without brackets) and port; None: a local socket.
+    pub fn network(&self) -> Option<(&str, u16)> {
+        match &self.place {
+            Place::Network { host, port } => Some((host, *port)),
+            Place::Unix(_) => None,
+        }
     }
 
-    /// The port; where the address named none, 80, or 443 with TLS.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// What is connected to.
+    pub(in crate::proxy) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Whether it is encrypted.
@@ -72,20 +93,26 @@ impl BackendAddress {
 
     /// What a request to it names in `Host`: the port only where it is not the scheme's own.
     pub fn authority(&self) -> String {
-        let port = (self.port != default_port(self.tls)).then_some(self.port);
-        match (port, self.host.contains(':')) {
-            (Some(port), true) => format!("[{}]:{port}", self.host),
-            (Some(port), false) => format!("{}:{port}", self.host),
-            (None, true) => format!("[{}]", self.host),
-            (None, false) => self.host.to_string(),
+        let Place::Network { host, port } = &self.place else {
+            return String::from("localhost");
+        };
+        let port = (*port != default_port(self.tls)).then_some(*port);
+        match (port, host.contains(':')) {
+            (Some(port), true) => format!("[{host}]:{port}"),
+            (Some(port), false) => format!("{host}:{port}"),
+            (None, true) => format!("[{host}]"),
+            (None, false) => host.to_string(),
         }
     }
 
     /// Whom its certificate must name.
     pub(in crate::proxy) fn server_name(&self) -> Option<ServerName<'static>> {
-        match self.host.parse::<IpAddr>() {
+        let Place::Network { host, .. } = &self.place else {
+            return None;
+        };
+        match host.parse::<IpAddr>() {
             Ok(address) => Some(address.into()),
-            Err(_) => ServerName::try_from(self.host.to_string()).ok(),
+            Err(_) => ServerName::try_from(host.to_string()).ok(),
         }
     }
 }
@@ -105,15 +132,15 @@ impl fmt::Display for BackendAddress {
             (true, false) => "https://",
             (true, true) => "grpcs://",
         })?;
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
+        match &self.place {
+            Place::Network { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Place::Network { host, port } => write!(f, "{host}:{port}"),
+            Place::Unix(socket) => write!(f, "unix:{socket}"),
         }
     }
 }
 
-/// Reads `SCHEME://HOST[:PORT]`.
+/// Reads `SCHEME://HOST[:PORT]` and `unix:SOCKET`.
 impl FromStr for BackendAddress {
     type Err = BadBackendAddress;
 
@@ -122,7 +149,15 @@ impl FromStr for BackendAddress {
             address: text.to_owned(),
             why,
         };
-        let unknown = || bad("it does not start with http://, https://, grpc:// or grpcs://");
+        if let Some(socket) = text.strip_prefix("unix:") {
+            return Ok(Self {
+                place: Place::Unix(read_socket(socket).map_err(bad)?),
+                tls: false,
+                http2: false,
+            });
+        }
+        let unknown =
+            || bad("it does not start with http://, https://, grpc://, grpcs:// or unix:");
         let (scheme, rest) = text.split_once("://").ok_or_else(unknown)?;
         let (tls, http2) = match scheme {
             "http" => (false, false),
@@ -155,8 +190,10 @@ impl FromStr for BackendAddress {
             return Err(bad("it names no host"));
         }
         let address = Self {
-            host: host.to_ascii_lowercase().into(),
-            port,
+            place: Place::Network {
+                host: host.to_ascii_lowercase().into(),
+                port,
+            },
             tls,
             http2,
         };
@@ -165,6 +202,17 @@ impl FromStr for BackendAddress {
         }
         Ok(address)
     }
+}
+
+fn read_socket(socket: &str) -> Result<Box<str>, &'static str> {
+    let named = socket.strip_prefix(['/', '@']).unwrap_or_default();
+    if named.is_empty() {
+        return Err("write it as unix:/PATH, or as unix:@NAME");
+    }
+    if socket.len() > MAX_SOCKET_BYTES || socket.contains(char::is_control) {
+        return Err("no socket has such a path");
+    }
+    Ok(socket.into())
 }
 
 fn default_port(tls: bool) -> u16 {

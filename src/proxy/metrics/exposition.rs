@@ -1,15 +1,23 @@
 //! The numbers in the OpenMetrics text format.
 
+mod operations;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::{BUCKETS, Cell, Cells, METHODS, Metrics, WorkerMetrics};
+use super::backends::BACKENDS;
+use super::cell::Cell;
+use super::plain::{LABELLED, PLAIN};
+use super::{Metrics, WorkerMetrics};
 use crate::policy::verdict::Reason;
+use crate::proxy::snapshot::Snapshot;
 
 /// What `/metrics` answers with as its content type.
 pub(in crate::proxy) const CONTENT_TYPE: &str =
@@ -32,214 +40,135 @@ impl Metrics {
         self.workers.iter().map(|worker| cell(worker).read()).sum()
     }
 
-    /// Operations (and requests without one) by name and method, over all workers.
-    fn operations(&self) -> BTreeMap<(String, String), Totals> {
-        let mut totals: BTreeMap<(String, String), Totals> = BTreeMap::new();
-        for worker in &*self.workers {
-            for (key, cells) in &*worker.lock() {
-                totals
-                    .entry((key.name.clone(), key.method.clone()))
-                    .or_default()
-                    .add(cells);
-            }
-            for (method, cells) in METHODS.iter().zip(&worker.unrouted) {
-                totals
-                    .entry((String::new(), (*method).to_owned()))
-                    .or_default()
-                    .add(cells);
-            }
-        }
-        totals.retain(|_, totals| totals.count() > 0);
-        totals
-    }
-
-    fn refusals(&self) -> BTreeMap<Reason, u64> {
-        let mut sums = BTreeMap::new();
-        for worker in &*self.workers {
-            for (reason, count) in &*worker.refusals.lock() {
-                *sums.entry(*reason).or_default() += count;
-            }
-        }
-        sums
-    }
-}
-
-#[derive(Default)]
-struct Totals {
-    codes: BTreeMap<(&'static str, usize), u64>,
-    buckets: [u64; BUCKETS.len() + 1],
-    sum_microseconds: u64,
-}
-
-impl Totals {
-    fn add(&mut self, cells: &Cells) {
-        for (source, codes) in [("backend", &cells.backend), ("proxy", &cells.proxy)] {
-            for (code, count) in codes.iter().filter(|(_, count)| *count > 0) {
-                *self.codes.entry((source, code)).or_default() += count;
-            }
-        }
-        for (total, cell) in self.buckets.iter_mut().zip(&cells.buckets) {
-            *total += cell.read();
-        }
-        self.sum_microseconds += cells.sum_microseconds.read();
-    }
-
-    fn count(&self) -> u64 {
-        self.buckets.iter().sum()
-    }
-}
-
-impl Collector for Metrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let operations = self.operations();
-        let mut requests = encoder.encode_descriptor(
-            "requests",
-            "Requests, by operation (empty: none matched), method, status and who made the answer",
-            None,
-            MetricType::Counter,
-        )?;
-        for ((operation, method), totals) in &operations {
-            for ((source, code), count) in &totals.codes {
-                let code = code.to_string();
-                let labels = Labels(&[
-                    ("operation", operation),
-                    ("method", method),
-                    ("code", &code),
-                    ("source", source),
-                ]);
-                requests
-                    .encode_family(&labels)?
-                    .encode_counter::<NoLabelSet, _, u64>(count, None)?;
-            }
-        }
-
-        let mut durations = encoder.encode_descriptor(
-            "request_duration_seconds",
-            "From the request's head to the last byte of its answer",
-            None,
-            MetricType::Histogram,
-        )?;
-        for ((operation, method), totals) in &operations {
-            let buckets: Vec<_> = bounds().zip(totals.buckets).collect();
-            let labels = Labels(&[("operation", operation), ("method", method)]);
-            durations
-                .encode_family(&labels)?
-                .encode_histogram::<NoLabelSet>(
-                    seconds(totals.sum_microseconds),
-                    totals.count(),
-                    &buckets,
-                    None,
-                )?;
-        }
-
-        let mut refusals = encoder.encode_descriptor(
+    fn refusals(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counts = Reason::ALL.iter().filter_map(|reason| {
+            let count = self.sum(|worker| &worker.refusals[*reason as usize]);
+            (count > 0).then(|| (vec![("reason", reason.as_str().to_owned())], count))
+        });
+        family(
+            encoder,
             "refusals",
             "Answers of the proxy instead of the backend's, and answers broken off, by reason",
-            None,
             MetricType::Counter,
-        )?;
-        let reasons = self.refusals();
-        for (reason, count) in &reasons {
-            let labels = Labels(&[("reason", reason.as_str())]);
-            refusals
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, _, u64>(count, None)?;
-        }
+            counts,
+        )
+    }
 
-        let mut verdicts = encoder.encode_descriptor(
-            "jwt_verdicts",
-            "Token checks, by what they said",
-            None,
-            MetricType::Counter,
-        )?;
-        let verified = self.sum(|worker| &worker.verified);
-        let of_tokens = reasons.iter().filter(|(reason, _)| {
-            let name = reason.as_str();
-            name.starts_with("Token") || **reason == Reason::KeysUnavailable
+    fn tokens(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut counts: BTreeMap<(String, &str), u64> = BTreeMap::new();
+        for worker in &*self.workers {
+            let mut add = |issuer: &str, verdict, count| {
+                *counts.entry((issuer.to_owned(), verdict)).or_default() += count;
+            };
+            worker.providers.each(|issuer, cells| {
+                for (verdict, count) in cells.verdicts() {
+                    add(issuer, verdict, count);
+                }
+            });
+            for (verdict, count) in worker.no_provider.verdicts() {
+                add("", verdict, count);
+            }
+        }
+        let counts = counts.into_iter().map(|((issuer, verdict), count)| {
+            let labels = vec![("issuer", issuer), ("verdict", verdict.to_owned())];
+            (labels, count)
         });
-        let of_tokens = of_tokens.map(|(reason, count)| (reason.as_str(), *count));
-        for (verdict, count) in std::iter::once(("Verified", verified)).chain(of_tokens) {
-            let labels = Labels(&[("verdict", verdict)]);
-            verdicts
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
-        }
+        family(
+            encoder,
+            "jwt_verdicts",
+            "Token checks, by issuer (empty: none of the policy's) and what they said",
+            MetricType::Counter,
+            counts,
+        )
+    }
 
-        for (name, help, count) in [
-            (
-                "claims_omitted",
-                "Claims that no header could hold, or that were too long, of requests let in",
-                self.sum(|w| &w.claims_omitted),
-            ),
-            (
-                "connections",
-                "Client connections accepted",
-                self.sum(|w| &w.connections),
-            ),
-            (
-                "connections_refused",
-                "Client connections closed at once, over the limit",
-                self.sum(|w| &w.connections_refused),
-            ),
-            (
-                "connections_failed",
-                "Client connections that ended with an error",
-                self.sum(|w| &w.connections_failed),
-            ),
-            (
-                "panics",
-                "Connections ended by a defect of the proxy",
-                self.sum(|w| &w.panics),
-            ),
-        ] {
-            encoder
-                .encode_descriptor(name, help, None, MetricType::Counter)?
-                .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
-        }
-        let open = i64::try_from(self.sum(|w| &w.connections_open)).unwrap_or(i64::MAX);
-        encoder
-            .encode_descriptor(
-                "connections_open",
-                "Client connections now",
-                None,
-                MetricType::Gauge,
-            )?
-            .encode_gauge(&open)?;
-
-        if let Some(snapshot) = self.policies.load() {
-            encoder
-                .encode_descriptor("policy", "The policy in force", None, MetricType::Info)?
-                .encode_info(&Labels(&[
-                    ("hash", snapshot.hash()),
-                    ("service", &snapshot.prepared.policy.service),
-                ]))?;
+    fn backends(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        for (name, help, kind, cell) in BACKENDS {
+            let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+            for worker in &*self.workers {
+                worker.backends.each(|address, cells| {
+                    *counts.entry(address.to_string()).or_default() += cell(cells).read();
+                });
+            }
+            let counts = counts
+                .into_iter()
+                .map(|(address, count)| (vec![("backend", address)], count));
+            family(encoder, name, help, *kind, counts)?;
         }
         Ok(())
     }
 }
 
-/// Upper bounds in seconds, and infinity.
-fn bounds() -> impl Iterator<Item = f64> {
-    BUCKETS
-        .iter()
-        .map(|bound| seconds(*bound))
-        .chain(std::iter::once(f64::INFINITY))
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let encoder = &mut encoder;
+        self.operations(encoder)?;
+        self.refusals(encoder)?;
+        self.tokens(encoder)?;
+        for it in LABELLED {
+            let counts = it.values.iter().enumerate().map(|(place, value)| {
+                let cells = |worker| (it.cells)(worker).get(place).map_or(0, Cell::read);
+                let count = self.workers.iter().map(|worker| cells(worker)).sum();
+                (vec![(it.label, (*value).to_owned())], count)
+            });
+            family(encoder, it.name, it.help, it.kind, counts)?;
+        }
+        self.backends(encoder)?;
+        for it in PLAIN {
+            let count = self.sum(it.cell);
+            family(encoder, it.name, it.help, it.kind, [(Vec::new(), count)])?;
+        }
+        match self.policies.load() {
+            Some(snapshot) => policy(encoder, &snapshot),
+            None => Ok(()),
+        }
+    }
 }
 
-fn seconds(microseconds: u64) -> f64 {
-    std::time::Duration::from_micros(microseconds).as_secs_f64()
+/// What is in force.
+fn policy(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    encoder
+        .encode_descriptor("policy", "The policy in force", None, MetricType::Info)?
+        .encode_info(&Labels(&[
+            ("hash", snapshot.hash().to_owned()),
+            ("service", snapshot.prepared.policy.service.clone()),
+        ]))
+}
+
+/// One name, with a line for each set of labels.
+fn family(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    kind: MetricType,
+    counts: impl IntoIterator<Item = (Vec<(&'static str, String)>, u64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for (labels, count) in counts {
+        if labels.is_empty() {
+            // Braces around nothing would be right, but nobody writes them.
+            number(&mut family, kind, count)?;
+        } else {
+            number(&mut family.encode_family(&Labels(&labels))?, kind, count)?;
+        }
+    }
+    Ok(())
+}
+
+fn number(line: &mut MetricEncoder<'_>, kind: MetricType, count: u64) -> fmt::Result {
+    match kind {
+        MetricType::Gauge => line.encode_gauge(&i64::try_from(count).unwrap_or(i64::MAX)),
+        _ => line.encode_counter::<NoLabelSet, _, u64>(&count, None),
+    }
 }
 
 #[derive(Debug)]
-struct Labels<'l>(&'l [(&'l str, &'l str)]);
+struct Labels<'l>(&'l [(&'static str, String)]);
 
 impl EncodeLabelSet for Labels<'_> {
-    fn encode(
-        &self,
-        encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>,
-    ) -> fmt::Result {
-        for label in self.0 {
-            prometheus_client::encoding::EncodeLabel::encode(label, encoder.encode_label())?;
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        for (name, value) in self.0 {
+            (*name, value.as_str()).encode(encoder.encode_label())?;
         }
         Ok(())
     }

@@ -27,14 +27,14 @@ pub(super) async fn authenticated(
     let worker = exchange.worker();
     let (provider, refusal) = match check(worker, policy, operation, parts) {
         Authentication::UnknownKey { provider, refusal } => (provider, refusal),
-        other => return verdict(worker, other),
+        other => return verdict(policy, other),
     };
     // The issuer may have a new key: one look, of a second at most, shared with everyone who asks.
     let slot = &policy.snapshot.keys[provider];
     if !slot.refresh_on_demand().await {
         return Err(refusal);
     }
-    verdict(worker, check(worker, policy, operation, parts))
+    verdict(policy, check(worker, policy, operation, parts))
 }
 
 fn check(worker: &Worker, policy: &InForce, operation: usize, parts: &Parts) -> Authentication {
@@ -50,11 +50,13 @@ fn check(worker: &Worker, policy: &InForce, operation: usize, parts: &Parts) -> 
     )
 }
 
-fn verdict(worker: &Worker, found: Authentication) -> Result<Option<Verified>, Refusal> {
+fn verdict(policy: &InForce, found: Authentication) -> Result<Option<Verified>, Refusal> {
     match found {
         Authentication::Open => Ok(None),
         Authentication::Verified(verified) => {
-            worker.metrics.count_verified();
+            if let Some(cells) = policy.providers.get(verified.provider) {
+                cells.verified.add(1);
+            }
             Ok(Some(verified))
         }
         Authentication::Refused(refusal) | Authentication::UnknownKey { refusal, .. } => {

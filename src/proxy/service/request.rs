@@ -58,7 +58,7 @@ pub(super) fn to_backend(
     headers.remove(EXPECT);
     if !headers.contains_key(HOST) {
         // HTTP/1.0 may leave it out, HTTP/1.1 may not.
-        if let Ok(host) = HeaderValue::try_from(backend.address().to_string()) {
+        if let Ok(host) = HeaderValue::try_from(backend.address().authority()) {
             headers.insert(HOST, host);
         }
     }

@@ -1,32 +1,46 @@
 //! Connecting to a backend: name look-up, socket, TLS, within one limit of time.
 
-use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout};
 
+use super::resolve::Resolver;
 use super::stream::Stream;
 use super::tls::{self, BackendTls};
-use crate::proxy::config::BackendAddress;
+use crate::proxy::config::{BackendAddress, Place};
 
-/// How long the addresses of a name are believed.
-const RESOLVED_FOR: Duration = Duration::from_secs(30);
+/// How long one address of a name may take before the next is tried beside it (RFC 8305 section 5).
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
 /// Makes the connections to one backend.
 #[derive(Debug)]
 pub(super) struct Connector {
     address: BackendAddress,
     tls: BackendTls,
-    resolved: RefCell<Option<(Instant, Vec<SocketAddr>)>>,
+    target: Target,
+}
+
+/// What is connected to.
+#[derive(Debug)]
+enum Target {
+    Address(SocketAddr),
+    Name(Resolver),
+    Socket(PathBuf),
 }
 
 /// Why there is no connection.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(in crate::proxy) enum ConnectError {
+    /// The name has no address.
+    #[error("the name cannot be looked up")]
+    Name(#[source] Arc<io::Error>),
     /// No connection at all.
     #[error(transparent)]
     Io(Arc<io::Error>),
@@ -36,17 +50,31 @@ pub(in crate::proxy) enum ConnectError {
     /// Trusted, but it does not speak HTTP/2.
     #[error("the backend did not agree to HTTP/2 (ALPN)")]
     NoHttp2,
-    /// It took too long.
-    #[error("connecting, or the TLS handshake, took too long")]
+    /// Connecting took too long.
+    #[error("connecting took too long")]
     Timeout,
+    /// Connected, and no answer to the TLS handshake in time.
+    #[error("the TLS handshake took too long")]
+    HandshakeTimeout,
 }
 
 impl Connector {
     pub(super) fn new(address: BackendAddress, tls: BackendTls) -> Self {
+        let target = match address.place() {
+            Place::Network { host, port } => match host.parse::<IpAddr>() {
+                Ok(ip) => Target::Address(SocketAddr::new(ip, *port)),
+                Err(_) => Target::Name(Resolver::new(host, *port)),
+            },
+            Place::Unix(socket) => Target::Socket(match socket.strip_prefix('@') {
+                // The system's spelling of an abstract name.
+                Some(name) => PathBuf::from(format!("\0{name}")),
+                None => PathBuf::from(&**socket),
+            }),
+        };
         Self {
             address,
             tls,
-            resolved: RefCell::default(),
+            target,
         }
     }
 
@@ -56,48 +84,55 @@ impl Connector {
 
     /// Connects, ready for HTTP.
     pub(super) async fn connect(&self, limit: Duration) -> Result<Stream, ConnectError> {
-        let connecting = async {
-            let stream = self.open().await?;
-            stream.set_nodelay(true)?;
-            if !self.address.tls() {
-                return Ok(Stream::Plain(stream));
-            }
-            let stream = self.tls.handshake(&self.address, stream).await?;
-            Ok(Stream::Tls(Box::new(stream)))
+        let begun = Instant::now();
+        let opening = timeout(limit, self.open());
+        let stream = match opening.await.map_err(|_| ConnectError::Timeout)?? {
+            Stream::Plain(stream) if self.address.tls() => stream,
+            ready => return Ok(ready),
         };
-        timeout(limit, connecting)
+        let left = limit.saturating_sub(begun.elapsed());
+        let stream = timeout(left, self.tls.handshake(&self.address, stream))
             .await
-            .unwrap_or(Err(ConnectError::Timeout))
+            .map_err(|_| ConnectError::HandshakeTimeout)??;
+        Ok(Stream::Tls(Box::new(stream)))
     }
 
-    /// Tries all addresses of the backend, in the resolver's order.
-    async fn open(&self) -> io::Result<TcpStream> {
-        if let Ok(ip) = self.address.host().parse::<IpAddr>() {
-            return TcpStream::connect((ip, self.address.port())).await;
-        }
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in self.resolve().await? {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
+    async fn open(&self) -> Result<Stream, ConnectError> {
+        let stream = match &self.target {
+            Target::Socket(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
+            Target::Address(address) => TcpStream::connect(address).await?,
+            Target::Name(resolver) => {
+                let addresses = resolver.addresses().await.map_err(ConnectError::Name)?;
+                let connected = first_of(&addresses).await;
+                connected.inspect_err(|_| resolver.note_exhausted())?
             }
-        }
-        // What did not answer may have moved.
-        self.resolved.replace(None);
-        Err(last)
+        };
+        stream.set_nodelay(true)?;
+        Ok(Stream::Plain(stream))
     }
+}
 
-    async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        if let Some((when, addresses)) = &*self.resolved.borrow()
-            && when.elapsed() < RESOLVED_FOR
-        {
-            return Ok(addresses.clone());
+/// Tries addresses in their order: the next one when one fails, and beside one that takes long.
+async fn first_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut rest = addresses.iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        if let Some(address) = rest.next() {
+            attempts.push(TcpStream::connect(*address));
         }
-        let found = lookup_host((self.address.host(), self.address.port())).await?;
-        let addresses: Vec<_> = found.collect();
-        self.resolved
-            .replace(Some((Instant::now(), addresses.clone())));
-        Ok(addresses)
+        let ended = match rest.len() {
+            0 => attempts.next().await,
+            _ => match timeout(NEXT_ADDRESS_AFTER, attempts.next()).await {
+                Ok(ended) => ended,
+                Err(_) => continue,
+            },
+        };
+        match ended {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => last = error,
+            None => return Err(last),
+        }
     }
 }
 
@@ -105,16 +140,24 @@ impl ConnectError {
     /// The kind of a failure, for people who may not learn more.
     pub(super) fn cause(&self) -> &'static str {
         match self {
+            Self::Name(error) if error.kind() == io::ErrorKind::TimedOut => {
+                "looking up its name took too long"
+            }
+            Self::Name(_) => "its name has no address",
             Self::Io(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => "connection refused",
                 io::ErrorKind::TimedOut => "connection timeout",
                 io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route",
-                io::ErrorKind::NotFound => "the name has no address",
+                io::ErrorKind::NotFound => "there is no such socket",
+                io::ErrorKind::PermissionDenied => "permission denied",
                 _ => "cannot connect",
             },
             Self::Tls(error) => tls::cause(error),
             Self::NoHttp2 => "TLS: HTTP/2 is not spoken there (ALPN)",
             Self::Timeout => "connection timeout",
+            Self::HandshakeTimeout => {
+                "connection timeout, TLS: no answer to the handshake (is it a port without TLS?)"
+            }
         }
     }
 }

@@ -6,7 +6,8 @@ use std::io;
 use http::StatusCode;
 
 use super::connect::ConnectError;
-use crate::policy::verdict::{Reason, Refusal};
+use crate::policy::limits::{HEADER_BYTES, HEADER_COUNT};
+use crate::policy::verdict::{Facts, Phase, Reason, Refusal};
 use crate::proxy::config::BackendAddress;
 use crate::proxy::guard::{BadBody, StalledBody};
 use crate::proxy::respond::refusal;
@@ -28,8 +29,11 @@ pub(in crate::proxy) enum UpstreamError {
     /// What came is not HTTP.
     #[error("the backend's answer is not HTTP")]
     Malformed(#[source] Protocol),
-    /// An upgrade that nobody asked for.
-    #[error("the backend switched protocols, though nobody asked for it")]
+    /// The head of its answer is larger than any may be.
+    #[error("the head of the backend's answer is too large")]
+    HeadTooLarge,
+    /// A 101 that nobody asked for.
+    #[error("the backend switched to a protocol that nobody asked for")]
     Unasked,
     /// A host that HTTP/2 cannot name.
     #[error("the request's host cannot stand in `:authority`")]
@@ -70,6 +74,8 @@ impl UpstreamError {
         // A body given to hyper fails as the user's: ours is the client's.
         if error.is_user() {
             Self::ClientBody(error.into())
+        } else if error.is_parse_too_large() {
+            Self::HeadTooLarge
         } else if error.is_parse() {
             Self::Malformed(Protocol::Http1(error))
         } else {
@@ -82,7 +88,7 @@ impl UpstreamError {
         match self {
             Self::Unreachable { .. } => Reason::BackendUnreachable,
             Self::Reset(_) => Reason::BackendReset,
-            Self::Malformed(_) | Self::Unasked => Reason::BackendMalformed,
+            Self::Malformed(_) | Self::HeadTooLarge | Self::Unasked => Reason::BackendMalformed,
             Self::BadAuthority => Reason::BadHost,
             Self::Deadline => Reason::BackendTimeout,
             Self::TokenExpired => Reason::TokenExpired,
@@ -90,10 +96,39 @@ impl UpstreamError {
         }
     }
 
-    /// What the client is told; sentences as ESPv2 has them, with the backend named.
+    /// How far the exchange came.
+    fn phase(&self) -> Phase {
+        match self {
+            Self::Unreachable { .. } => Phase::Connect,
+            Self::Malformed(_) | Self::HeadTooLarge | Self::Unasked | Self::TokenExpired => {
+                Phase::Response
+            }
+            Self::Reset(_) | Self::BadAuthority | Self::Deadline | Self::ClientBody(_) => {
+                Phase::Request
+            }
+        }
+    }
+
+    /// The verdict: what the client is told, and what it rests on.
     pub(in crate::proxy) fn refusal(&self, backend: &BackendAddress) -> Refusal {
+        self.told(backend).resting_on(Facts::Backend {
+            address: backend.to_string(),
+            phase: self.phase(),
+        })
+    }
+
+    /// Sentences as ESPv2 has them, with the backend named.
+    fn told(&self, backend: &BackendAddress) -> Refusal {
         let no_answer = "upstream connect error or disconnect/reset before headers. reset reason:";
         match self {
+            Self::Unreachable {
+                source: source @ ConnectError::Name(_),
+                ..
+            } => refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                self.reason(),
+                format!("no healthy upstream, backend {backend}: {}", source.cause()),
+            ),
             Self::Unreachable { source, .. } => refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
                 self.reason(),
@@ -112,6 +147,14 @@ impl UpstreamError {
                 self.reason(),
                 format!("{no_answer} protocol error, backend {backend}"),
             ),
+            Self::HeadTooLarge => refusal(
+                StatusCode::BAD_GATEWAY,
+                self.reason(),
+                format!(
+                    "{no_answer} protocol error, backend {backend}: the head of its answer has more than {} KiB or {HEADER_COUNT} fields",
+                    HEADER_BYTES / 1024
+                ),
+            ),
             Self::BadAuthority => refusal(
                 StatusCode::BAD_REQUEST,
                 self.reason(),
@@ -120,7 +163,7 @@ impl UpstreamError {
             Self::Deadline => refusal(
                 StatusCode::GATEWAY_TIMEOUT,
                 self.reason(),
-                "upstream request timeout",
+                format!("upstream request timeout, backend {backend}"),
             ),
             Self::TokenExpired => {
                 refusal(StatusCode::UNAUTHORIZED, self.reason(), "Jwt is expired")

@@ -8,6 +8,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::BytesMut;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -17,11 +18,13 @@ use tokio::time::Instant;
 use super::IDLE_TIMEOUT;
 use super::error::UpstreamError;
 use super::stream::Stream;
+use crate::policy::limits::HEADER_BYTES;
 use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
 
-/// The largest response head, and what is read or written at once.
-const BUFFER_BYTES: usize = 64 * 1024;
+/// The largest head of an answer (Envoy's bound; its most fields, 100, are hyper's own), and what is
+/// read or written at once.
+const BUFFER_BYTES: usize = HEADER_BYTES;
 
 /// The most idle connections kept: after a burst most of a proxy's memory is theirs.
 const IDLE_CONNECTIONS: usize = 100;
@@ -40,8 +43,12 @@ struct Idle {
 pub(super) struct Connection {
     sender: http1::SendRequest<RequestBody>,
     /// None: closed.
-    driver: Option<http1::Connection<TokioIo<Stream>, RequestBody>>,
+    driver: Option<Driver>,
+    /// No longer HTTP's, after a 101.
+    switched: Option<Driver>,
 }
+
+type Driver = http1::Connection<TokioIo<Stream>, RequestBody>;
 
 /// Why an exchange did not come to an answer.
 #[derive(Debug)]
@@ -93,6 +100,7 @@ impl Connection {
         Ok(Box::new(Self {
             sender,
             driver: Some(driver),
+            switched: None,
         }))
     }
 
@@ -125,11 +133,12 @@ impl Connection {
     ) -> Result<Response<Incoming>, Failure> {
         let mut answer = pin!(self.sender.try_send_request(request));
         let driver = &mut self.driver;
+        let mut over = None;
         let response = poll_fn(|context| {
             if let Some(running) = driver
                 && Pin::new(running).poll(context).is_ready()
             {
-                *driver = None;
+                over = driver.take();
             }
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer.map_err(|mut failure| Failure {
@@ -144,10 +153,19 @@ impl Connection {
         })
         .await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked for it: `Upgrade` is not passed on.
-            return Err(UpstreamError::Unasked.into());
+            if !client.upgrade.accepts(response.headers()) {
+                return Err(UpstreamError::Unasked.into());
+            }
+            // hyper lets go of a connection that has switched at once.
+            self.switched = over.or(self.driver.take());
         }
         Ok(response)
+    }
+
+    /// After a 101 that was asked for: the bytes, and those that came behind the 101.
+    pub(super) fn into_raw(self) -> Option<(Stream, BytesMut)> {
+        let parts = self.switched?.into_parts();
+        Some((parts.io.into_inner(), BytesMut::from(parts.read_buf)))
     }
 }
 

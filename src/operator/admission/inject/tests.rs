@@ -2,6 +2,7 @@ use k8s_openapi::api::core::v1::Container;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::endpoints_service::{CountedWorkers, Workers};
 
 mod property;
 
@@ -14,6 +15,11 @@ fn config() -> InjectorConfig {
         native_sidecars: true,
         set_run_as_user: true,
     }
+}
+
+/// Under a service that says nothing about its sidecars.
+fn inject(pod: Pod, config: &InjectorConfig) -> Result<Pod, Denial> {
+    super::inject(pod, config, &SidecarSettings::default())
 }
 
 fn classic() -> InjectorConfig {
@@ -669,4 +675,77 @@ fn our_names_are_refused_where_we_did_not_put_them() {
     let mut volume = http_app();
     volume["volumes"] = json!([{ "name": "endpoints-token", "emptyDir": {} }]);
     assert!(denial(pod(volume)).contains("volume endpoints-token is reserved"));
+}
+
+// === what the service says about its sidecars ===
+
+/// Under a service that says all there is to say.
+fn settings() -> SidecarSettings {
+    SidecarSettings {
+        workers: Some(Workers::Number(3)),
+        listener_secret: Some("shop-tls".to_owned()),
+        backend_secret: Some("shop-client".to_owned()),
+    }
+}
+
+#[test]
+fn secrets_that_the_service_names_are_mounted_and_need_not_be_there() {
+    let injected = super::inject(pod(http_app()), &config(), &settings()).unwrap();
+    let volumes = json(&spec(&injected).volumes);
+    let mounts = json(&sidecar_of(&injected).volume_mounts);
+    for (volume, folder, secret) in [
+        (
+            "endpoints-listener-tls",
+            "/var/run/endpoints.dev/listener-tls",
+            "shop-tls",
+        ),
+        (
+            "endpoints-backend-tls",
+            "/var/run/endpoints.dev/backend-tls",
+            "shop-client",
+        ),
+    ] {
+        let expected = json!({
+            "name": volume, "secret": { "secretName": secret, "optional": true }
+        });
+        assert!(volumes.as_array().unwrap().contains(&expected), "{volumes}");
+        let expected = json!({ "name": volume, "mountPath": folder, "readOnly": true });
+        assert!(mounts.as_array().unwrap().contains(&expected), "{mounts}");
+    }
+    assert!(
+        app_of(&injected).volume_mounts.is_none(),
+        "only the sidecar's"
+    );
+}
+
+#[test]
+fn the_number_of_workers_is_passed_on() {
+    let injected = super::inject(pod(http_app()), &config(), &settings()).unwrap();
+    assert_eq!(environment(&injected, "ENDPOINTS_WORKERS"), "3");
+    let auto = SidecarSettings {
+        workers: Some(Workers::Counted(CountedWorkers::Auto)),
+        ..SidecarSettings::default()
+    };
+    let injected = super::inject(pod(http_app()), &config(), &auto).unwrap();
+    assert_eq!(environment(&injected, "ENDPOINTS_WORKERS"), "auto");
+}
+
+#[test]
+fn what_the_service_says_no_more_is_taken_out_again() {
+    let with = super::inject(pod(http_app()), &config(), &settings()).unwrap();
+    assert_eq!(
+        super::inject(with.clone(), &config(), &settings()),
+        Ok(with.clone())
+    );
+    assert_eq!(inject(with, &config()), inject(pod(http_app()), &config()));
+}
+
+#[test]
+fn volumes_for_secrets_are_reserved_names() {
+    for name in ["endpoints-listener-tls", "endpoints-backend-tls"] {
+        let mut volume = http_app();
+        volume["volumes"] = json!([{ "name": name, "emptyDir": {} }]);
+        let message = denial(pod(volume));
+        assert!(message.contains("is reserved"), "{message}");
+    }
 }

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::operator::admission::{InjectorConfig, inject};
+use crate::operator::admission::{InjectorConfig, SidecarSettings, inject};
 
 fn config(native_sidecars: bool) -> InjectorConfig {
     InjectorConfig {
@@ -38,7 +38,12 @@ fn from_the_future() -> Value {
 
 fn patched(raw: &Value, native_sidecars: bool) -> Value {
     let before: Pod = serde_json::from_value(raw.clone()).unwrap();
-    let after = inject(before.clone(), &config(native_sidecars)).unwrap();
+    let after = inject(
+        before.clone(),
+        &config(native_sidecars),
+        &SidecarSettings::default(),
+    )
+    .unwrap();
     let mut patched = raw.clone();
     json_patch::patch(&mut patched, &between(&before, &after).unwrap()).unwrap();
     patched

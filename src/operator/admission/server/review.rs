@@ -7,7 +7,8 @@ use kube::core::admission::{
 };
 use thiserror::Error;
 
-use crate::operator::admission::{InjectorConfig, PatchError, between, inject};
+use crate::operator::admission::inject::service_of;
+use crate::operator::admission::{InjectorConfig, PatchError, SettingsCache, between, inject};
 
 /// The most bytes of a denial.
 const MAX_DENIAL: usize = 2048;
@@ -67,12 +68,12 @@ impl Answer {
 }
 
 /// Answers a review.
-pub(super) fn answer(body: &[u8], config: &InjectorConfig) -> Answer {
+pub(super) fn answer(body: &[u8], config: &InjectorConfig, settings: &SettingsCache) -> Answer {
     let (request, pod) = match parse(body) {
         Ok(parsed) => parsed,
         Err(reason) => return Answer::Malformed(reason),
     };
-    match review(&request, &pod, config) {
+    match review(&request, &pod, config, settings) {
         Ok((review, outcome)) => Answer::Reviewed { review, outcome },
         Err(error) => {
             tracing::error!(%error, "cannot answer a review");
@@ -96,9 +97,13 @@ fn review(
     request: &AdmissionRequest<Pod>,
     pod: &Pod,
     config: &InjectorConfig,
+    settings: &SettingsCache,
 ) -> Result<(Vec<u8>, Outcome), Failure> {
     let mut response = AdmissionResponse::from(request);
-    let outcome = match inject(pod.clone(), config) {
+    let namespace = request.namespace.as_deref().unwrap_or_default();
+    let service = service_of(pod);
+    let settings = service.map(|service| settings.get(namespace, &service));
+    let outcome = match inject(pod.clone(), config, &settings.unwrap_or_default()) {
         Ok(injected) => {
             let patch = between(pod, &injected)?;
             if patch.0.is_empty() {

@@ -48,6 +48,7 @@ async fn rig() -> Rig {
         listener,
         Arc::new(tls),
         config.clone(),
+        SettingsCache::default(),
         metrics.clone(),
         shutdown,
     ));
@@ -203,6 +204,7 @@ async fn a_check_that_gets_no_turn_allows_and_says_so() {
     let (_trigger, shutdown) = shutdown::channel();
     let server = Server {
         config: Arc::new(ArcSwap::from_pointee(config("first"))),
+        settings: SettingsCache::default(),
         metrics: Metrics::default(),
         in_flight: Arc::new(Semaphore::new(1)),
         checks: Arc::new(Semaphore::new(1)),

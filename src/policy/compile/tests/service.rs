@@ -70,22 +70,39 @@ fn a_backend_is_an_address_and_nothing_more() {
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
         ("http://App.shop", "http://app.shop"),
         ("http://[::1]:80/", "http://[::1]:80"),
+        ("http://[::1]", "http://[::1]"),
+        ("http://127.1:80", "http://127.0.0.1:80"),
+        ("https://App.shop", "https://app.shop"),
+        ("grpc://app:50051", "grpc://app:50051"),
+        ("grpcs://app", "grpcs://app"),
+        ("unix:/run/App.sock", "unix:/run/App.sock"),
+        ("unix:@app", "unix:@app"),
     ] {
         let policy = compiled(json!({"backend": {"address": written}})).policy;
         assert_eq!(policy.backend.as_deref(), Some(address));
     }
     for (written, words, help) in [
-        ("https://app", "speaks only `http://`", "write it like"),
-        ("http://app/v1", "a path or a query", "write `http://app`"),
+        ("https://app/v1", "a path or a query", "write `https://app`"),
+        (
+            "http://app:80/v1",
+            "a path or a query",
+            "write `http://app:80`",
+        ),
         ("http://app?x", "a path or a query", "write `http://app`"),
-        ("http://app#x", "", ""),
-        ("http://me:secret@app", "credentials", "write `http://app`"),
-        ("http://app:99999", "", "write it like"),
+        ("http://app#x", "fragment", "remove"),
+        ("http://me:secret@app", "credentials", "remove"),
+        ("http://app:99999", "port", "write it like"),
         ("http://app:0", "its port", "write it like"),
-        ("http://app:", "its port", "write it like"),
-        ("app:8080", "", "write it like"),
-        ("ftp://app", "does not begin", "write it like"),
-        ("http://", "", "write it like"),
+        ("app:8080", "no scheme", "write it like"),
+        ("ftp://app", "its scheme", "write `https://`"),
+        ("http://", "no host", "write it like"),
+        ("http://169.254.169.254", "metadata", "of your own"),
+        ("https://a..b", "its host", "write it like"),
+        ("unix:", "names no socket", "unix:/run/app.sock"),
+        ("unix:@", "names no socket", "unix:/run/app.sock"),
+        ("unix:run/app", "names no socket", "unix:/run/app.sock"),
+        ("unix:/a\nb", "control character", "unix:/run/app.sock"),
+        (&format!("unix:/{}", "a".repeat(107)), "longer", "unix:"),
     ] {
         assert_refused(
             json!({"backend": {"address": written}}),
@@ -93,6 +110,19 @@ fn a_backend_is_an_address_and_nothing_more() {
             words,
             help,
         );
+    }
+}
+
+/// Older sidecars run what they know.
+#[test]
+fn a_backend_that_is_not_plain_http_needs_a_newer_format() {
+    let format = |address: &str| {
+        let policy = compiled(json!({"backend": {"address": address}})).policy;
+        policy.format
+    };
+    assert_eq!(format("http://app"), 1);
+    for newer in ["https://app", "grpc://app", "grpcs://app", "unix:@app"] {
+        assert_eq!(format(newer), 3, "{newer}");
     }
 }
 

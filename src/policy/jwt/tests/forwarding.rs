@@ -1,6 +1,7 @@
 //! What the backend is told of a token, and what becomes of the token.
 
 use super::*;
+use crate::policy::verdict::Facts;
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 
@@ -254,7 +255,8 @@ fn a_refusal_names_the_provider_that_it_was_checked_for() {
         (json!({"iss": 1}), None),
     ] {
         let refusal = refusal(operation.bearer(&signer().token(&claims)));
-        assert_eq!(refusal.provider, expected, "{claims}");
+        let expected = expected.map_or(Facts::None, |index| Facts::Provider { index });
+        assert_eq!(refusal.facts, expected, "{claims}");
     }
 }
 

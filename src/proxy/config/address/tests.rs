@@ -15,6 +15,8 @@ fn a_backend_address_is_read_and_shown() {
         ("grpc://app:50051", "grpc://app:50051", "app:50051"),
         ("grpc://app", "grpc://app:80", "app"),
         ("grpcs://app", "grpcs://app:443", "app"),
+        ("unix:/run/App.sock", "unix:/run/App.sock", "localhost"),
+        ("unix:@app", "unix:@app", "localhost"),
     ] {
         let address: BackendAddress = text.parse().expect(text);
         assert_eq!(address.to_string(), shown, "{text}");
@@ -47,6 +49,12 @@ fn what_is_not_a_backend_address_is_refused() {
         "HTTPS//app",
         "https://a..b",
         "grpcs://-",
+        "unix:",
+        "unix:/",
+        "unix:@",
+        "unix:app",
+        "unix:/a\0b",
+        &format!("unix:/{}", "a".repeat(107)),
     ] {
         assert!(text.parse::<BackendAddress>().is_err(), "{text}");
     }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::sending::Sending;
 use super::{Connection, Place};
+use crate::policy::limits::HEADER_COUNT;
 use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
 use crate::proxy::config::BackendAddress;
@@ -96,6 +97,9 @@ pub(in crate::proxy::upstream) async fn exchange(
         Ok(response) => {
             place.0.heard();
             let (parts, stream) = response.into_parts();
+            if parts.headers.len() > HEADER_COUNT {
+                return Err(UpstreamError::HeadTooLarge.into());
+            }
             let length = match stream.is_end_stream() {
                 true => Some(0),
                 false => parts

@@ -2,6 +2,8 @@ use json_patch::Patch;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::operator::admission::SidecarSettings;
+use crate::push::wire::ServiceKey;
 
 fn config() -> InjectorConfig {
     InjectorConfig {
@@ -36,14 +38,18 @@ fn review_of(object: Value) -> Value {
 }
 
 fn reviewed(review: &Value) -> (Value, Outcome) {
-    match answer(review.to_string().as_bytes(), &config()) {
+    match answer(
+        review.to_string().as_bytes(),
+        &config(),
+        &SettingsCache::default(),
+    ) {
         Answer::Reviewed { review, outcome } => (serde_json::from_slice(&review).unwrap(), outcome),
         other => panic!("{other:?}"),
     }
 }
 
 fn malformed(body: &str) -> String {
-    match answer(body.as_bytes(), &config()) {
+    match answer(body.as_bytes(), &config(), &SettingsCache::default()) {
         Answer::Malformed(reason) => reason,
         other => panic!("{other:?}"),
     }
@@ -165,4 +171,40 @@ fn a_denial_is_one_line_that_people_can_read() {
     assert!(message.contains("declared more than once"), "{message}");
     assert!(message.len() <= 2048 + '…'.len_utf8(), "{}", message.len());
     assert!(!message.contains('\n'), "{message}");
+}
+
+#[test]
+fn a_pod_gets_what_its_own_service_says_about_sidecars() {
+    let settings = SettingsCache::default();
+    let says = |name: &str| SidecarSettings {
+        listener_secret: Some(name.to_owned()),
+        ..SidecarSettings::default()
+    };
+    let key = |namespace: &str, name: &str| ServiceKey {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    settings.set(key("shop", "a"), says("of-a"));
+    settings.set(key("other", "b"), says("of-other"));
+    let patch_of = |service: &str| {
+        let review = review_of(pod(json!({ "endpoints.dev/service": service })));
+        match answer(review.to_string().as_bytes(), &config(), &settings) {
+            Answer::Reviewed { review, .. } => {
+                let review: Value = serde_json::from_slice(&review).unwrap();
+                let patch: Vec<u8> = serde_json::from_value(review["response"]["patch"].clone())
+                    .unwrap_or_else(|_| {
+                        use base64::Engine as _;
+                        let text = review["response"]["patch"].as_str().unwrap();
+                        base64::engine::general_purpose::STANDARD
+                            .decode(text)
+                            .unwrap()
+                    });
+                String::from_utf8(patch).unwrap()
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(patch_of("a").contains("of-a"));
+    let other = patch_of("b");
+    assert!(!other.contains("endpoints-listener-tls"), "{other}");
 }

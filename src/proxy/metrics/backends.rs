@@ -1,0 +1,45 @@
+//! Backends, by address: those of the listeners and of the policy.
+
+use prometheus_client::metrics::MetricType;
+
+use super::cell::Cell;
+
+/// Numbers of one backend, as one worker knows it.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct BackendCells {
+    /// Connections that were made.
+    pub(in crate::proxy) connects: Cell,
+    /// Connections that could not be made.
+    pub(in crate::proxy) connect_failures: Cell,
+    /// Requests that were sent once more.
+    pub(in crate::proxy) retries: Cell,
+}
+
+/// Name, explanation, kind and number of each.
+pub(super) const BACKENDS: &[BackendNumber] = &[
+    (
+        "backend_connects",
+        "Connections made to a backend",
+        MetricType::Counter,
+        |cells| &cells.connects,
+    ),
+    (
+        "backend_connect_failures",
+        "Connections to a backend that could not be made",
+        MetricType::Counter,
+        |cells| &cells.connect_failures,
+    ),
+    (
+        "backend_retries",
+        "Requests sent to a backend once more",
+        MetricType::Counter,
+        |cells| &cells.retries,
+    ),
+];
+
+type BackendNumber = (
+    &'static str,
+    &'static str,
+    MetricType,
+    fn(&BackendCells) -> &Cell,
+);

@@ -1,0 +1,110 @@
+//! Numbers without labels, and numbers by one label whose values are known beforehand: a field of
+//! [`WorkerMetrics`] and a line here.
+
+use prometheus_client::metrics::MetricType;
+
+use super::WorkerMetrics;
+use super::cell::Cell;
+
+/// What was said about CORS.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::proxy) enum CorsVerdict {
+    PreflightAnswered,
+    PreflightRefused,
+}
+
+/// By [`CorsVerdict`].
+pub(super) const CORS_VERDICTS: [&str; 2] = ["PreflightAnswered", "PreflightRefused"];
+
+/// Name, explanation, kind and number of each.
+pub(super) const PLAIN: &[Plain] = &[
+    counter(
+        "claims_omitted",
+        "Claims (jwt.claimToHeaders) that no header could hold, or that were too long",
+        |w| &w.claims_omitted,
+    ),
+    counter("connections", "Client connections accepted", |w| {
+        &w.connections
+    }),
+    gauge("connections_open", "Client connections now", |w| {
+        &w.connections_open
+    }),
+    counter(
+        "connections_refused",
+        "Client connections closed at once, over the limit",
+        |w| &w.connections_refused,
+    ),
+    counter(
+        "connections_failed",
+        "Client connections that ended with an error",
+        |w| &w.connections_failed,
+    ),
+    gauge(
+        "upgrades_open",
+        "Client connections now that have switched to another protocol (WebSocket)",
+        |w| &w.upgrades_open,
+    ),
+    gauge(
+        "requests_in_flight",
+        "Requests whose answers are not complete",
+        |w| &w.requests_in_flight,
+    ),
+    counter(
+        "panics",
+        "Connections ended by a defect of the proxy",
+        |w| &w.panics,
+    ),
+    gauge("draining", "Workers that are about to end", |w| &w.draining),
+];
+
+/// Name, explanation, kind, label, its values and their numbers.
+pub(super) const LABELLED: &[Labelled] = &[Labelled {
+    name: "cors_verdicts",
+    help: "Answers to preflights, by what they said",
+    kind: MetricType::Counter,
+    label: "verdict",
+    values: &CORS_VERDICTS,
+    cells: |w| &w.cors_verdicts,
+}];
+
+/// A number without labels.
+pub(super) struct Plain {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: MetricType,
+    pub(super) cell: fn(&WorkerMetrics) -> &Cell,
+}
+
+/// A number by one label.
+pub(super) struct Labelled {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: MetricType,
+    pub(super) label: &'static str,
+    pub(super) values: &'static [&'static str],
+    pub(super) cells: fn(&WorkerMetrics) -> &[Cell],
+}
+
+/// Only grows; `_total` is added to its name.
+const fn counter(
+    name: &'static str,
+    help: &'static str,
+    cell: fn(&WorkerMetrics) -> &Cell,
+) -> Plain {
+    Plain {
+        name,
+        help,
+        kind: MetricType::Counter,
+        cell,
+    }
+}
+
+/// Grows and shrinks.
+const fn gauge(name: &'static str, help: &'static str, cell: fn(&WorkerMetrics) -> &Cell) -> Plain {
+    Plain {
+        name,
+        help,
+        kind: MetricType::Gauge,
+        cell,
+    }
+}

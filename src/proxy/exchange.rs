@@ -29,6 +29,7 @@ pub(super) struct Exchange {
     reason: Option<Reason>,
     broken_off: Option<Reason>,
     ends: Option<Instant>,
+    audited: Option<Reason>,
 }
 
 impl Exchange {
@@ -45,6 +46,7 @@ impl Exchange {
             reason: None,
             broken_off: None,
             ends: None,
+            audited: None,
         }
     }
 
@@ -88,6 +90,11 @@ impl Exchange {
         self.ends
     }
 
+    /// The policy forbids it, and lets it through all the same.
+    pub(super) fn audited(&mut self, reason: Reason) {
+        self.audited = Some(reason);
+    }
+
     /// The answer was broken off in the middle.
     pub(super) fn broken_off(&mut self, error: &UpstreamError) {
         self.broken_off = Some(error.reason());
@@ -121,6 +128,10 @@ impl Drop for Exchange {
         };
         if let Some(reason) = self.reason.or(self.broken_off) {
             self.worker.metrics.count_refusal(reason);
+        }
+        if let Some(reason) = self.audited {
+            self.worker.metrics.count_audited(reason);
+            access_log::let_through(reason, &self.method, operation, self.client.peer);
         }
         access_log::write(&outcome, operation, self.client.peer);
     }

@@ -10,10 +10,10 @@ use super::{PrepareError, invalid};
 use crate::policy::Policy;
 use crate::policy::ca;
 use crate::policy::format::{
-    Alternative, BackendRule, ClaimHeader, JwtSettings, KeySource, MAX_DEADLINE_MS, Operation,
-    PathRule, Provider, TokenLocation,
+    Alternative, BackendRule, ClaimHeader, KeySource, MAX_DEADLINE_MS, Operation, PathRule,
+    Provider, TokenLocation,
 };
-use crate::policy::headers::is_reserved;
+use crate::policy::headers::{DEFAULT_PREFIX, check_claim_target};
 use crate::policy::key_set::KeySet;
 use crate::policy::path::normalise;
 
@@ -47,7 +47,7 @@ pub(super) fn check(policy: &Policy) -> Result<(), PrepareError> {
         .providers
         .iter()
         .try_for_each(|(name, own)| provider(name, own))?;
-    claim_headers(&policy.settings.jwt)?;
+    claim_headers(policy)?;
     policy.operations.iter().try_for_each(operation)
 }
 
@@ -98,11 +98,13 @@ fn scheme(address: &str) -> Option<&'static str> {
 }
 
 /// Nobody but the proxy may say these, and the proxy says each once.
-fn claim_headers(settings: &JwtSettings) -> Result<(), PrepareError> {
+fn claim_headers(policy: &Policy) -> Result<(), PrepareError> {
+    let prefix = policy.settings.headers.generated_prefix.as_deref();
+    let prefix = prefix.unwrap_or(DEFAULT_PREFIX);
     let mut known = BTreeSet::new();
-    for ClaimHeader { claim, header } in &settings.claim_headers {
+    for ClaimHeader { claim, header } in &policy.settings.jwt.claim_headers {
         let is_good = HeaderName::from_lowercase(header.as_bytes()).is_ok()
-            && !is_reserved(header)
+            && check_claim_target(header, prefix).is_ok()
             && !claim.is_empty()
             && known.insert(header.replace('_', "-"));
         if !is_good {

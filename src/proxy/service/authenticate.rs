@@ -8,7 +8,6 @@ use http::header::HOST;
 use http::request::Parts;
 use tokio::time::Instant;
 
-use crate::policy::headers::USER_INFO;
 use crate::policy::jwt::{Authentication, Verified, authenticate, strip};
 use crate::policy::verdict::Refusal;
 use crate::proxy::exchange::Exchange;
@@ -80,7 +79,7 @@ pub(super) fn let_in(
         false => None,
     };
     let told = &verified.told;
-    headers.insert(USER_INFO, told.user_info.clone());
+    headers.insert(prepared.headers.user_info.clone(), told.user_info.clone());
     for (name, value) in &told.claims {
         headers.insert(name.clone(), value.clone());
     }

@@ -8,9 +8,9 @@ use crate::api::endpoints_service::{
 };
 use crate::openapi::Findings;
 use crate::openapi::diagnostic::quote;
-use crate::policy::compile::{duration, invalid, is_token};
+use crate::policy::compile::{duration, invalid};
 use crate::policy::format::{ClaimHeader, JwtSettings, UserInfoForm};
-use crate::policy::headers::is_reserved;
+use crate::policy::headers::{DEFAULT_PREFIX, TargetError, check_claim_target};
 use crate::policy::limits::{
     CLOCK_SKEW, JWKS_CACHE_DURATION, MAX_KEY_AGE, TOKEN_CACHE_SIZE, TOKEN_CACHE_TTL,
 };
@@ -82,7 +82,7 @@ pub(super) fn compile(spec: &EndpointsServiceSpec, findings: &mut Findings) -> J
         token_cache_size: token_cache_size.filter(|size| !is_default_size(size)),
         token_cache_ttl_seconds,
         user_info: user_info(jwt.forward_payload.as_ref(), findings),
-        claim_headers: claim_headers(jwt, findings),
+        claim_headers: claim_headers(jwt, spec, findings),
         strip_token: jwt.strip_token.unwrap_or_default(),
         close_streams_at_expiry: jwt.close_streams_at_expiry.unwrap_or_default(),
     }
@@ -131,7 +131,12 @@ fn user_info(written: Option<&ForwardPayloadSpec>, findings: &mut Findings) -> U
     }
 }
 
-fn claim_headers(jwt: &JwtSpec, findings: &mut Findings) -> Vec<ClaimHeader> {
+fn claim_headers(
+    jwt: &JwtSpec,
+    spec: &EndpointsServiceSpec,
+    findings: &mut Findings,
+) -> Vec<ClaimHeader> {
+    let names = Names::of(spec);
     let written = jwt.claim_to_headers.as_deref().unwrap_or_default();
     if written.len() > MAX_CLAIM_HEADERS {
         findings.push(
@@ -150,7 +155,7 @@ fn claim_headers(jwt: &JwtSpec, findings: &mut Findings) -> Vec<ClaimHeader> {
             claim: written.claim.clone(),
             header: written.header.to_ascii_lowercase(),
         };
-        if let Some((field, message, help)) = mistake(written, &headers) {
+        if let Some((field, message, help)) = mistake(written, &names, &headers) {
             findings.push(invalid(&pointer(field), message).help(help));
         } else {
             headers.push(entry);
@@ -159,9 +164,34 @@ fn claim_headers(jwt: &JwtSpec, findings: &mut Findings) -> Vec<ClaimHeader> {
     headers
 }
 
+/// Names that are taken.
+struct Names {
+    /// What generated ones begin with.
+    prefix: String,
+    /// Those that `headers.request` sets, in lower case.
+    set: Vec<String>,
+}
+
+impl Names {
+    fn of(spec: &EndpointsServiceSpec) -> Self {
+        let headers = spec.headers.as_ref();
+        let prefix = headers.and_then(|headers| headers.generated_prefix.as_deref());
+        let edits = headers.and_then(|headers| headers.request.as_ref());
+        let lists = edits
+            .into_iter()
+            .flat_map(|edits| [&edits.set, &edits.append]);
+        let names = lists.flatten().flat_map(|list| list.keys());
+        Self {
+            prefix: prefix.unwrap_or(DEFAULT_PREFIX).to_ascii_lowercase(),
+            set: names.map(|name| name.to_ascii_lowercase()).collect(),
+        }
+    }
+}
+
 /// The field, what is wrong with it, and what to do.
 fn mistake(
     written: &ClaimToHeaderSpec,
+    names: &Names,
     known: &[ClaimHeader],
 ) -> Option<(&'static str, String, &'static str)> {
     let ClaimToHeaderSpec { claim, header } = written;
@@ -176,19 +206,23 @@ fn mistake(
             "write a name like `email`, or with dots `address.country`",
         ));
     }
-    let name = header.to_ascii_lowercase();
-    if !is_token(header) || header.len() > MAX_NAME_BYTES {
+    let checked = match check_claim_target(header, &names.prefix) {
+        Ok(_) if header.len() > MAX_NAME_BYTES => Err(TargetError::NotAName),
+        checked => checked,
+    };
+    if let Err(why) = checked {
         return Some((
             "header",
-            format!("{} is not the name of a header", quote(header)),
-            "write a name like `X-User-Email`",
+            format!("{} cannot be set from a claim: {why}", quote(header)),
+            "take a name of your own, like `X-User-Email`",
         ));
     }
-    if is_reserved(&name) {
+    let name = header.to_ascii_lowercase();
+    if names.set.iter().any(|own| alike(own, &name)) {
         return Some((
             "header",
-            format!("the header {} cannot be set from a claim", quote(header)),
-            "take a name of your own, like `X-User-Email`",
+            format!("{} is set by `headers.request`, too", quote(header)),
+            "take another name here, or remove it there",
         ));
     }
     if known.iter().any(|own| alike(&own.header, &name)) {

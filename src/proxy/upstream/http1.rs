@@ -6,16 +6,18 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::IDLE_TIMEOUT;
+use super::bell::Bell;
 use super::error::UpstreamError;
 use super::stream::Stream;
 use crate::policy::limits::HEADER_BYTES;
@@ -36,7 +38,8 @@ pub(super) struct Pool(RefCell<Vec<Idle>>);
 #[derive(Debug)]
 struct Idle {
     connection: Box<Connection>,
-    since: Instant,
+    /// When a sweep found it first: who comes and goes needs no clock.
+    since: Option<Instant>,
 }
 
 /// A connection; whoever holds it drives it.
@@ -44,8 +47,9 @@ pub(super) struct Connection {
     sender: http1::SendRequest<RequestBody>,
     /// None: closed.
     driver: Option<Driver>,
-    /// No longer HTTP's, after a 101.
-    switched: Option<Driver>,
+    /// At its end, or no longer HTTP's after a 101.
+    over: Option<Driver>,
+    bell: Bell,
 }
 
 type Driver = http1::Connection<TokioIo<Stream>, RequestBody>;
@@ -61,17 +65,18 @@ pub(super) struct Failure {
 impl Pool {
     /// Drops connections that are idle for long, or closed by the backend.
     pub(super) fn sweep(&self) {
-        let mut context = Context::from_waker(Waker::noop());
+        let now = Instant::now();
         self.0.borrow_mut().retain_mut(|idle| {
-            idle.since.elapsed() < IDLE_TIMEOUT && idle.connection.is_usable(&mut context)
+            let since = *idle.since.get_or_insert(now);
+            now - since < IDLE_TIMEOUT && idle.connection.is_usable()
         });
     }
 
     /// A connection that can serve.
-    pub(super) fn take(&self, context: &mut Context<'_>) -> Option<Box<Connection>> {
+    pub(super) fn take(&self) -> Option<Box<Connection>> {
         let mut idle = self.0.borrow_mut();
         while let Some(Idle { mut connection, .. }) = idle.pop() {
-            if connection.is_usable(context) {
+            if connection.is_usable() {
                 return Some(connection);
             }
         }
@@ -80,11 +85,12 @@ impl Pool {
 
     /// Keeps a connection whose exchange is over.
     pub(super) fn keep(&self, connection: Box<Connection>) {
+        connection.bell.leave();
         let mut idle = self.0.borrow_mut();
         if idle.len() < IDLE_CONNECTIONS {
             idle.push(Idle {
                 connection,
-                since: Instant::now(),
+                since: None,
             });
         }
     }
@@ -100,28 +106,70 @@ impl Connection {
         Ok(Box::new(Self {
             sender,
             driver: Some(driver),
-            switched: None,
+            over: None,
+            bell: Bell::new(),
         }))
     }
 
-    /// Whether a request may be sent: looks whether the backend has closed meanwhile.
-    pub(super) fn is_usable(&mut self, context: &mut Context<'_>) -> bool {
-        self.drive(context);
-        self.driver.is_some() && self.sender.is_ready()
+    /// Whether a request may be sent: the backend may have closed meanwhile.
+    pub(super) fn is_usable(&mut self) -> bool {
+        self.drive();
+        self.is_idle()
     }
 
-    /// Lets the connection go on as far as it can without waiting.
-    pub(super) fn drive(&mut self, context: &mut Context<'_>) {
-        if let Some(driver) = &mut self.driver {
+    /// Lets the connection go on as far as it can without waiting, if anything happened to it.
+    fn drive(&mut self) {
+        if self.bell.take()
+            && let Some(driver) = &mut self.driver
+        {
             // Its error reaches whoever waits for the answer or the body.
-            if Pin::new(driver).poll(context).is_ready() {
-                self.driver = None;
+            if Pin::new(driver).poll(&mut self.bell.context()).is_ready() {
+                self.over = self.driver.take();
             }
         }
     }
 
-    /// Whether the exchange is over and another one may follow.
-    pub(super) fn is_idle(&self) -> bool {
+    /// Drives the connection and looks whether what is waited for has come. `look` is given the
+    /// context to poll with.
+    fn poll_with<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.bell.mute();
+        // Looking may make room for more: then once again.
+        for _ in 0..2 {
+            self.drive();
+            let found = look(&mut self.bell.context());
+            if found.is_ready() {
+                return found;
+            }
+            if !self.bell.is_rung() {
+                break;
+            }
+        }
+        self.bell.wait(context.waker());
+        Poll::Pending
+    }
+
+    /// The next piece of an answer's body.
+    pub(super) fn poll_body(
+        &mut self,
+        context: &mut Context<'_>,
+        incoming: &mut Incoming,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        self.poll_with(context, |context| {
+            Pin::new(&mut *incoming).poll_frame(context)
+        })
+    }
+
+    /// Whether the exchange is over and another one may follow; the end of a chunked body may still
+    /// have to be read.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.is_idle() || self.is_usable()
+    }
+
+    fn is_idle(&self) -> bool {
         self.driver.is_some() && self.sender.is_ready()
     }
 
@@ -131,16 +179,13 @@ impl Connection {
         client: &Rc<Client>,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, Failure> {
+        // Sending rings, and the connection is driven next.
+        self.bell.mute();
         let mut answer = pin!(self.sender.try_send_request(request));
-        let driver = &mut self.driver;
-        let mut over = None;
         let response = poll_fn(|context| {
-            if let Some(running) = driver
-                && Pin::new(running).poll(context).is_ready()
+            if let Poll::Ready(answer) =
+                self.poll_with(context, |context| answer.as_mut().poll(context))
             {
-                over = driver.take();
-            }
-            if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer.map_err(|mut failure| Failure {
                     unsent: failure.take_message().map(Box::new),
                     error: UpstreamError::from_hyper(failure.into_error()),
@@ -157,14 +202,14 @@ impl Connection {
                 return Err(UpstreamError::Unasked.into());
             }
             // hyper lets go of a connection that has switched at once.
-            self.switched = over.or(self.driver.take());
+            self.over = self.over.take().or(self.driver.take());
         }
         Ok(response)
     }
 
     /// After a 101 that was asked for: the bytes, and those that came behind the 101.
     pub(super) fn into_raw(self) -> Option<(Stream, BytesMut)> {
-        let parts = self.switched?.into_parts();
+        let parts = self.over?.into_parts();
         Some((parts.io.into_inner(), BytesMut::from(parts.read_buf)))
     }
 }

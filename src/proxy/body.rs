@@ -1,18 +1,20 @@
 //! Bodies: the client's on its way to the backend, and what the client gets.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::StalledBody;
+use super::respond::Caller;
 use super::timer::LazyTimer;
 use super::upstream::{BackendBody, UpstreamError};
 use crate::policy::headers::HeaderPlan;
@@ -37,6 +39,8 @@ pub(super) struct Watched {
     plan: Arc<HeaderPlan>,
     /// None: somebody else looks.
     silence: Option<Duration>,
+    /// Who is told of each piece.
+    client: Option<Rc<Client>>,
     timer: LazyTimer,
     /// How many bytes may still come.
     left: u64,
@@ -71,15 +75,9 @@ impl LargeBody {
 pub(super) struct ResponseBody {
     content: Content,
     exchange: Option<Exchange>,
-    expiry: Option<Box<Expiry>>,
-}
-
-/// A stream that ends with the token that let it in.
-#[derive(Debug)]
-struct Expiry {
-    timer: LazyTimer,
-    /// It ends with a status of gRPC.
-    is_grpc: bool,
+    caller: Caller,
+    /// It streams, and ends with the token that let it in.
+    expiry: Option<Box<LazyTimer>>,
 }
 
 #[derive(Debug)]
@@ -101,14 +99,21 @@ impl RequestBody {
         }
     }
 
-    /// The body of a stream, which may be silent for so long at most.
-    pub(super) fn of_stream(incoming: Incoming, plan: &Arc<HeaderPlan>, silence: Duration) -> Self {
+    /// The body of a stream, which may be silent for so long at most. A gRPC call may be silent while
+    /// the other side speaks: its deadline, then its idle timeout, say for how long.
+    pub(super) fn of_stream(
+        incoming: Incoming,
+        plan: &Arc<HeaderPlan>,
+        client: &Rc<Client>,
+        silence: Option<Duration>,
+    ) -> Self {
         match incoming.is_end_stream() {
             true => Self::Empty,
             false => Self::Watched(Box::new(Watched {
                 incoming,
                 plan: Arc::clone(plan),
-                silence: Some(silence),
+                silence,
+                client: Some(client.clone()),
                 timer: LazyTimer::default(),
                 left: u64::MAX,
             })),
@@ -126,6 +131,7 @@ impl RequestBody {
                     incoming,
                     plan,
                     silence: None,
+                    client: None,
                     timer: LazyTimer::default(),
                     left,
                 }))
@@ -146,6 +152,9 @@ impl Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
             self.timer.clear();
+            if let Some(client) = &self.client {
+                client.sent.update(|sent| sent + 1);
+            }
             let counted = |frame: Frame<Bytes>| {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 match self.left.checked_sub(length) {
@@ -227,6 +236,7 @@ impl ResponseBody {
         Self {
             content: Content::Ours(bytes),
             exchange: None,
+            caller: Caller::Http,
             expiry: None,
         }
     }
@@ -235,46 +245,37 @@ impl ResponseBody {
         Self {
             content: Content::Backend(body),
             exchange: None,
+            caller: Caller::Http,
             expiry: None,
         }
     }
 
     /// Keeps the exchange open until this body is sent, or given up. What streams (its length is not
     /// known) ends when the exchange must.
-    pub(super) fn closing(mut self, exchange: Exchange, is_grpc: bool) -> Self {
+    pub(super) fn closing(mut self, exchange: Exchange, caller: Caller) -> Self {
+        self.caller = caller;
         if let Some(end) = exchange.ends()
             && let Content::Backend(body) = &self.content
             && body.size_hint().exact().is_none()
         {
             let mut timer = LazyTimer::default();
             timer.set(end);
-            self.expiry = Some(Box::new(Expiry { timer, is_grpc }));
+            self.expiry = Some(Box::new(timer));
         }
         self.exchange = Some(exchange);
         self
     }
+}
 
-    /// The end of a stream whose token has expired, if it has.
-    fn poll_expiry(&mut self, context: &mut Context<'_>) -> Poll<Frame<Bytes>> {
-        let Some(expiry) = &mut self.expiry else {
-            return Poll::Pending;
-        };
-        ready!(expiry.timer.poll(context));
-        let is_grpc = expiry.is_grpc;
-        self.expiry = None;
-        let error = UpstreamError::TokenExpired;
-        if let Some(exchange) = &mut self.exchange {
-            exchange.broken_off(&error);
-        }
-        if is_grpc {
-            self.content = Content::Ours(Bytes::new());
-            let mut trailers = HeaderMap::new();
-            trailers.insert("grpc-status", HeaderValue::from_static("16"));
-            trailers.insert("grpc-message", HeaderValue::from_static("Jwt is expired"));
-            return Poll::Ready(Frame::trailers(trailers));
-        }
-        self.content = Content::BrokenOff(Some(error));
-        Poll::Pending
+/// What comes next of an answer, unless its token has expired.
+fn poll_unless(
+    expired: bool,
+    body: &mut BackendBody,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+    match expired {
+        true => Poll::Ready(Some(Err(UpstreamError::TokenExpired))),
+        false => Pin::new(body).poll_frame(context),
     }
 }
 
@@ -287,18 +288,22 @@ impl Body for ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         let this = self.get_mut();
-        if this.expiry.is_some()
-            && let Poll::Ready(end) = this.poll_expiry(context)
-        {
-            return Poll::Ready(Some(Ok(end)));
-        }
+        let expired = match &mut this.expiry {
+            Some(timer) => timer.poll(context).is_ready(),
+            None => false,
+        };
         match &mut this.content {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Backend(body) => match ready!(Pin::new(body).poll_frame(context)) {
+            Content::Backend(body) => match ready!(poll_unless(expired, body, context)) {
                 Some(Err(error)) => {
                     if let Some(exchange) = &mut this.exchange {
                         exchange.broken_off(&error);
+                    }
+                    if this.caller == Caller::Grpc {
+                        // Its client learns more from a status than from a reset.
+                        this.content = Content::Ours(Bytes::new());
+                        return Poll::Ready(Some(Ok(Frame::trailers(error.grpc_trailers()))));
                     }
                     // hyper closes at once. What came before goes out first, at least the head: a
                     // browser that saw nothing of an answer sends its request again, whatever it was.

@@ -31,6 +31,8 @@ pub(super) struct Client {
     pub(super) forwarded_for: HeaderValue,
     /// The backend's deadline for the request being served.
     pub(super) deadline: RefCell<LazyTimer>,
+    /// How many pieces of its body were read (HTTP/2 only).
+    pub(super) sent: Cell<u64>,
     /// How far a change of protocols has come.
     pub(super) upgrade: upgrade::Slot,
     head: RefCell<Option<Result<Head, Refusal>>>,
@@ -45,6 +47,7 @@ impl Client {
             peer,
             forwarded_for: forwarded_peer(peer.ip()),
             deadline: RefCell::new(LazyTimer::default()),
+            sent: Cell::new(0),
             upgrade: upgrade::Slot::default(),
             head: RefCell::default(),
             idle_since: Cell::new(Some(Instant::now())),
@@ -59,6 +62,7 @@ impl Client {
             peer: self.peer,
             forwarded_for: self.forwarded_for.clone(),
             deadline: RefCell::default(),
+            sent: Cell::new(0),
             upgrade: upgrade::Slot::default(),
             head: RefCell::default(),
             idle_since: Cell::new(None),

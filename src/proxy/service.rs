@@ -20,13 +20,13 @@ use self::admit::admit;
 use self::authenticate::{authenticated, let_in, realm};
 use self::bounds::within;
 use self::request::{origin_form, target, to_backend};
-use self::response::{from_backend, is_grpc, keep_private};
+use self::response::{from_backend, keep_private};
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::Head;
 use super::metrics::CorsVerdict;
-use super::respond;
+use super::respond::{self, Caller};
 use super::upgrade;
 use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker};
@@ -49,6 +49,7 @@ struct Asked {
     body: Incoming,
     /// It asks to switch protocols.
     handshake: bool,
+    caller: Caller,
 }
 
 /// An answer, and what its headers still need.
@@ -71,6 +72,7 @@ pub(super) async fn serve(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
     let http1 = parts.version != Version::HTTP_2;
+    let caller = Caller::of(&parts);
     let handshake = matches!(&head, Some(Ok(head)) if head.upgrade);
     let mut exchange = Exchange::begin(worker, client, parts.method.clone());
     let policy = exchange.worker().policy();
@@ -89,6 +91,7 @@ pub(super) async fn serve(
                 parts,
                 body,
                 handshake,
+                caller,
             };
             under(policy, &mut exchange, &backend, asked, &mut captured).await
         }
@@ -114,7 +117,7 @@ pub(super) async fn serve(
         }
         Answer::Refused(refusal) => {
             exchange.answered_by_us(refusal.status, Some(refusal.reason));
-            respond::refuse(&refusal, || realm.unwrap_or_default())
+            respond::refuse(&refusal, caller, || realm.unwrap_or_default())
         }
     };
     if let Some(policy) = &policy {
@@ -138,8 +141,7 @@ pub(super) async fn serve(
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let is_grpc = exchange.ends().is_some() && is_grpc(response.headers());
-    Ok(response.map(|body| body.closing(exchange, is_grpc)))
+    Ok(response.map(|body| body.closing(exchange, caller)))
 }
 
 /// What the policy decides, done. `captured`: for what the answer's headers need of the request.
@@ -154,6 +156,7 @@ async fn under(
         mut parts,
         body,
         handshake,
+        caller,
     } = asked;
     let prepared = &policy.snapshot.prepared;
     let plan = &prepared.headers;
@@ -292,8 +295,9 @@ async fn under(
     }
     let body = match parts.version {
         Version::HTTP_2 => {
-            let limit = policy.limits.body_progress_timeout;
-            RequestBody::of_stream(body, plan, limit)
+            let silence = policy.limits.body_progress_timeout;
+            let silence = (caller == Caller::Http).then_some(silence);
+            RequestBody::of_stream(body, plan, exchange.client(), silence)
         }
         _ => RequestBody::new(body, plan),
     };

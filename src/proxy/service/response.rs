@@ -1,6 +1,6 @@
 //! The backend's answer as the client gets it.
 
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Response, Version};
 use hyper::body::Body;
 
@@ -51,17 +51,6 @@ pub(super) fn keep_private(headers: &mut HeaderMap) {
         CACHE_CONTROL,
         value.unwrap_or(HeaderValue::from_static("private")),
     );
-}
-
-/// Whether an answer ends with the status of gRPC, in trailers.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(written) = headers.get(CONTENT_TYPE) else {
-        return false;
-    };
-    let Some(rest) = written.as_bytes().strip_prefix(b"application/grpc") else {
-        return false;
-    };
-    matches!(rest.first(), None | Some(b'+' | b';'))
 }
 
 /// Equal lengths, listed or repeated, become one (RFC 9110 section 8.6): hyper takes them, whoever

@@ -13,6 +13,7 @@ mod proxy;
 #[path = "../support/tokens.rs"]
 mod tokens;
 
+mod access_log;
 mod admin;
 mod alternatives;
 mod authentication;
@@ -31,6 +32,10 @@ mod remote_backends;
 mod start;
 mod streams;
 mod swap;
+<<<<<<< HEAD
 mod tokens_forwarded;
+=======
+mod tracing;
+>>>>>>> main
 mod unix;
 mod upgrades;

@@ -10,6 +10,7 @@ mod jwt;
 mod jwt_settings;
 mod keys;
 mod limits;
+mod observability;
 mod overrides;
 mod routes;
 mod security;

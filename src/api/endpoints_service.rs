@@ -29,16 +29,11 @@ pub use self::headers::{
     ForwardedHeaderMode, ForwardedSpec, HeaderEditsSpec, HeadersSpec, MAX_GENERATED_PREFIX,
     MAX_HEADER_NAME, MAX_HEADER_VALUE, MAX_HEADERS, MAX_TRUSTED_HOPS,
 };
-<<<<<<< HEAD
 pub use self::jwt::{
     AudienceMode, ClaimToHeaderSpec, ForwardPayloadSpec, IssuerSpec, JwtSpec, PayloadFormat,
     RegisteredClaim, ScopeMode,
 };
-pub use self::limits::{DrainSpec, LimitsSpec, TimeoutsSpec};
-=======
-pub use self::jwt::{AudienceMode, IssuerSpec, JwtSpec, RegisteredClaim, ScopeMode};
 pub use self::limits::{LimitsSpec, TimeoutsSpec};
->>>>>>> main
 pub use self::listener::{CountedWorkers, ListenerSpec, ListenerTlsSpec, MAX_WORKERS, Workers};
 pub use self::observability::{AccessLogMode, AccessLogSpec, TracingSpec};
 pub use self::routing::{EscapedSlashesMode, Mode, RoutingSpec};

@@ -300,18 +300,13 @@ impl Body for ResponseBody {
         };
         match &mut this.content {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
-<<<<<<< HEAD
-            Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Backend(body) => match ready!(poll_unless(expired, body, context)) {
-=======
             Content::Ours(bytes) => {
                 this.exchange
                     .iter_mut()
                     .for_each(|it| it.wrote(bytes.len()));
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
             }
-            Content::Backend(body) => match ready!(Pin::new(body).poll_frame(context)) {
->>>>>>> main
+            Content::Backend(body) => match ready!(poll_unless(expired, body, context)) {
                 Some(Err(error)) => {
                     if let Some(exchange) = &mut this.exchange {
                         exchange.broken_off(&error);

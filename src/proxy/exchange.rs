@@ -41,16 +41,13 @@ pub(super) struct Exchange {
     source: Source,
     refusal: Option<Box<Refusal>>,
     broken_off: Option<Reason>,
-<<<<<<< HEAD
     ends: Option<Instant>,
-=======
     response_bytes: u64,
     /// It gets a line in the access log, however it ends.
     chosen: bool,
     /// When the head of the backend's answer came, where someone wants to know.
     answered: Option<Instant>,
     trace: Option<Box<Trace>>,
->>>>>>> main
     audited: Option<Reason>,
 }
 
@@ -89,14 +86,11 @@ impl Exchange {
             source: Source::Proxy,
             refusal: None,
             broken_off: None,
-<<<<<<< HEAD
             ends: None,
-=======
             response_bytes: 0,
             chosen,
             answered: None,
             trace,
->>>>>>> main
             audited: None,
         }
     }

@@ -121,7 +121,6 @@ impl Snapshot {
         self
     }
 
-<<<<<<< HEAD
     /// The keys of its providers, `now`: seconds since 1970.
     pub(super) fn keys(&self, now: u64) -> SnapshotKeys<'_> {
         SnapshotKeys {
@@ -129,7 +128,8 @@ impl Snapshot {
             max_age: self.prepared.policy.settings.jwt.max_key_age(),
             now,
         }
-=======
+    }
+
     /// Says which generation of the resource it was compiled from.
     #[must_use]
     pub fn of_generation(mut self, generation: i64) -> Self {
@@ -145,7 +145,6 @@ impl Snapshot {
     /// Since when it is in force, more or less: it is made to be stored.
     pub(super) fn since(&self) -> SystemTime {
         self.since
->>>>>>> main
     }
 
     /// The refusal, with the hint where it fits.

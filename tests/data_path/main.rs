@@ -32,10 +32,7 @@ mod remote_backends;
 mod start;
 mod streams;
 mod swap;
-<<<<<<< HEAD
 mod tokens_forwarded;
-=======
 mod tracing;
->>>>>>> main
 mod unix;
 mod upgrades;

@@ -10,13 +10,8 @@ use super::{PrepareError, invalid};
 use crate::policy::Policy;
 use crate::policy::ca;
 use crate::policy::format::{
-<<<<<<< HEAD
-    Alternative, BackendRule, ClaimHeader, KeySource, MAX_DEADLINE_MS, Operation, PathRule,
-    Provider, TokenLocation,
-=======
-    AccessLogRule, Alternative, BackendRule, MAX_DEADLINE_MS, MAX_GRACE_MS, Operation, PathRule,
-    PerMillion, Provider, Settings, TokenLocation,
->>>>>>> main
+    AccessLogRule, Alternative, BackendRule, ClaimHeader, KeySource, MAX_DEADLINE_MS, MAX_GRACE_MS,
+    Operation, PathRule, PerMillion, Provider, Settings, TokenLocation,
 };
 use crate::policy::headers::{DEFAULT_PREFIX, check_claim_target};
 use crate::policy::key_set::KeySet;

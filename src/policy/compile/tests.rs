@@ -16,6 +16,7 @@ mod routes;
 mod security;
 mod seeds;
 mod service;
+mod settings;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

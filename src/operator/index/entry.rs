@@ -55,13 +55,10 @@ pub(super) struct Entry {
     /// How many of those the stored one comes after.
     pub(super) mended: u64,
     sources: BTreeSet<KeySource>,
-<<<<<<< HEAD
     /// How often the policy wants its keys fetched.
     pace: Pace,
-=======
     /// Whether that policy is only told, not enforced.
     pub(super) audits: bool,
->>>>>>> main
 }
 
 /// What sidecars are to be given after an [`Entry::apply`].
@@ -154,15 +151,12 @@ impl Entry {
         let before = self
             .policy
             .replace(summary(policy, snapshot.hash(), self.generation));
-<<<<<<< HEAD
         let jwt = &policy.settings.jwt;
         self.pace = Pace {
             every: jwt.key_refresh(),
             retries: jwt.fetch_retries,
         };
-=======
         self.audits = policy.settings.routing.audit;
->>>>>>> main
         self.sources = policy
             .providers
             .values()

@@ -70,8 +70,8 @@ pub(super) async fn serve(
     let http1 = parts.version != Version::HTTP_2;
     let caller = Caller::of(&parts);
     let handshake = matches!(&head, Some(Ok(head)) if head.upgrade);
-    let mut exchange = Exchange::begin(worker, client, parts.method.clone());
-    let policy = exchange.worker().policy();
+    let policy = worker.policy();
+    let mut exchange = Exchange::begin(worker, client, &mut parts, policy.as_ref());
 
     let mut captured = Captured::default();
     let reply = match admit(head, policy.as_ref(), &mut parts) {
@@ -108,12 +108,13 @@ pub(super) async fn serve(
             from_backend(response)
         }
         Answer::Ours(response) => {
-            exchange.answered_by_us(response.status(), None);
+            exchange.answered_by_us(response.status());
             response
         }
         Answer::Refused(refusal) => {
-            exchange.answered_by_us(refusal.status, Some(refusal.reason));
-            respond::refuse(&refusal, caller, || realm.unwrap_or_default())
+            let response = respond::refuse(&refusal, caller, || realm.unwrap_or_default());
+            exchange.refused(refusal);
+            response
         }
     };
     if let Some(policy) = &policy {
@@ -191,7 +192,7 @@ async fn under(
         Action::Refuse(refusal) => return Reply::refused(refusal, cors),
     };
     if let Some(operation) = operation {
-        exchange.routed(policy.clone(), operation);
+        exchange.routed(operation);
     }
     if let Some(refusal) = audited {
         exchange.audited(refusal.reason);
@@ -267,12 +268,13 @@ async fn under(
             let silence = (caller == Caller::Http).then_some(silence);
             RequestBody::of_stream(body, plan, exchange.client(), silence)
         }
-        _ => RequestBody::new(body, plan),
+        _ => RequestBody::new(body, plan, exchange.client()),
     };
     let body = body.at_most(policy.limits.body_bytes);
     let (backend, remote) = policy.route(operation, backend);
     let host = remote.and_then(|remote| remote.host.as_ref());
     let mut request = to_backend(parts, body, exchange.client(), backend, host, plan, edits);
+    exchange.asks(backend, request.headers_mut());
     // HTTP/2 has no such handshake: there it is a request like any other.
     if let Some(protocol) = protocol
         && !backend.address().http2()

@@ -37,6 +37,7 @@ mod start;
 mod streams;
 mod swap;
 mod tls;
+mod tokens_forwarded;
 mod tracing;
 mod unix;
 mod upgrades;

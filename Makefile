@@ -65,6 +65,14 @@ image: binary ## The image as a tar that containerd imports: target/image/$(PROF
 	BUILDAH_ISOLATION=chroot buildah bud --pull=never --quiet --tag $(IMAGE) --file Dockerfile target/image/context
 	buildah push --quiet $(IMAGE) docker-archive:$(IMAGE_TAR):$(IMAGE)
 
+.PHONY: soak
+soak: ## Mixed load over the real sidecar for TIME=600 seconds: nothing wrong, nothing grows
+	SOAK_SECONDS=$(TIME) cargo test --locked --release --test soak -- --nocapture
+
+.PHONY: instructions
+instructions: ## Instructions a request, by callgrind, against the committed ones
+	cargo bench --locked --bench instructions
+
 .PHONY: bench
 bench: ## Instructions per plain proxied request (callgrind), lookups, compiling
 	cargo bench --locked --bench instructions --bench route --bench compile

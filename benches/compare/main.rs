@@ -6,6 +6,8 @@ mod backend;
 mod operator;
 #[path = "../support/shop.rs"]
 mod shop;
+#[path = "../../tests/support/operator.rs"]
+mod support;
 #[path = "../../tests/support/tokens.rs"]
 mod tokens;
 mod websocket;

@@ -129,7 +129,7 @@ pub(super) async fn run(
         return;
     };
     let _open = Open::new(worker);
-    let idle = client.limits.backend_idle_timeout;
+    let idle = client.limits().backend_idle_timeout;
     let mut pipe = Pipe::new(
         socket,
         early,

@@ -121,7 +121,7 @@ impl Backend {
         }
         let connecting = self
             .connector
-            .connect(client.limits.backend_connect_timeout);
+            .connect(client.limits().backend_connect_timeout);
         let stream = client
             .within_deadline(connecting)
             .await
@@ -172,7 +172,7 @@ impl Backend {
         if let Some(connection) = self.http2.take() {
             return Ok((connection, true));
         }
-        let limit = client.limits.backend_connect_timeout;
+        let limit = client.limits().backend_connect_timeout;
         let mut made = None;
         // Those who waited for the same connection may have filled it meanwhile: then one more.
         for _ in 0..2 {

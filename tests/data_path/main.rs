@@ -6,6 +6,8 @@
 mod backend;
 #[path = "../support/client.rs"]
 mod client;
+#[path = "../support/frames.rs"]
+mod frames;
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[path = "../support/tokens.rs"]
@@ -15,6 +17,7 @@ mod admin;
 mod alternatives;
 mod authentication;
 mod backend_connections;
+mod bounds;
 mod cors;
 mod cors_table;
 mod forwarding;

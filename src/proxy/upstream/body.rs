@@ -91,7 +91,7 @@ impl BackendBody {
 
     fn postpone(&mut self) {
         if self.endless {
-            let deadline = Instant::now() + self.client.limits.backend_idle_timeout;
+            let deadline = Instant::now() + self.client.limits().backend_idle_timeout;
             self.client.deadline.borrow_mut().set(deadline);
         }
     }

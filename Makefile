@@ -74,8 +74,9 @@ instructions: ## Instructions a request, by callgrind, against the committed one
 	cargo bench --locked --bench instructions
 
 .PHONY: bench
-bench: ## Instructions per plain proxied request (callgrind), lookups, compiling
-	cargo bench --locked --bench instructions --bench route --bench compile
+bench: instructions ## Envoy, nginx and ours in turn, into docs/performance.md; instructions, lookups, compiling
+	cargo bench --locked --bench route --bench compile
+	benches/compare/run
 
 # libFuzzer, with the pinned compiler: LLVM's coverage is switched on by stable options, and the
 # package of fuzz/ is of the form that `cargo fuzz` knows, for those who have it and a nightly.

@@ -40,7 +40,7 @@ pub async fn run(keys: &Path) {
 }
 
 /// What is published under a name.
-fn shape(name: &str, number: usize) -> Shape {
+pub fn shape(name: &str, number: usize) -> Shape {
     let whole = Shape {
         whole: true,
         ..Shape::default()

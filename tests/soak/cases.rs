@@ -79,30 +79,37 @@ pub fn case(kind: usize, id: &str, moment: &Moment, tokens: &Tokens<'_>) -> Case
     use Pace::{AtOnce, CutAfter, Trickled};
     use Verdict::{Abandoned, Accepted, Answered, BrokenOff, Refused};
 
-    let request = |method: &str, target: &str, verdict: Verdict, more: &str, body: &str| {
-        let mark = match verdict {
-            Refused(_) | Answered(_) => REFUSED,
-            _ => "x-soak: any",
+    let request = |method: &str, target: &str, marked: bool, more: &str, body: &str| {
+        let mark = match marked {
+            true => REFUSED,
+            false => "x-soak: any",
         };
         format!(
             "{method} {target} HTTP/1.1\r\nHost: api.example.com\r\nX-Id: {id}\r\n{mark}\r\n{more}\r\n{body}"
         )
         .into_bytes()
     };
-    let plain = |name, method: &str, target: &str, verdict, more: &str| Case {
-        name,
-        request: request(method, target, verdict, more, ""),
-        verdict,
-        holds: Always,
-        pace: AtOnce,
-        subject: None,
+    let held = |name, method: &str, target: &str, verdict, holds, more: &str| {
+        // What may just be changing may still, or already, reach the backend.
+        let marked = holds == Always && matches!(verdict, Refused(_) | Answered(_));
+        Case {
+            name,
+            request: request(method, target, marked, more, ""),
+            verdict,
+            holds,
+            pace: AtOnce,
+            subject: None,
+        }
+    };
+    let plain = |name, method: &str, target: &str, verdict, more: &str| {
+        held(name, method, target, verdict, Always, more)
     };
     let with_body = |name, target: &str, pace| Case {
         name,
         request: request(
             "POST",
             target,
-            Accepted,
+            false,
             "Content-Length: 3000\r\n",
             &"b".repeat(3000),
         ),
@@ -114,12 +121,9 @@ pub fn case(kind: usize, id: &str, moment: &Moment, tokens: &Tokens<'_>) -> Case
     let signer = &tokens.signers[moment.signer];
     let withdrawn = &tokens.signers[1 - moment.signer];
     let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
-    let secured = |name, token: Option<String>, verdict| {
+    let secured = |name, token: Option<String>, verdict, holds| {
         let header = token.as_deref().map_or(String::new(), bearer);
-        Case {
-            holds: Keys,
-            ..plain(name, "GET", "/v1/secured/1", verdict, &header)
-        }
+        held(name, "GET", "/v1/secured/1", verdict, holds, &header)
     };
     let good = || tokens.of(signer, |_| {});
     let changed = |change: fn(&mut serde_json::Value)| Some(tokens.of(signer, change));
@@ -137,7 +141,7 @@ pub fn case(kind: usize, id: &str, moment: &Moment, tokens: &Tokens<'_>) -> Case
             request: request(
                 "POST",
                 "/v1/open/1",
-                Accepted,
+                false,
                 "Transfer-Encoding: chunked\r\n",
                 "5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n",
             ),
@@ -148,43 +152,52 @@ pub fn case(kind: usize, id: &str, moment: &Moment, tokens: &Tokens<'_>) -> Case
         9 => plain("slow answer", "GET", "/v1/slow/1", Accepted, ""),
         10..13 => Case {
             subject: Some(format!("user-{}", tokens.now % 50)),
-            ..secured("token", Some(good()), Accepted)
+            ..secured("token", Some(good()), Accepted, Keys)
         },
-        13 => secured("no token", None, Refused(401)),
+        13 => secured("no token", None, Refused(401), Always),
         14 => secured(
             "withdrawn key",
             Some(tokens.of(withdrawn, |_| {})),
             Refused(401),
+            Keys,
         ),
         15 => secured(
             "stranger's key",
             Some(tokens.of(tokens.stranger, |_| {})),
             Refused(401),
+            Always,
         ),
         16 => secured(
             "expired",
             changed(|claims| claims["exp"] = (claims["iat"].as_u64().unwrap_or(0) - 3600).into()),
             Refused(401),
+            Always,
         ),
         17 => secured(
             "another audience",
             changed(|claims| claims["aud"] = "https://other.example.com".into()),
             Refused(403),
+            Always,
         ),
         18 => {
             let token = good();
             let (signed, _) = token.rsplit_once('.').unwrap_or((&token, ""));
-            secured("no signature", Some(format!("{signed}.")), Refused(401))
+            secured(
+                "no signature",
+                Some(format!("{signed}.")),
+                Refused(401),
+                Always,
+            )
         }
         19 => plain("no such path", "GET", "/v1/nothing", Refused(404), ""),
         20 => plain("no such method", "DELETE", "/v1/open/1", Refused(405), ""),
-        21 => Case {
-            holds: Policy,
-            ..match moment.toggled {
-                true => plain("path that came", "GET", "/v1/toggled/1", Accepted, ""),
-                false => plain("path that went", "GET", "/v1/toggled/1", Refused(404), ""),
-            }
-        },
+        21 => {
+            let (name, verdict) = match moment.toggled {
+                true => ("path that came", Accepted),
+                false => ("path that went", Refused(404)),
+            };
+            held(name, "GET", "/v1/toggled/1", verdict, Policy, "")
+        }
         22 => plain(
             "preflight",
             "OPTIONS",
@@ -220,7 +233,7 @@ pub fn case(kind: usize, id: &str, moment: &Moment, tokens: &Tokens<'_>) -> Case
         27 => with_body("slow body", "/v1/open/1", Trickled(800)),
         28 => Case {
             verdict: Abandoned,
-            pace: CutAfter(30 + (tokens.now % 1000) as usize),
+            pace: CutAfter(30 + usize::try_from(tokens.now % 1000).unwrap_or_default()),
             ..with_body("aborted", "/v1/open/1", AtOnce)
         },
         _ => plain("broken off", "GET", "/v1/broken/1", BrokenOff, ""),

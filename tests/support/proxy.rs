@@ -4,18 +4,23 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use endpoints::api::EndpointsServiceSpec;
 use endpoints::jwks::{KeySlot, Keys};
 use endpoints::policy::format::KeySource;
 use endpoints::policy::key_set::KeySet;
 use endpoints::policy::{Policy, Prepared, ServiceIdentity, compile};
-use endpoints::proxy::{Config, Limits, Listener, PolicyCell, Proxy, Running, Snapshot};
+use endpoints::proxy::{Config, Limits, Listener, LogOutput, PolicyCell, Proxy, Running, Snapshot};
 use endpoints::readiness::Readiness;
 use endpoints::shutdown::{self, Trigger};
+use endpoints::telemetry::LogFilter;
 use endpoints::tls;
 use rustls::RootCertStore;
+
+/// Lines of JSON that were written.
+#[derive(Clone, Default)]
+pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
 pub struct TestProxy {
     pub address: SocketAddr,
@@ -23,6 +28,8 @@ pub struct TestProxy {
     pub policies: PolicyCell,
     pub readiness: Readiness,
     pub trigger: Trigger,
+    /// The access log.
+    pub log: Lines,
     running: Option<Running>,
 }
 
@@ -76,6 +83,42 @@ pub fn now() -> u64 {
     since.expect("after 1970").as_secs()
 }
 
+impl Lines {
+    /// What is there so far.
+    pub fn read(&self) -> Vec<serde_json::Value> {
+        let bytes = self.0.lock().expect("no writer panics");
+        let text = String::from_utf8(bytes.clone()).expect("text");
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
+    }
+
+    /// Waits until there are this many.
+    pub async fn wait_for(&self, count: usize) -> Vec<serde_json::Value> {
+        crate::client::patient(async {
+            loop {
+                let lines = self.read();
+                if lines.len() >= count {
+                    return lines;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        })
+        .await
+    }
+}
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no reader panics").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 impl TestProxy {
     /// Without a policy.
     pub fn start(backend: SocketAddr) -> Self {
@@ -93,6 +136,22 @@ impl TestProxy {
         limits: Limits,
         workers: usize,
     ) -> Self {
+        let lines = Lines::default();
+        let output = LogOutput::to(lines.clone());
+        let mut proxy = Self::telling(output, None, roots, backend, limits, workers);
+        proxy.log = lines;
+        proxy
+    }
+
+    /// With an access log of its own, and a filter for `/log`.
+    pub fn telling(
+        access_log: LogOutput,
+        log_filter: Option<LogFilter>,
+        roots: RootCertStore,
+        backend: SocketAddr,
+        limits: Limits,
+        workers: usize,
+    ) -> Self {
         let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let config = Config {
             listeners: vec![Listener {
@@ -102,6 +161,8 @@ impl TestProxy {
             workers: NonZeroUsize::new(workers).expect("some"),
             admin: Some(free),
             limits,
+            access_log,
+            log_filter,
             roots,
         };
         let (trigger, shutdown) = shutdown::channel();
@@ -114,6 +175,7 @@ impl TestProxy {
             policies,
             readiness,
             trigger,
+            log: Lines::default(),
             running: Some(running),
         }
     }

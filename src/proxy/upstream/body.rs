@@ -27,6 +27,8 @@ pub(in crate::proxy) struct BackendBody {
     client: Rc<Client>,
     /// A stream: not its end has a deadline, but each of its pauses.
     endless: bool,
+    /// How much the client had sent when something came last: its pieces break the silence too.
+    sent: u64,
 }
 
 #[derive(Debug)]
@@ -69,6 +71,7 @@ impl BackendBody {
             content: Content::Given,
             client,
             endless: false,
+            sent: 0,
         }
     }
 
@@ -81,6 +84,7 @@ impl BackendBody {
             content,
             client,
             endless: false,
+            sent: 0,
         };
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
             body.endless = head.headers.get(CONTENT_TYPE).is_some_and(is_endless);
@@ -91,6 +95,7 @@ impl BackendBody {
 
     fn postpone(&mut self) {
         if self.endless {
+            self.sent = self.client.sent.get();
             let deadline = Instant::now() + self.client.limits().backend_idle_timeout;
             self.client.deadline.borrow_mut().set(deadline);
         }
@@ -198,9 +203,12 @@ impl Body for BackendBody {
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Pending => {
-                if this.client.deadline.borrow_mut().poll(context).is_ready() {
-                    this.content.give_up();
-                    return Poll::Ready(Some(Err(UpstreamError::Deadline)));
+                while this.client.deadline.borrow_mut().poll(context).is_ready() {
+                    if !this.endless || this.sent == this.client.sent.get() {
+                        this.content.give_up();
+                        return Poll::Ready(Some(Err(UpstreamError::Deadline)));
+                    }
+                    this.postpone();
                 }
                 Poll::Pending
             }

@@ -25,7 +25,6 @@ use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::Head;
-use super::metrics::CorsVerdict;
 use super::respond::{self, Caller};
 use super::upgrade;
 use super::upstream::{Backend, BackendBody};
@@ -103,6 +102,7 @@ pub(super) async fn serve(
         realm,
         private,
     } = reply;
+    exchange.worker().metrics.count_cors(cors.verdict);
     let ours = !matches!(answer, Answer::Backend(_));
     // Its rest is not read.
     let cut = matches!(&answer, Answer::Refused(refusal) if refusal.reason == Reason::BodyTooLarge);
@@ -193,11 +193,7 @@ async fn under(
         audited,
     } = match decision.action {
         Action::Forward(forward) => forward,
-        Action::Preflight(headers) => {
-            let metrics = &exchange.worker().metrics;
-            metrics.count_cors(CorsVerdict::PreflightAnswered);
-            return Reply::ours(respond::preflight(headers), cors);
-        }
+        Action::Preflight(_) => return Reply::ours(respond::preflight(), cors),
         Action::Healthy => return Reply::ours(respond::healthy(), cors),
         Action::Redirect(location) => return Reply::ours(respond::redirect(location), cors),
         Action::Refuse(refusal) => return Reply::refused(refusal, cors),

@@ -20,6 +20,7 @@ mod audit;
 mod authentication;
 mod backend_connections;
 mod bounds;
+mod connections;
 mod cors;
 mod cors_table;
 mod forwarding;

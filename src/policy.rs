@@ -8,6 +8,7 @@
 //! request head ──path──► route ──► cors (preflight?) ──► jwt ──► headers     each a function of Prepared
 //! ```
 
+pub mod authorities;
 pub mod backend;
 pub mod compile;
 pub mod cors;

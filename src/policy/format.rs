@@ -19,7 +19,7 @@ mod jwt;
 mod limits;
 mod observability;
 mod routing;
-mod upstream;
+pub mod upstream;
 
 pub use self::headers::HeaderSettings;
 pub use self::jwt::JwtSettings;

@@ -8,6 +8,7 @@ use http::uri::Authority;
 
 use super::{PrepareError, invalid};
 use crate::policy::Policy;
+use crate::policy::authorities::anchors;
 use crate::policy::format::{
     Alternative, BackendRule, MAX_DEADLINE_MS, Operation, PathRule, Provider, TokenLocation,
 };
@@ -38,6 +39,11 @@ pub(super) fn check(policy: &Policy) -> Result<(), PrepareError> {
     if !policy.settings.limits.is_in_bounds() {
         return Err(invalid("one of its limits is out of bounds"));
     }
+    let upstream = &policy.settings.upstream;
+    if !upstream.is_in_bounds() {
+        return Err(invalid("its settings of backends are out of bounds"));
+    }
+    anchors(&upstream.tls.authorities).map_err(invalid)?;
     policy.backends.iter().try_for_each(backend)?;
     policy
         .providers

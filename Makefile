@@ -29,6 +29,14 @@ test: ## All tests that need no root: unit, data path, API server
 e2e: ## Real pods: a whole cluster in fresh namespaces (root), or the one of E2E_KUBECONFIG
 	tests/node/run
 
+.PHONY: browser
+browser: ## What scripts can read through the proxy, by a real Chromium
+	tests/interop/browser/run
+
+.PHONY: oidc
+oidc: ## Tokens and keys of a real OpenID provider, found by discovery
+	tests/interop/oidc/run
+
 .PHONY: lint
 lint: $(CARGO_DENY) ## Format, clippy, licences and bans
 	cargo fmt --check

@@ -25,6 +25,7 @@ mod respond;
 mod service;
 mod snapshot;
 mod timer;
+mod upgrade;
 mod upstream;
 mod worker;
 

@@ -80,6 +80,8 @@ reasons! {
     // === CORS ===
     /// A preflight without a needed header, or of an origin that does not match.
     PreflightRefused: Cors, Client;
+    /// An upgrade for a page whose origin does not match: 403.
+    OriginRefused: Cors, Client;
     // === token ===
     /// No token where the operation demands one.
     TokenMissing: Token, Client;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::Limits;
 use super::guard::Head;
 use super::timer::LazyTimer;
+use super::upgrade;
 use crate::policy::headers::forwarded_peer;
 use crate::policy::verdict::Refusal;
 
@@ -28,6 +29,8 @@ pub(super) struct Client {
     pub(super) forwarded_for: HeaderValue,
     /// The backend's deadline for the request being served.
     pub(super) deadline: RefCell<LazyTimer>,
+    /// How far a change of protocols has come.
+    pub(super) upgrade: upgrade::Slot,
     head: RefCell<Option<Result<Head, Refusal>>>,
     idle_since: Cell<Option<Instant>>,
 }
@@ -39,6 +42,7 @@ impl Client {
             peer,
             forwarded_for: forwarded_peer(peer.ip()),
             deadline: RefCell::new(LazyTimer::default()),
+            upgrade: upgrade::Slot::default(),
             head: RefCell::default(),
             idle_since: Cell::new(Some(Instant::now())),
         }
@@ -51,6 +55,7 @@ impl Client {
             peer: self.peer,
             forwarded_for: self.forwarded_for.clone(),
             deadline: RefCell::default(),
+            upgrade: upgrade::Slot::default(),
             head: RefCell::default(),
             idle_since: Cell::new(None),
         }

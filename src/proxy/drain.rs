@@ -32,6 +32,13 @@ pub(super) trait Finish {
     fn finish(self: Pin<&mut Self>);
 }
 
+/// One that is needed afterwards.
+impl<F: Finish + Unpin> Finish for &mut F {
+    fn finish(self: Pin<&mut Self>) {
+        Pin::new(&mut **self.get_mut()).finish();
+    }
+}
+
 impl Drain {
     /// Tells every connection to finish, those to come included.
     pub(super) fn start(&self) {

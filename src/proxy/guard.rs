@@ -3,13 +3,15 @@
 //!
 //! A head that is refused is not passed on: hyper gets a harmless one in its place and `service`
 //! finds the refusal beside it, so the answer is made where all answers are made, and comes after
-//! those of the requests before it.
+//! those of the requests before it. Behind a head that asks for an upgrade nothing is passed on at all.
 
 mod chunked;
 mod head;
 mod malformed;
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -32,6 +34,8 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
 /// connection under an answer that the client has not read yet (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
+/// What a client may send of a new protocol before it is agreed on.
+const EARLY_BYTES: usize = 16 * 1024;
 
 /// A client's socket. `S`: the plain socket.
 #[derive(Debug)]
@@ -61,6 +65,8 @@ enum Phase {
     Length(u64),
     /// In a chunked body.
     Chunked(Chunked),
+    /// Behind a head that asks for another protocol: nothing more is passed on.
+    Upgrade,
     /// A head was refused; nothing more is read.
     Refused,
     /// A body is not framed as it should be; the next read says so.
@@ -104,6 +110,7 @@ impl<S> Guard<S> {
                     self.since = None;
                     self.client.note_head(Ok(head));
                     self.phase = match head.framing {
+                        Framing::Length(0) if head.upgrade => Phase::Upgrade,
                         Framing::Length(0) => Phase::Head,
                         Framing::Length(length) => Phase::Length(length),
                         Framing::Chunked => Phase::Chunked(Chunked::new()),
@@ -133,7 +140,7 @@ impl<S> Guard<S> {
                 Err(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, BadBody)),
             },
             Phase::Broken => return Err(io::Error::new(io::ErrorKind::InvalidData, BadBody)),
-            Phase::Head | Phase::Refused => {}
+            Phase::Head | Phase::Upgrade | Phase::Refused => {}
         }
         Ok(Verdict::Pass(pass))
     }
@@ -190,7 +197,7 @@ impl<S> Guard<S> {
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let limits = &self.client.limits;
         let deadline = match self.phase {
-            Phase::Refused | Phase::Broken => return Poll::Pending,
+            Phase::Upgrade | Phase::Refused | Phase::Broken => return Poll::Pending,
             Phase::Head if self.held.is_empty() => match self.client.idle_since() {
                 Some(since) => since + limits.idle_timeout,
                 // A request is being served: it has its own deadline. The timer is kept running
@@ -219,8 +226,40 @@ impl<S> Guard<S> {
                 Poll::Ready(Ok(()))
             }
             // An end of input: hyper closes without a word.
-            Phase::Head | Phase::Refused | Phase::Broken => Poll::Ready(Ok(())),
+            Phase::Head | Phase::Upgrade | Phase::Refused | Phase::Broken => Poll::Ready(Ok(())),
         }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Guard<S> {
+    /// While a protocol is being agreed on, what comes is kept for it; the end of it is told.
+    fn poll_early(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.held.len() < EARLY_BYTES {
+            let mut piece = [const { MaybeUninit::uninit() }; EARLY_BYTES];
+            let mut fresh = ReadBuf::uninit(&mut piece[self.held.len()..]);
+            ready!(Pin::new(&mut self.socket).poll_read(context, &mut fresh))?;
+            if fresh.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.held.extend_from_slice(fresh.filled());
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+    /// Closes, if hyper has not done so.
+    pub(super) async fn close(mut self) {
+        if !self.write_closed {
+            // A client that is gone need not be told.
+            let _ = poll_fn(|context| Pin::new(&mut self).poll_shutdown(context)).await;
+        }
+    }
+
+    /// Stands aside: the socket, and what the client sent behind its handshake. None: the client has
+    /// not taken all of our answers, so the new protocol would begin with a gap.
+    pub(super) fn into_raw(self) -> Option<(S, BytesMut)> {
+        (!self.writing.is_set()).then_some((self.socket, self.held))
     }
 }
 
@@ -235,8 +274,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             if this.pass_held(out)? {
                 return Poll::Ready(Ok(()));
             }
-            if let Phase::Refused = this.phase {
-                return Poll::Pending;
+            match this.phase {
+                Phase::Refused => return Poll::Pending,
+                Phase::Upgrade => return this.poll_early(context),
+                _ => {}
             }
             let before = out.filled().len();
             if Pin::new(&mut this.socket)
@@ -337,7 +378,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
             ready!(Pin::new(&mut this.socket).poll_shutdown(context))?;
             this.write_closed = true;
             // Only a client that is still sending needs the wait.
-            if matches!(this.phase, Phase::Head) && this.held.is_empty() {
+            if matches!(this.phase, Phase::Head | Phase::Upgrade) && this.held.is_empty() {
                 return Poll::Ready(Ok(()));
             }
             this.reading.set(Instant::now() + LINGER);

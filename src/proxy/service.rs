@@ -25,6 +25,7 @@ use super::exchange::Exchange;
 use super::guard::Head;
 use super::metrics::CorsVerdict;
 use super::respond;
+use super::upgrade;
 use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker};
 use crate::policy::cors::{ResponseCors, RuleId};
@@ -57,6 +58,7 @@ pub(super) async fn serve(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
     let http1 = parts.version != Version::HTTP_2;
+    let handshake = matches!(&head, Some(Ok(head)) if head.upgrade);
     let mut exchange = Exchange::begin(worker, client, parts.method.clone());
     let policy = exchange.worker().policy();
 
@@ -68,7 +70,7 @@ pub(super) async fn serve(
             });
             Reply::refused(refusal, cors.unwrap_or(ResponseCors::UNTOUCHED))
         }
-        Ok(policy) => under(policy, &mut exchange, &backend, parts, body).await,
+        Ok(policy) => under(policy, &mut exchange, &backend, parts, body, handshake).await,
     };
 
     let Reply {
@@ -98,8 +100,11 @@ pub(super) async fn serve(
             .cors
             .decorate(&cors, response.headers_mut(), ours);
     }
-    // HTTP/2 says it by GOAWAY.
-    if http1 && exchange.worker().drain.started() {
+    if handshake {
+        let client = exchange.client();
+        upgrade::answer(response.status(), response.headers_mut(), client);
+    } else if http1 && exchange.worker().drain.started() {
+        // HTTP/2 says it by GOAWAY.
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -114,6 +119,7 @@ async fn under(
     backend: &Rc<Backend>,
     mut parts: Parts,
     body: Incoming,
+    handshake: bool,
 ) -> Reply {
     let decision = decide(
         &policy.snapshot.prepared,
@@ -138,6 +144,13 @@ async fn under(
         Action::Refuse(refusal) => return Reply::refused(refusal, cors),
     };
     exchange.routed(policy.clone(), operation);
+    let protocol = match handshake {
+        false => None,
+        true => match upgrade::admit(&parts.headers, cors.verdict) {
+            Ok(protocol) => protocol,
+            Err(refusal) => return Reply::refused(refusal, cors),
+        },
+    };
     sanitise_request(&mut parts.headers);
     if authenticate {
         match authenticated(policy, exchange, operation, &parts).await {
@@ -185,7 +198,13 @@ async fn under(
     };
     let (backend, remote) = policy.route(operation, backend);
     let host = remote.and_then(|remote| remote.host.as_ref());
-    let request = to_backend(parts, body, exchange.client(), backend, host);
+    let mut request = to_backend(parts, body, exchange.client(), backend, host);
+    // HTTP/2 has no such handshake: there it is a request like any other.
+    if let Some(protocol) = protocol
+        && !backend.address().http2()
+    {
+        upgrade::ask(request.headers_mut(), protocol, exchange.client());
+    }
     let deadline = remote.and_then(|remote| remote.deadline);
     exchange
         .client()

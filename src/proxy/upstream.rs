@@ -24,12 +24,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::header::TRAILER;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 pub(super) use self::body::BackendBody;
 use self::connect::{ConnectError, Connector};
 pub(super) use self::error::UpstreamError;
 use self::http1::{Connection, Failure};
+pub(super) use self::stream::Stream;
 pub(super) use self::tls::BackendTls;
 use super::body::RequestBody;
 use super::client::Client;
@@ -200,6 +201,12 @@ impl Backend {
         response: Response<hyper::body::Incoming>,
     ) -> Response<BackendBody> {
         let (parts, incoming) = response.into_parts();
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            if let Some((stream, early)) = connection.into_raw() {
+                client.upgrade.switched(stream, early);
+            }
+            return Response::from_parts(parts, BackendBody::none(client.clone()));
+        }
         let body = BackendBody::http1(incoming, connection, self.clone(), client.clone(), &parts);
         Response::from_parts(parts, body)
     }

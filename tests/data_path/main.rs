@@ -27,3 +27,4 @@ mod remote_backends;
 mod start;
 mod swap;
 mod unix;
+mod upgrades;

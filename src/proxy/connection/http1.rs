@@ -14,14 +14,15 @@ use crate::proxy::client::Client;
 use crate::proxy::drain::{Finish, Member};
 use crate::proxy::guard::Guard;
 use crate::proxy::service;
+use crate::proxy::upgrade;
 use crate::proxy::upstream::Backend;
 use crate::proxy::worker::Worker;
 
 /// What is read or written at once; the guard's limits on heads are below it.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Serves until the client goes, or is idle for too long, or the worker drains. `first`: what was
-/// read already.
+/// Serves until the client goes, or is idle for too long, or the worker drains; after an upgrade,
+/// until that ends. `first`: what was read already.
 pub(super) async fn serve(
     worker: Rc<Worker>,
     backend: Rc<Backend>,
@@ -31,18 +32,30 @@ pub(super) async fn serve(
     mut member: Member,
 ) -> hyper::Result<()> {
     let guard = Guard::new(socket, first, client.clone());
-    let served = service_fn(move |request| {
-        // Now, not when the answer is first waited for: until then hyper may read on.
-        let head = client.begin();
+    let served = service_fn({
         let (worker, client) = (worker.clone(), client.clone());
-        service::serve(worker, client, backend.clone(), head, request)
+        move |request| {
+            // Now, not when the answer is first waited for: until then hyper may read on.
+            let head = client.begin();
+            let (worker, client) = (worker.clone(), client.clone());
+            service::serve(worker, client, backend.clone(), head, request)
+        }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         // The guard has better ones.
         .header_read_timeout(None)
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(guard), served);
-    member.run(connection).await
+    member.run(&mut connection).await?;
+    let guard = connection.into_parts().io.into_inner();
+    if client.upgrade.is_switched() {
+        if let Some((socket, early)) = guard.into_raw() {
+            Box::pin(upgrade::run(&worker, &client, socket, early)).await;
+        }
+    } else {
+        guard.close().await;
+    }
+    Ok(())
 }
 
 impl<I, S> Finish for http1::Connection<I, S>

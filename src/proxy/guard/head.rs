@@ -4,6 +4,8 @@
 //! duplicate lengths, `gzip, chunked`, a fragment) and hides what it repaired. Whatever two servers
 //! might read differently is refused here, so what hyper sees has one reading.
 
+mod upgrade;
+
 use memchr::{memchr, memchr2};
 
 use super::malformed::Malformed;
@@ -27,6 +29,8 @@ pub(crate) struct Head {
     pub(super) framing: Framing,
     /// How many `Host` fields there are.
     pub(crate) hosts: u16,
+    /// Whether it asks for another protocol, in a way that has one reading.
+    pub(crate) upgrade: bool,
 }
 
 impl Head {
@@ -35,6 +39,7 @@ impl Head {
         Self {
             framing: Framing::Length(0),
             hosts,
+            upgrade: false,
         }
     }
 }
@@ -110,12 +115,15 @@ fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
     };
     let old = request_line(first, limits)?;
 
+    let fields_at = lines.at;
     let mut head = Head {
         framing: Framing::Length(0),
         hosts: 0,
+        upgrade: false,
     };
     let mut length = None;
     let mut chunked = false;
+    let mut upgrade = false;
     let mut fields = 0;
     loop {
         let line = lines.next()?.ok_or_else(partial(false))?;
@@ -129,6 +137,7 @@ fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
         let (name, value) = field(line)?;
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => head.hosts = head.hosts.saturating_add(1),
+            7 if name.eq_ignore_ascii_case(b"upgrade") => upgrade = true,
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 let earlier = length.replace(number(value)?);
                 if earlier.is_some() {
@@ -149,6 +158,9 @@ fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
         (length, false) => Framing::Length(length.unwrap_or(0)),
         (None, true) => Framing::Chunked,
     };
+    if upgrade && !old && head.framing == Framing::Length(0) {
+        head.upgrade = upgrade::is_asked(&bytes[fields_at..lines.at]);
+    }
     Ok((lines.at, head))
 }
 

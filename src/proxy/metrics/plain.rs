@@ -35,6 +35,11 @@ pub(super) const PLAIN: &[Plain] = &[
         |w| &w.connections_failed,
     ),
     gauge(
+        "upgrades_open",
+        "Client connections now that have switched to another protocol (WebSocket)",
+        |w| &w.upgrades_open,
+    ),
+    gauge(
         "requests_in_flight",
         "Requests whose answers are not complete",
         |w| &w.requests_in_flight,

@@ -38,7 +38,7 @@ enum Content {
         backend: Rc<Backend>,
     },
     Http2(Box<Receiving>),
-    /// The deadline passed: nothing is heard of it any more.
+    /// Nothing, or nothing any more.
     Given,
 }
 
@@ -61,6 +61,15 @@ impl BackendBody {
             body.content.give_back(None);
         }
         body
+    }
+
+    /// Of an answer that has none and whose connection is no longer ours.
+    pub(super) fn none(client: Rc<Client>) -> Self {
+        Self {
+            content: Content::Given,
+            client,
+            endless: false,
+        }
     }
 
     pub(super) fn http2(receiving: Receiving, client: Rc<Client>, head: &Parts) -> Self {

@@ -32,8 +32,8 @@ pub(in crate::proxy) enum UpstreamError {
     /// The head of its answer is larger than any may be.
     #[error("the head of the backend's answer is too large")]
     HeadTooLarge,
-    /// An upgrade that nobody asked for.
-    #[error("the backend switched protocols, though nobody asked for it")]
+    /// A 101 that nobody asked for.
+    #[error("the backend switched to a protocol that nobody asked for")]
     Unasked,
     /// A host that HTTP/2 cannot name.
     #[error("the request's host cannot stand in `:authority`")]

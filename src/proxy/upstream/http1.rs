@@ -8,6 +8,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::BytesMut;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -42,8 +43,12 @@ struct Idle {
 pub(super) struct Connection {
     sender: http1::SendRequest<RequestBody>,
     /// None: closed.
-    driver: Option<http1::Connection<TokioIo<Stream>, RequestBody>>,
+    driver: Option<Driver>,
+    /// No longer HTTP's, after a 101.
+    switched: Option<Driver>,
 }
+
+type Driver = http1::Connection<TokioIo<Stream>, RequestBody>;
 
 /// Why an exchange did not come to an answer.
 #[derive(Debug)]
@@ -95,6 +100,7 @@ impl Connection {
         Ok(Box::new(Self {
             sender,
             driver: Some(driver),
+            switched: None,
         }))
     }
 
@@ -127,11 +133,12 @@ impl Connection {
     ) -> Result<Response<Incoming>, Failure> {
         let mut answer = pin!(self.sender.try_send_request(request));
         let driver = &mut self.driver;
+        let mut over = None;
         let response = poll_fn(|context| {
             if let Some(running) = driver
                 && Pin::new(running).poll(context).is_ready()
             {
-                *driver = None;
+                over = driver.take();
             }
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer.map_err(|mut failure| Failure {
@@ -146,10 +153,19 @@ impl Connection {
         })
         .await?;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked for it: `Upgrade` is not passed on.
-            return Err(UpstreamError::Unasked.into());
+            if !client.upgrade.accepts(response.headers()) {
+                return Err(UpstreamError::Unasked.into());
+            }
+            // hyper lets go of a connection that has switched at once.
+            self.switched = over.or(self.driver.take());
         }
         Ok(response)
+    }
+
+    /// After a 101 that was asked for: the bytes, and those that came behind the 101.
+    pub(super) fn into_raw(self) -> Option<(Stream, BytesMut)> {
+        let parts = self.switched?.into_parts();
+        Some((parts.io.into_inner(), BytesMut::from(parts.read_buf)))
     }
 }
 

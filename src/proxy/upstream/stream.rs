@@ -10,7 +10,7 @@ use tokio_rustls::client::TlsStream;
 
 /// A connected socket, with TLS over it where the address asks for it.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(in crate::proxy) enum Stream {
     /// As it is.
     Plain(TcpStream),
     /// A local socket.

@@ -21,7 +21,8 @@ fn a_head_is_read() {
         plain,
         Head {
             framing: Framing::Length(0),
-            hosts: 1
+            hosts: 1,
+            upgrade: false,
         }
     );
     let sized = head("POST / HTTP/1.0\r\ncontent-LENGTH:  12 \r\nx_y: \t\u{e9}\r\n\r\n");
@@ -29,7 +30,8 @@ fn a_head_is_read() {
         sized,
         Head {
             framing: Framing::Length(12),
-            hosts: 0
+            hosts: 0,
+            upgrade: false,
         }
     );
     let chunked = head(
@@ -39,7 +41,8 @@ fn a_head_is_read() {
         chunked,
         Head {
             framing: Framing::Chunked,
-            hosts: 2
+            hosts: 2,
+            upgrade: false,
         }
     );
 }
@@ -190,4 +193,38 @@ fn an_end_is_found_wherever_the_reads_cut() {
             assert!(may_be_complete(text.as_bytes(), cut), "{cut}");
         }
     }
+}
+
+#[test]
+fn an_upgrade_is_asked_for_in_one_way() {
+    let asked = |fields: &str| head(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).upgrade;
+    for fields in [
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+        "upgrade: WebSocket \r\nconnection: keep-alive, UPGRADE\r\n",
+        "Connection: keep-alive\r\nConnection: upgrade\r\nUpgrade: SPDY/3.1\r\nContent-Length: 0\r\n",
+    ] {
+        assert!(asked(fields), "{fields:?}");
+    }
+    for fields in [
+        "Upgrade: websocket\r\n",
+        "Connection: Upgrade\r\n",
+        "Connection: upgraded\r\nUpgrade: websocket\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket, other\r\n",
+        "Connection: Upgrade\r\nUpgrade:\r\n",
+        "Connection: Upgrade\r\nUpgrade: a/b/c\r\n",
+        "Connection: Upgrade\r\nUpgrade: a/\r\n",
+        // A body.
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n",
+        // Requests would follow that nobody looks at.
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+        "Connection: Upgrade\r\nUpgrade: H2\r\n",
+        "Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n",
+        "Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n",
+    ] {
+        assert!(!asked(fields), "{fields:?}");
+    }
+    let old = head("GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    assert!(!old.upgrade, "HTTP/1.0 has none");
 }

@@ -59,6 +59,7 @@ fn proxy(backend: SocketAddr) {
         admin: None,
         limits: Limits::default(),
         roots: tls::built_in_roots(),
+        client_certificate: None,
     };
     let running = Proxy::start(config, policies, Readiness::new(), shutdown).expect("it starts");
     println!("{}", running.addresses()[0]);

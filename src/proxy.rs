@@ -39,7 +39,7 @@ use std::thread::JoinHandle;
 
 use self::admin::Admin;
 use self::metrics::Metrics;
-use self::upstream::BackendTls;
+use self::upstream::{BackendTls, ClientIdentity};
 use self::worker::Setup;
 use crate::readiness::Readiness;
 use crate::shutdown::{self, Shutdown, Trigger};
@@ -54,6 +54,8 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     workers: Vec<JoinHandle<()>>,
+    /// Whoever reads the certificate for backends.
+    certificates: Option<JoinHandle<()>>,
     admin: Option<(Trigger, JoinHandle<()>)>,
 }
 
@@ -103,7 +105,8 @@ impl Proxy {
             .map(|address| listen::bind(address, 1))
             .transpose()?;
 
-        let tls = BackendTls::new(config.roots)?;
+        let identity = ClientIdentity::default();
+        let tls = BackendTls::new(config.roots, identity.clone())?;
         let metrics = Metrics::new(workers, policies.clone());
         // Workers end with the process's shutdown, or at once if the start fails half-way.
         let (abandon, abandoned) = shutdown::channel();
@@ -112,8 +115,13 @@ impl Proxy {
             addresses,
             admin_address: admin_socket.as_ref().map(|(address, _)| *address),
             workers: Vec::new(),
+            certificates: None,
             admin: None,
         };
+        if let Some(folder) = config.client_certificate {
+            let watching = identity.watch(folder, shutdown.clone());
+            running.certificates = Some(watching.map_err(StartError::Thread)?);
+        }
         let outcome = running.start_threads(sockets, &started, |index, listeners| Setup {
             listeners,
             connections: config.limits.connections.div_ceil(workers),
@@ -165,6 +173,8 @@ impl Running {
             // A worker that panicked has said so on stderr.
             let _ = worker.join();
         }
+        // Ends with the shutdown, too; where the start failed, it may go on until that comes.
+        drop(self.certificates);
         if let Some((trigger, admin)) = self.admin {
             trigger.start();
             let _ = admin.join();

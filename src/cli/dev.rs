@@ -113,6 +113,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             admin: None,
             limits: Limits::default(),
             roots: egress::roots()?,
+            client_certificate: None,
         },
         policies.clone(),
         Readiness::new(),

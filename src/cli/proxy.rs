@@ -16,6 +16,7 @@ use rustls::RootCertStore;
 
 use self::sink::PolicySink;
 use super::egress;
+use crate::api::annotations::BACKEND_TLS_FOLDER;
 use crate::api::endpoints_service::MAX_WORKERS;
 use crate::proxy::{BackendAddress, Config, Limits, Listener, PolicyCell, Proxy};
 use crate::push::client;
@@ -151,6 +152,7 @@ impl Args {
             admin: Some(SocketAddr::new(any, self.admin_port)),
             limits: Limits::default(),
             roots,
+            client_certificate: Some(PathBuf::from(BACKEND_TLS_FOLDER)),
         }
     }
 

@@ -4,6 +4,7 @@ mod address;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustls::RootCertStore;
@@ -25,6 +26,9 @@ pub struct Config {
     pub limits: Limits,
     /// What backends with `https://` and `grpcs://` are verified by ([`crate::tls::roots`]).
     pub roots: RootCertStore,
+    /// The folder with the certificate (`tls.crt`, `tls.key`) that backends are shown where a policy
+    /// says so; read again when it changes.
+    pub client_certificate: Option<PathBuf>,
 }
 
 /// A port and the app behind it.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use endpoints::api::EndpointsServiceSpec;
@@ -93,6 +94,17 @@ impl TestProxy {
         limits: Limits,
         workers: usize,
     ) -> Self {
+        Self::showing(roots, None, backend, limits, workers)
+    }
+
+    /// With a folder that holds the certificate for backends, too.
+    pub fn showing(
+        roots: RootCertStore,
+        client_certificate: Option<PathBuf>,
+        backend: SocketAddr,
+        limits: Limits,
+        workers: usize,
+    ) -> Self {
         let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let config = Config {
             listeners: vec![Listener {
@@ -103,6 +115,7 @@ impl TestProxy {
             admin: Some(free),
             limits,
             roots,
+            client_certificate,
         };
         let (trigger, shutdown) = shutdown::channel();
         let (policies, readiness) = (PolicyCell::new(), Readiness::new());

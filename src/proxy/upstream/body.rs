@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -25,8 +26,8 @@ use crate::proxy::client::Client;
 pub(in crate::proxy) struct BackendBody {
     content: Content,
     client: Rc<Client>,
-    /// A stream: not its end has a deadline, but each of its pauses.
-    endless: bool,
+    /// A stream: not its end has a deadline, but each of its pauses, which may last so long.
+    pauses: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -51,12 +52,13 @@ impl BackendBody {
         head: &Parts,
     ) -> Self {
         let connection = Some(connection);
+        let pauses = backend.options.idle_timeout;
         let content = Content::Http1 {
             incoming,
             connection,
             backend,
         };
-        let mut body = Self::new(content, client, head);
+        let mut body = Self::new(content, client, head, pauses);
         if body.is_end_stream() {
             body.content.give_back(None);
         }
@@ -68,30 +70,42 @@ impl BackendBody {
         Self {
             content: Content::Given,
             client,
-            endless: false,
+            pauses: None,
         }
     }
 
-    pub(super) fn http2(receiving: Receiving, client: Rc<Client>, head: &Parts) -> Self {
-        Self::new(Content::Http2(Box::new(receiving)), client, head)
+    /// `pauses`: how long a stream may be silent.
+    pub(super) fn http2(
+        receiving: Receiving,
+        client: Rc<Client>,
+        head: &Parts,
+        pauses: Duration,
+    ) -> Self {
+        Self::new(Content::Http2(Box::new(receiving)), client, head, pauses)
     }
 
-    fn new(content: Content, client: Rc<Client>, head: &Parts) -> Self {
+    fn new(content: Content, client: Rc<Client>, head: &Parts, pauses: Duration) -> Self {
         let mut body = Self {
             content,
             client,
-            endless: false,
+            pauses: None,
         };
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
-            body.endless = head.headers.get(CONTENT_TYPE).is_some_and(is_endless);
+            let is_endless = head.headers.get(CONTENT_TYPE).is_some_and(is_endless);
+            body.pauses = is_endless.then_some(pauses);
             body.postpone();
         }
         body
     }
 
+    /// Whether only its pauses have a deadline.
+    pub(super) fn is_endless(&self) -> bool {
+        self.pauses.is_some()
+    }
+
     fn postpone(&mut self) {
-        if self.endless {
-            let deadline = Instant::now() + self.client.limits.backend_idle_timeout;
+        if let Some(pauses) = self.pauses {
+            let deadline = Instant::now() + pauses;
             self.client.deadline.borrow_mut().set(deadline);
         }
     }
@@ -149,7 +163,7 @@ impl Content {
                 connection.drive(context);
             }
             if connection.is_idle() {
-                backend.http1.keep(connection);
+                backend.keep(connection);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{Request, Response, StatusCode};
@@ -15,9 +16,12 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::IDLE_TIMEOUT;
 use super::error::UpstreamError;
+use super::options::Options;
+use super::places::Place;
+use super::replay;
 use super::stream::Stream;
+use super::watched::{Notes, Watched};
 use crate::policy::limits::HEADER_BYTES;
 use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
@@ -28,6 +32,8 @@ const BUFFER_BYTES: usize = HEADER_BYTES;
 
 /// The most idle connections kept: after a burst most of a proxy's memory is theirs.
 const IDLE_CONNECTIONS: usize = 100;
+/// Who is kept for longer than this is swept away in time.
+const SWEPT_WITHIN: Duration = Duration::from_secs(20);
 
 /// Connections that wait for a request; most recently used last.
 #[derive(Debug, Default)]
@@ -46,9 +52,12 @@ pub(super) struct Connection {
     driver: Option<Driver>,
     /// No longer HTTP's, after a 101.
     switched: Option<Driver>,
+    notes: Rc<Notes>,
+    made: Instant,
+    _place: Option<Place>,
 }
 
-type Driver = http1::Connection<TokioIo<Stream>, RequestBody>;
+type Driver = http1::Connection<TokioIo<Watched>, RequestBody>;
 
 /// Why an exchange did not come to an answer.
 #[derive(Debug)]
@@ -60,18 +69,30 @@ pub(super) struct Failure {
 
 impl Pool {
     /// Drops connections that are idle for long, or closed by the backend.
-    pub(super) fn sweep(&self) {
+    pub(super) fn sweep(&self, options: &Options) {
         let mut context = Context::from_waker(Waker::noop());
         self.0.borrow_mut().retain_mut(|idle| {
-            idle.since.elapsed() < IDLE_TIMEOUT && idle.connection.is_usable(&mut context)
+            idle.since.elapsed() < options.keep
+                && idle.connection.is_young(options)
+                && idle.connection.is_usable(&mut context)
         });
     }
 
     /// A connection that can serve.
-    pub(super) fn take(&self, context: &mut Context<'_>) -> Option<Box<Connection>> {
+    pub(super) fn take(
+        &self,
+        options: &Options,
+        context: &mut Context<'_>,
+    ) -> Option<Box<Connection>> {
         let mut idle = self.0.borrow_mut();
-        while let Some(Idle { mut connection, .. }) = idle.pop() {
-            if connection.is_usable(context) {
+        while let Some(Idle {
+            mut connection,
+            since,
+        }) = idle.pop()
+        {
+            // The sweep finds the others soon enough.
+            let is_fresh = options.keep > SWEPT_WITHIN || since.elapsed() < options.keep;
+            if is_fresh && connection.is_usable(context) {
                 return Some(connection);
             }
         }
@@ -82,16 +103,29 @@ impl Pool {
     pub(super) fn keep(&self, connection: Box<Connection>) {
         let mut idle = self.0.borrow_mut();
         if idle.len() < IDLE_CONNECTIONS {
+            connection.notes.end();
             idle.push(Idle {
                 connection,
                 since: Instant::now(),
             });
         }
     }
+
+    /// Closes the connection that has waited longest, if one waits.
+    pub(super) fn close_one(&self) -> bool {
+        let mut idle = self.0.borrow_mut();
+        let closed = (!idle.is_empty()).then(|| idle.remove(0));
+        drop(idle);
+        closed.is_some()
+    }
 }
 
 impl Connection {
-    pub(super) async fn new(stream: Stream) -> Result<Box<Self>, UpstreamError> {
+    pub(super) async fn new(
+        stream: Stream,
+        place: Option<Place>,
+    ) -> Result<Box<Self>, UpstreamError> {
+        let (stream, notes) = Watched::new(stream);
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER_BYTES)
             .handshake(TokioIo::new(stream))
@@ -101,7 +135,30 @@ impl Connection {
             sender,
             driver: Some(driver),
             switched: None,
+            notes,
+            made: Instant::now(),
+            _place: place,
         }))
+    }
+
+    /// Whether it may serve again as far as its age goes.
+    pub(super) fn is_young(&self, options: &Options) -> bool {
+        options
+            .max_age
+            .is_none_or(|most| self.made.elapsed() < most)
+    }
+
+    /// The request that was sent last, if it was kept and nothing has come for it.
+    pub(super) fn unanswered(&self) -> Option<Request<RequestBody>> {
+        match self.notes.came() {
+            0 => self.sent(),
+            _ => None,
+        }
+    }
+
+    /// The request that was sent last, if it was kept.
+    pub(super) fn sent(&self) -> Option<Request<RequestBody>> {
+        replay::read(&self.notes.take(), RequestBody::Empty)
     }
 
     /// Whether a request may be sent: looks whether the backend has closed meanwhile.
@@ -126,11 +183,14 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of its answer, not longer than the client's deadline.
+    /// `keeps`: it has no body, and is kept for [`Self::sent`].
     pub(super) async fn exchange(
         &mut self,
         client: &Rc<Client>,
         request: Request<RequestBody>,
+        keeps: bool,
     ) -> Result<Response<Incoming>, Failure> {
+        self.notes.begin(keeps);
         let mut answer = pin!(self.sender.try_send_request(request));
         let driver = &mut self.driver;
         let mut over = None;
@@ -152,6 +212,10 @@ impl Connection {
             Poll::Pending
         })
         .await?;
+        // What came is the head, and perhaps some of the body: only then it has to be measured.
+        if self.notes.came() > HEADER_BYTES && head_bytes(&response) > HEADER_BYTES {
+            return Err(UpstreamError::HeadTooLarge.into());
+        }
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             if !client.upgrade.accepts(response.headers()) {
                 return Err(UpstreamError::Unasked.into());
@@ -165,8 +229,17 @@ impl Connection {
     /// After a 101 that was asked for: the bytes, and those that came behind the 101.
     pub(super) fn into_raw(self) -> Option<(Stream, BytesMut)> {
         let parts = self.switched?.into_parts();
-        Some((parts.io.into_inner(), BytesMut::from(parts.read_buf)))
+        let stream = parts.io.into_inner().stream;
+        Some((stream, BytesMut::from(parts.read_buf)))
     }
+}
+
+/// What a head takes on the wire, about.
+fn head_bytes(response: &Response<Incoming>) -> usize {
+    let fields = response.headers().iter();
+    fields
+        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len())
+        .sum()
 }
 
 impl fmt::Debug for Connection {

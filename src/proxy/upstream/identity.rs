@@ -104,6 +104,10 @@ impl ClientIdentity {
 impl Folder {
     /// What it holds, if that is something else than before.
     fn changed(&mut self) -> Option<Result<(Vec<u8>, Vec<u8>), String>> {
+        // Nobody has mounted one: most sidecars need none.
+        if self.seen.is_none() && !self.path.exists() {
+            return None;
+        }
         let read = |name: &str| read_file(&self.path.join(name));
         let now = read("tls.crt").and_then(|certificates| Ok((certificates, read("tls.key")?)));
         if self.seen.as_ref() == Some(&now) {

@@ -61,7 +61,9 @@ pub fn check(method: &Method, target: &Uri, headers: &HeaderMap) {
     };
     let path = normalise(&forward.path).expect("what is forwarded is a path");
     assert_eq!(path.0, forward.path, "not normalised");
-    let operation = &prepared.policy.operations[forward.operation];
+    // Nothing is let through: the policy is enforced.
+    let index = forward.operation.expect("an operation");
+    let operation = &prepared.policy.operations[index];
     if !forward.authenticate {
         assert_eq!(*method, Method::OPTIONS);
         return;
@@ -69,7 +71,7 @@ pub fn check(method: &Method, target: &Uri, headers: &HeaderMap) {
     let keys = vec![Some(Arc::clone(&KEY_SET)); prepared.providers.len()];
     let outcome = authenticate(
         prepared,
-        forward.operation,
+        index,
         headers,
         target.query(),
         &keys,

@@ -23,12 +23,15 @@ use serde::{Deserialize, Serialize};
 
 pub use self::backend::{BackendPoolSpec, BackendSpec, BackendTlsSpec, RetriesSpec, RetryOn};
 pub use self::cors::{CorsPreset, CorsSpec};
-pub use self::headers::HeadersSpec;
+pub use self::headers::{
+    ForwardedHeaderMode, ForwardedSpec, HeaderEditsSpec, HeadersSpec, MAX_GENERATED_PREFIX,
+    MAX_HEADER_NAME, MAX_HEADER_VALUE, MAX_HEADERS, MAX_TRUSTED_HOPS,
+};
 pub use self::jwt::{AudienceMode, IssuerSpec, JwtSpec, RegisteredClaim, ScopeMode};
 pub use self::limits::{DrainSpec, LimitsSpec, TimeoutsSpec};
 pub use self::listener::{CountedWorkers, ListenerSpec, ListenerTlsSpec, MAX_WORKERS, Workers};
 pub use self::observability::{AccessLogSpec, TracingSpec};
-pub use self::routing::RoutingSpec;
+pub use self::routing::{EscapedSlashesMode, Mode, RoutingSpec};
 pub use self::secret::SecretReference;
 pub use self::status::{EndpointsServiceStatus, PolicyStatus, SidecarStatus, Warning};
 
@@ -130,6 +133,9 @@ pub struct EndpointsServiceSpec {
     /// The end of a sidecar.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<DrainSpec>,
+    /// Whether what the policy forbids is refused, or only told. Absent: `Enforce`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
 }
 
 /// Where the OpenAPI document stands. Exactly one field is set (CEL here, again in the compiler).

@@ -46,6 +46,8 @@ lints! {
     AUDIENCE_SPELLING = "audience-spelling", "an audience with a stray slash, space, quote or `*`";
     /// Audiences as a list, which Google's compiler refuses.
     AUDIENCES_AS_LIST = "audiences-as-list", "x-google-audiences is a list, not a text with commas";
+    /// `mode: Audit`.
+    AUDIT_MODE = "audit-mode", "nothing is enforced, only told";
     /// A backend that Google's proxy would have called with a token of its own.
     BACKEND_ID_TOKEN_NOT_MINTED = "backend-id-token-not-minted", "no ID token is minted for a backend";
     /// An expression that matches origins nobody had in mind.

@@ -1,17 +1,22 @@
 //! From a request head to what happens with it, up to the token: method override, path, health,
 //! route, preflight. One function, no I/O: `service` calls it once per request.
 
+mod escapes;
+mod refusals;
+
 use std::borrow::Cow;
 
 use http::header::ACCESS_CONTROL_REQUEST_METHOD;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
+use self::escapes::Escaped;
+use self::refusals::{bad_request, method_not_allowed, method_refused, not_found};
 use super::Prepared;
 use super::cors::{Preflight, ResponseCors, RuleId};
-use super::headers::{METHOD_OVERRIDE, has_underscore};
-use super::path::{NormalisedPath, normalise};
+use super::headers::{METHOD_OVERRIDE, Seen};
+use super::path::{NormalisedPath, Steps, normalise, read as read_path};
 use super::route::{RouteMatch, decode_reserved};
-use super::verdict::{Facts, Reason, Refusal};
+use super::verdict::{Reason, Refusal};
 
 /// What the head decides.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub struct Decision<'r> {
     pub action: Action<'r>,
     /// What the response gets, whoever makes it.
     pub cors: ResponseCors,
+    /// What a look at the header names found.
+    pub seen: Seen,
 }
 
 /// What to do with a request.
@@ -29,6 +36,8 @@ pub enum Action<'r> {
     Preflight(HeaderMap),
     /// The health path: 200.
     Healthy,
+    /// 307 to this path and query.
+    Redirect(HeaderValue),
     /// Refuse.
     Refuse(Refusal),
     /// Authenticate against this operation, then forward.
@@ -38,27 +47,33 @@ pub enum Action<'r> {
 /// How a request goes on.
 #[derive(Debug)]
 pub struct Forward<'r> {
-    /// The operation, as an index into [`super::Policy::operations`].
-    pub operation: usize,
-    /// False for a preflight passed through under `allowCors`: no token is asked for.
+    /// The operation, as an index into [`super::Policy::operations`]; none where an audit lets through
+    /// what no operation defines.
+    pub operation: Option<usize>,
+    /// False for a preflight passed through under `allowCors`, and for what is no operation's: no
+    /// token is asked for.
     pub authenticate: bool,
     /// The method to forward, where the override changed it.
     pub method: Option<Method>,
-    /// The normalised path; borrowed when it is as it came.
+    /// The path, in its normal form unless the policy wants it as it came; borrowed when it is as it
+    /// came.
     pub path: Cow<'r, str>,
+    /// What would be answered if the policy were enforced.
+    pub audited: Option<Box<Refusal>>,
 }
 
 /// Decides. `headers` are the client's own (names, method override, origin and preflight fields are
-/// read); whoever forwards sanitises them and strips the override
-/// ([`super::headers::METHOD_OVERRIDE`]).
+/// read); whoever forwards sanitises them by what was seen
+/// ([`super::headers::HeaderPlan::sanitise`]).
 pub fn decide<'r>(
     prepared: &Prepared,
     method: &'r Method,
     target: &'r Uri,
     headers: &HeaderMap,
 ) -> Decision<'r> {
-    let (rule, outcome) = match read(prepared, method, target, headers) {
-        Ok(request) => request.route(prepared, headers),
+    let seen = Seen::of(headers, &prepared.headers);
+    let (rule, outcome) = match read(prepared, method, target, headers, seen) {
+        Ok(request) => request.route(prepared, target, headers),
         Err(refusal) => (
             RuleId::SERVICE,
             unreadable(prepared, method, headers, refusal),
@@ -66,7 +81,7 @@ pub fn decide<'r>(
     };
     let cors = match &outcome {
         Ok(Action::Preflight(_)) => ResponseCors::ANSWERED_PREFLIGHT,
-        Ok(Action::Forward(forward)) if !forward.authenticate => {
+        Ok(Action::Forward(forward)) if !forward.authenticate && forward.audited.is_none() => {
             prepared.cors.passed_on_preflight(rule, headers)
         }
         Err(refusal) if refusal.reason == Reason::PreflightRefused => {
@@ -77,6 +92,7 @@ pub fn decide<'r>(
     Decision {
         action: outcome.unwrap_or_else(Action::Refuse),
         cors,
+        seen,
     }
 }
 
@@ -84,8 +100,12 @@ pub fn decide<'r>(
 struct Readable<'r> {
     /// The method, after an override.
     method: Cow<'r, Method>,
-    /// Normalised.
+    /// As it is matched and forwarded.
     path: Cow<'r, str>,
+    /// Whether it may be another one in its normal form.
+    as_it_came: bool,
+    /// Slashes stand here where escaped ones came: the client is sent there.
+    redirected: bool,
 }
 
 /// What is wrong with a head whatever the routes are.
@@ -94,23 +114,38 @@ fn read<'r>(
     method: &'r Method,
     target: &'r Uri,
     headers: &HeaderMap,
+    seen: Seen,
 ) -> Result<Readable<'r>, Refusal> {
-    if has_underscore(headers) {
+    let routing = &prepared.policy.settings.routing;
+    if seen.underscore && !routing.underscores_in_headers {
         return Err(bad_request(
             Reason::UnderscoreHeader,
             "A request header has an underscore in its name.",
         ));
     }
-    let method = match overriding_method(prepared, method, headers)? {
-        Some(overriding) => Cow::Owned(overriding),
-        None => Cow::Borrowed(method),
+    let method = match seen.method_override() && !routing.no_method_override {
+        true => Cow::Owned(overriding_method(prepared, method, headers)?),
+        false => Cow::Borrowed(method),
     };
     if matches!(*method, Method::CONNECT | Method::TRACE) {
         return Err(method_refused(prepared, &method, target));
     }
-    let NormalisedPath(path) = normalise(target.path())
-        .map_err(|error| bad_request(Reason::BadPath, error.to_string()))?;
-    Ok(Readable { method, path })
+    let steps = Steps {
+        resolve: !routing.paths_as_they_came,
+        merge: !routing.empty_segments,
+    };
+    let bad_path = |error: super::path::PathError| bad_request(Reason::BadPath, error.to_string());
+    let NormalisedPath(path) = read_path(target.path(), steps).map_err(bad_path)?;
+    let (path, redirected) = match escapes::find(routing.escaped_slashes, &path, headers)? {
+        Escaped::Kept => (path, false),
+        Escaped::Redirected(path) => (Cow::Owned(path), true),
+    };
+    Ok(Readable {
+        method,
+        path,
+        as_it_came: steps != Steps::ALL,
+        redirected,
+    })
 }
 
 /// A preflight of a path that cannot be read is answered as on any other path, or the script that
@@ -135,6 +170,7 @@ impl<'r> Readable<'r> {
     fn route(
         self,
         prepared: &Prepared,
+        target: &Uri,
         headers: &HeaderMap,
     ) -> (RuleId, Result<Action<'r>, Refusal>) {
         if is_health_path(prepared, &self.path) {
@@ -146,7 +182,7 @@ impl<'r> Readable<'r> {
             };
             return (rule, outcome);
         }
-        let found = prepared.router.find(self.method.as_str(), &self.path);
+        let found = self.find(prepared, self.method.as_str());
         let requested = self.requested(prepared, headers);
         let rule = match requested.or_else(|| named(&found)) {
             Some(operation) => prepared.cors.of(operation),
@@ -154,11 +190,21 @@ impl<'r> Readable<'r> {
         };
         let declared = matches!(found, RouteMatch::Operation(_));
         let outcome = match self.preflight(prepared, rule, headers, declared) {
-            Ok(None) => self.forward(prepared, rule, found, requested),
             Ok(Some(answer)) => Ok(Action::Preflight(answer)),
             Err(refusal) => Err(refusal),
+            Ok(None) if self.redirected => {
+                escapes::location(&self.path, target.query()).map(Action::Redirect)
+            }
+            Ok(None) => self.forward(prepared, rule, found, requested),
         };
         (rule, outcome)
+    }
+
+    fn find<'p>(&self, prepared: &'p Prepared, method: &str) -> RouteMatch<'p> {
+        match self.as_it_came {
+            false => prepared.router.find(method, &self.path),
+            true => prepared.router.find_as_it_came(method, &self.path),
+        }
     }
 
     /// The operation of the request that a preflight announces, else another one of its path: what
@@ -168,7 +214,7 @@ impl<'r> Readable<'r> {
             return None;
         }
         let method = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.to_str().ok()?;
-        named(&prepared.router.find(method, &self.path))
+        named(&self.find(prepared, method))
     }
 
     /// The headers of the answer, if it is a preflight that the rule answers.
@@ -198,35 +244,37 @@ impl<'r> Readable<'r> {
         found: RouteMatch<'_>,
         requested: Option<usize>,
     ) -> Result<Action<'r>, Refusal> {
-        let (operation, authenticate) = match found {
-            RouteMatch::Operation(operation) => (operation, true),
+        let undefined = |refusal| match prepared.policy.settings.routing.audit {
+            true => Ok((None, false, Some(Box::new(refusal)))),
+            false => Err(refusal),
+        };
+        let (operation, authenticate, audited) = match found {
+            RouteMatch::Operation(operation) => (Some(operation), true, None),
             // ESPv2's generated OPTIONS routes: a browser sends no token with a preflight.
             RouteMatch::MethodNotAllowed { sibling, .. }
                 if *self.method == Method::OPTIONS
                     && prepared.cors.decider(rule).passes_through() =>
             {
-                (requested.unwrap_or(sibling), false)
+                (Some(requested.unwrap_or(sibling)), false, None)
             }
             RouteMatch::MethodNotAllowed {
                 template, allow, ..
-            } => return Err(method_not_allowed(template, allow)),
+            } => undefined(method_not_allowed(template, allow))?,
+            // Two readings of one request: never let through.
             RouteMatch::Ambiguous => {
                 return Err(bad_request(
                     Reason::AmbiguousPath,
-                    "The request path, with its escapes decoded, is the path of another operation.",
+                    "The request path can be read in two ways (with its escapes decoded, dot \
+                     segments resolved or slashes merged), and one of them is the path of another \
+                     operation.",
                 ));
             }
-            RouteMatch::NotFound => {
-                return Err(Refusal::new(
-                    StatusCode::NOT_FOUND,
-                    Reason::RouteNotFound,
-                    "The current request is not defined by this API.",
-                ));
-            }
+            RouteMatch::NotFound => undefined(not_found())?,
         };
         Ok(Action::Forward(Forward {
             operation,
             authenticate,
+            audited,
             method: match self.method {
                 Cow::Owned(overriding) => Some(overriding),
                 Cow::Borrowed(_) => None,
@@ -245,21 +293,18 @@ fn named(found: &RouteMatch<'_>) -> Option<usize> {
     }
 }
 
-/// The method that takes POST's place, if the client asks for one. OPTIONS, HEAD and POST never do:
-/// the override widens what firewalls let through, not what preflights are.
+/// The method that takes POST's place, where the client asks for one. OPTIONS, HEAD and POST never
+/// do: the override widens what firewalls let through, not what preflights are.
 fn overriding_method(
     prepared: &Prepared,
     method: &Method,
     headers: &HeaderMap,
-) -> Result<Option<Method>, Refusal> {
-    let mut values = headers.get_all(METHOD_OVERRIDE).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
+) -> Result<Method, Refusal> {
     let refuse = |why| Err(bad_request(Reason::BadMethodOverride, why));
-    if values.next().is_some() {
+    let mut values = headers.get_all(METHOD_OVERRIDE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
         return refuse("There are several X-HTTP-Method-Override headers.");
-    }
+    };
     if method != Method::POST {
         return refuse("X-HTTP-Method-Override is only taken from a POST request.");
     }
@@ -269,66 +314,25 @@ fn overriding_method(
     };
     match value.to_str() {
         Ok(name) if allowed(name) => match Method::from_bytes(name.as_bytes()) {
-            Ok(method) => Ok(Some(method)),
+            Ok(method) => Ok(method),
             Err(_) => refuse("X-HTTP-Method-Override is not a method."),
         },
         _ => refuse("X-HTTP-Method-Override names a method that may not take the place of POST."),
     }
 }
 
-/// Whether the path is the health path, in any spelling: a slash after it, or escaped ones in it.
-/// (ESPv2 compares the raw target, and forwards what differs.)
+/// Whether the path is the health path, in any spelling: a slash after it, escaped ones in it, or as
+/// it came. (ESPv2 compares the raw target, and forwards what differs.)
 fn is_health_path(prepared: &Prepared, path: &str) -> bool {
     let Some(healthz) = &prepared.healthz else {
         return false;
     };
     let same =
         |path: &str| path == healthz || path.trim_end_matches('/') == healthz.trim_end_matches('/');
+    let normal_is = |path: &str| normalise(path).is_ok_and(|path| same(&path.0));
     same(path)
-        || decode_reserved(path)
-            .is_some_and(|decoded| normalise(&decoded).is_ok_and(|path| same(&path.0)))
-}
-
-fn bad_request(reason: Reason, message: impl Into<String>) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, reason, message)
-}
-
-fn method_not_allowed(template: &str, allow: HeaderValue) -> Refusal {
-    let message = format!(
-        "The current request is matched to the defined url template \"{template}\" but its http \
-         method is not allowed"
-    );
-    Refusal {
-        allow: Some(allow),
-        facts: Facts::Path {
-            template: template.to_owned(),
-        },
-        ..Refusal::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            Reason::MethodNotAllowed,
-            message,
-        )
-    }
-}
-
-/// CONNECT asks for a tunnel, TRACE for the request's own secrets: never, whatever is declared.
-fn method_refused(prepared: &Prepared, method: &Method, target: &Uri) -> Refusal {
-    let allow = match normalise(target.path()) {
-        Ok(path) => match prepared.router.find(method.as_str(), &path.0) {
-            RouteMatch::MethodNotAllowed { allow, .. } => Some(allow),
-            _ => None,
-        },
-        Err(_) => None,
-    };
-    Refusal {
-        // RFC 9110 section 15.5.6 demands the field; empty says that nothing is allowed here.
-        allow: allow.or(Some(HeaderValue::from_static(""))),
-        ..Refusal::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            Reason::MethodRefused,
-            format!("{method} requests are not served."),
-        )
-    }
+        || (prepared.keeps_paths() && normal_is(path))
+        || decode_reserved(path).is_some_and(|decoded| normal_is(&decoded))
 }
 
 #[cfg(test)]

@@ -21,11 +21,11 @@ mod observability;
 mod routing;
 pub mod upstream;
 
-pub use self::headers::HeaderSettings;
+pub use self::headers::{ForwardedMode, HeaderEdits, HeaderSettings};
 pub use self::jwt::JwtSettings;
 pub use self::limits::{LimitSettings, bounds};
 pub use self::observability::ObservabilitySettings;
-pub use self::routing::RoutingSettings;
+pub use self::routing::{EscapedSlashes, RoutingSettings};
 pub use self::upstream::UpstreamSettings;
 
 #[cfg(test)]

@@ -28,6 +28,23 @@ pub enum PathError {
     AboveRoot,
 }
 
+/// Which of its steps a normalisation takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// Unreserved characters are unescaped, escapes put into upper case, dot segments resolved.
+    pub resolve: bool,
+    /// `//` becomes `/`.
+    pub merge: bool,
+}
+
+impl Steps {
+    /// All of them.
+    pub const ALL: Self = Self {
+        resolve: true,
+        merge: true,
+    };
+}
+
 /// Normalises a raw path (without query), as ESPv2's Envoy does: dot segments first (RFC 3986
 /// section 5.2.4, escaped dots included), then `//` to `/`. Escaped slashes (`%2F`, `%5C`) are no
 /// separators and stay escaped (`Keep`); so does everything behind a double escape (`%252e`).
@@ -38,18 +55,72 @@ pub enum PathError {
 /// # Errors
 /// See [`PathError`].
 pub fn normalise(raw: &str) -> Result<NormalisedPath<'_>, PathError> {
+    read(raw, Steps::ALL)
+}
+
+/// Checks a raw path and takes only these steps of its normalisation. What no path may hold raw is
+/// escaped in any case, and what [`normalise`] refuses is refused.
+///
+/// # Errors
+/// See [`PathError`].
+pub fn read(raw: &str, steps: Steps) -> Result<NormalisedPath<'_>, PathError> {
     if !raw.starts_with('/') {
         return Err(PathError::NotAPath);
     }
     if is_plain(raw.as_bytes()) {
         return Ok(NormalisedPath(Cow::Borrowed(raw)));
     }
-    let path = resolve(raw)?;
+    let mut path = resolve(raw)?;
+    if !steps.resolve {
+        path.clear();
+        push_escaped(&mut path, raw);
+    }
+    // Only now: had slashes been merged first, `..` would remove another segment. Merging makes no
+    // new dot segments.
+    if steps.merge {
+        merge_slashes(&mut path);
+    }
     Ok(NormalisedPath(if path == raw {
         Cow::Borrowed(raw)
     } else {
         Cow::Owned(path)
     }))
+}
+
+/// How servers read a path that they normalise in part: unescaped without resolving dot segments, and
+/// the other way round; slashes merged, and not. Nothing for a path that is in its normal form.
+pub(super) fn partial_readings(path: &str) -> Vec<String> {
+    if is_plain(path.as_bytes()) {
+        return Vec::new();
+    }
+    let mut unescaped = String::with_capacity(path.len());
+    let mut readings = Vec::with_capacity(6);
+    if push_unescaped(&mut unescaped, path).is_ok() {
+        readings.extend(resolve(path).ok());
+        readings.push(unescaped);
+    }
+    readings.extend(resolve_dots(path, |out, segment| {
+        out.push_str(segment);
+        Ok(())
+    }));
+    for at in 0..readings.len() {
+        let mut merged = readings[at].clone();
+        merge_slashes(&mut merged);
+        readings.push(merged);
+    }
+    readings.retain(|reading| reading != path);
+    readings
+}
+
+/// Escapes what no path may hold raw; everything else stays, escapes in any case.
+fn push_escaped(out: &mut String, raw: &str) {
+    for byte in raw.bytes() {
+        match class(byte) {
+            Class::Escape => push_escape(out, byte),
+            // What is refused was refused before.
+            _ => out.push(char::from(byte)),
+        }
+    }
 }
 
 /// Appends `segment` to `out` with its escapes in their one spelling. A slash is copied, so that a
@@ -93,13 +164,22 @@ fn is_plain(path: &[u8]) -> bool {
     true
 }
 
+/// Unescapes and resolves dot segments; slashes stay as many as they are.
 fn resolve(raw: &str) -> Result<String, PathError> {
+    resolve_dots(raw, push_unescaped)
+}
+
+/// Resolves dot segments of what `push` makes of each segment.
+fn resolve_dots(
+    raw: &str,
+    push: impl Fn(&mut String, &str) -> Result<(), PathError>,
+) -> Result<String, PathError> {
     let mut out = String::with_capacity(raw.len());
     let mut segments = raw[1..].split('/').peekable();
     while let Some(segment) = segments.next() {
         let start = out.len();
         out.push('/');
-        push_unescaped(&mut out, segment)?;
+        push(&mut out, segment)?;
         let dots = &out[start..];
         if dots != "/." && dots != "/.." {
             continue;
@@ -115,9 +195,6 @@ fn resolve(raw: &str) -> Result<String, PathError> {
             out.push('/');
         }
     }
-    // Only now: had slashes been merged first, `..` would remove another segment. Merging makes no
-    // new dot segments.
-    merge_slashes(&mut out);
     if out.is_empty() {
         out.push('/');
     }

@@ -12,6 +12,7 @@ use super::Policy;
 use super::backend::PathTranslation;
 use super::cors::CorsRules;
 use super::format::{Alternative, FORMAT, Operation};
+use super::headers::HeaderPlan;
 use super::jwt::{PreparedProvider, Security, token_headers};
 use super::path::{NormalisedPath, normalise};
 use super::route::Router;
@@ -33,6 +34,8 @@ pub struct Prepared {
     pub security: Vec<Arc<Security>>,
     /// Headers in which tokens come.
     pub token_headers: Arc<[HeaderName]>,
+    /// What is stripped, added and set.
+    pub headers: Arc<HeaderPlan>,
     /// Per operation: what becomes of its path; `None`: it stays.
     pub translations: Vec<Option<PathTranslation>>,
     /// The health path, normalised.
@@ -76,7 +79,10 @@ impl Prepared {
                 )));
             }
         }
-        let router = Router::new(&policy.operations).map_err(invalid)?;
+        let mut router = Router::new(&policy.operations).map_err(invalid)?;
+        if policy.settings.routing.no_colon_in_wildcard {
+            router = router.without_colon_in_wildcards();
+        }
         let cors = CorsRules::new(&policy).map_err(invalid)?;
         let providers = policy
             .providers
@@ -101,17 +107,28 @@ impl Prepared {
             },
         };
         check::check(&policy)?;
+        let token_headers = token_headers(&providers);
+        let headers = HeaderPlan::new(&policy, &token_headers).map_err(invalid)?;
         Ok(Self {
             hash: policy.hash(),
             policy: Arc::new(policy),
             router,
             cors,
-            token_headers: token_headers(&providers),
+            token_headers,
+            headers: Arc::new(headers),
             providers,
             security,
             translations,
             healthz,
         })
+    }
+}
+
+impl Prepared {
+    /// Whether paths may be matched and forwarded in another form than their normal one.
+    pub(super) fn keeps_paths(&self) -> bool {
+        let routing = &self.policy.settings.routing;
+        routing.paths_as_they_came || routing.empty_segments
     }
 }
 

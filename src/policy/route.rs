@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashMap};
 use http::HeaderValue;
 
 use super::format::Operation;
-use super::path::{NormalisedPath, normalise};
+use super::path::{NormalisedPath, normalise, partial_readings};
 use spelling::{STAR, decoded_template, has_reserved_escape, without_parameters};
 use template::Segment;
 use tree::{Crowded, Lookup, Node};
@@ -40,6 +40,8 @@ pub struct Router {
     /// The same with the escapes of its templates decoded, where they have any (`/users/%40me`): what
     /// a backend that decodes before it routes runs.
     decoded: Option<Box<Self>>,
+    /// Wildcards match no `:`.
+    no_colon: bool,
 }
 
 /// What a lookup found.
@@ -56,8 +58,8 @@ pub enum RouteMatch<'r> {
         /// An operation of the path (any method): whose CORS policy applies.
         sibling: usize,
     },
-    /// Read with its escapes decoded (`%2F` as a slash), or without its matrix parameters, the path
-    /// would select a different operation: 400.
+    /// Read with its escapes decoded (`%2F` as a slash), without its matrix parameters, or, where it
+    /// is forwarded as it came, in its normal form, the path would select a different operation: 400.
     Ambiguous,
     /// No template matches.
     NotFound,
@@ -142,6 +144,16 @@ impl Router {
         Ok(router)
     }
 
+    /// Lets wildcards match no `:` (ESPv2's `--disallow_colon_in_wildcard_path_segment`).
+    #[must_use]
+    pub fn without_colon_in_wildcards(mut self) -> Self {
+        self.decoded = self
+            .decoded
+            .map(|decoded| Box::new(decoded.without_colon_in_wildcards()));
+        self.no_colon = true;
+        self
+    }
+
     /// The tree of the templates as they are read.
     fn of(
         operations: &[Operation],
@@ -194,6 +206,25 @@ impl Router {
         }
     }
 
+    /// Finds the operation of a path that is forwarded with less than its normalisation
+    /// ([`super::path::read`]): what it selects as it stands, if every other reading of it selects the
+    /// same or nothing.
+    pub fn find_as_it_came(&self, method: &str, path: &str) -> RouteMatch<'_> {
+        let normal = match normalise(path) {
+            Ok(NormalisedPath(Cow::Owned(normal))) => normal,
+            Ok(NormalisedPath(Cow::Borrowed(_))) => return self.find(method, path),
+            Err(_) => return RouteMatch::Ambiguous,
+        };
+        let readings = partial_readings(path);
+        let moves =
+            has_dot_segments(path) || readings.iter().any(|reading| has_dot_segments(reading));
+        let found = self.find_exact(method, path);
+        let found = readings.iter().fold(found, |found, reading| {
+            agreed(found, &self.find_exact(method, reading), moves)
+        });
+        agreed(found, &self.find(method, &normal), moves)
+    }
+
     /// Whether some operation has this method and it is not one of HTTP's own.
     pub fn declares_custom_method(&self, method: &str) -> bool {
         self.custom_methods.contains(method)
@@ -208,44 +239,22 @@ impl Router {
         method: &str,
         decoded: &str,
     ) -> RouteMatch<'r> {
-        use RouteMatch::{MethodNotAllowed, NotFound, Operation};
-
         let Ok(NormalisedPath(normal)) = normalise(decoded) else {
             return RouteMatch::Ambiguous;
         };
-        let moves = decoded
-            .split('/')
-            .any(|segment| segment == "." || segment == "..");
         let theirs = match &self.decoded {
             // No template holds a raw `*`: it is the `%2A` of those that mean the character.
             Some(router) => router.find_exact(method, &normal.replace('*', STAR)),
             None => self.find_exact(method, &normal),
         };
-        match (&found, theirs) {
-            (Operation(ours), Operation(theirs)) if *ours == theirs => found,
-            (_, Operation(_)) => RouteMatch::Ambiguous,
-            // `allowCors` forwards what is not declared: one template must not pass for another.
-            (
-                MethodNotAllowed { sibling: ours, .. },
-                MethodNotAllowed {
-                    sibling: theirs, ..
-                },
-            ) if *ours != theirs => RouteMatch::Ambiguous,
-            // Nobody needs `..%2F` to name a thing; it would lead out of the world we know.
-            (Operation(_) | MethodNotAllowed { .. }, NotFound | MethodNotAllowed { .. })
-                if moves =>
-            {
-                RouteMatch::Ambiguous
-            }
-            _ => found,
-        }
+        agreed(found, &theirs, has_dot_segments(decoded))
     }
 
     fn find_exact(&self, method: &str, path: &str) -> RouteMatch<'_> {
         let Some(rest) = path.strip_prefix('/') else {
             return RouteMatch::NotFound;
         };
-        let mut lookup = Lookup::new(method);
+        let mut lookup = Lookup::new(method, self.no_colon);
         let operation = self
             .verb_tree(rest)
             .and_then(|(tree, rest)| tree.find(rest, &mut lookup))
@@ -268,6 +277,34 @@ impl Router {
         let tree = self.verbs.get(verb)?;
         Some((tree, Some(before)))
     }
+}
+
+/// What we found, if another reading of the same path could not run another operation. `moves`: the
+/// path has dot segments.
+fn agreed<'r>(found: RouteMatch<'r>, theirs: &RouteMatch<'_>, moves: bool) -> RouteMatch<'r> {
+    use RouteMatch::{Ambiguous, MethodNotAllowed, NotFound, Operation};
+
+    match (&found, theirs) {
+        (Operation(ours), Operation(theirs)) if ours == theirs => found,
+        (_, Operation(_) | Ambiguous) => Ambiguous,
+        // `allowCors` forwards what is not declared: one template must not pass for another.
+        (
+            MethodNotAllowed { sibling: ours, .. },
+            MethodNotAllowed {
+                sibling: theirs, ..
+            },
+        ) if ours != theirs => Ambiguous,
+        // Nobody needs `..%2F` to name a thing; it would lead out of the world we know.
+        (Operation(_) | MethodNotAllowed { .. }, NotFound | MethodNotAllowed { .. }) if moves => {
+            Ambiguous
+        }
+        _ => found,
+    }
+}
+
+fn has_dot_segments(path: &str) -> bool {
+    path.split('/')
+        .any(|segment| segment == "." || segment == "..")
 }
 
 const STANDARD_METHODS: [&str; 9] = [

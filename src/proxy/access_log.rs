@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 
+use http::Method;
+
 use super::metrics::{Outcome, Source};
 use crate::policy::format::Operation;
 use crate::policy::verdict::{Fault, Reason};
@@ -35,6 +37,25 @@ pub(super) fn write(outcome: &Outcome<'_>, operation: Option<&Operation>, peer: 
         };
     }
     if failed { line!(warn) } else { line!(debug) }
+}
+
+/// Writes a line about a request that the policy forbids and its `mode: Audit` lets through.
+pub(super) fn let_through(
+    reason: Reason,
+    method: &Method,
+    operation: Option<&Operation>,
+    peer: SocketAddr,
+) {
+    let (name, template) = operation.map_or((None, None), |o| (Some(&*o.name), Some(&*o.path)));
+    tracing::info!(
+        target: "endpoints::access",
+        method = method.as_str(),
+        reason = reason.as_str(),
+        operation = name,
+        path = template,
+        %peer,
+        "request let through by mode Audit"
+    );
 }
 
 /// Who has to do something about it.

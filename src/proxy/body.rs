@@ -6,7 +6,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -15,7 +14,7 @@ use super::exchange::Exchange;
 use super::guard::StalledBody;
 use super::timer::LazyTimer;
 use super::upstream::{BackendBody, UpstreamError};
-use crate::policy::headers::sanitise_trailers;
+use crate::policy::headers::HeaderPlan;
 
 /// A client's body. hyper sends `100 Continue` when it is first polled, which is when the backend
 /// gets its head: never before the token has passed.
@@ -24,19 +23,16 @@ pub(super) enum RequestBody {
     /// None.
     Empty,
     /// Streamed as it comes; over HTTP/1 the guard notices when it stalls.
-    Stream(Incoming, TokenHeaders),
+    Stream(Incoming, Arc<HeaderPlan>),
     /// Streamed over HTTP/2, where other streams may go on while this one stalls.
     Watched(Box<Stalling>),
 }
-
-/// Where tokens come that were checked, in the head: trailers have no such fields.
-type TokenHeaders = Arc<[HeaderName]>;
 
 /// A body, and how long it may be silent.
 #[derive(Debug)]
 pub(super) struct Stalling {
     incoming: Incoming,
-    token_headers: TokenHeaders,
+    plan: Arc<HeaderPlan>,
     limit: Duration,
     timer: LazyTimer,
 }
@@ -70,25 +66,21 @@ enum Content {
 // === impl RequestBody ===
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, token_headers: &TokenHeaders) -> Self {
+    pub(super) fn new(incoming: Incoming, plan: &Arc<HeaderPlan>) -> Self {
         if incoming.is_end_stream() {
             Self::Empty
         } else {
-            Self::Stream(incoming, Arc::clone(token_headers))
+            Self::Stream(incoming, Arc::clone(plan))
         }
     }
 
     /// The body of a stream, which may be silent for `limit` at most.
-    pub(super) fn of_stream(
-        incoming: Incoming,
-        token_headers: &TokenHeaders,
-        limit: Duration,
-    ) -> Self {
+    pub(super) fn of_stream(incoming: Incoming, plan: &Arc<HeaderPlan>, limit: Duration) -> Self {
         match incoming.is_end_stream() {
             true => Self::Empty,
             false => Self::Watched(Box::new(Stalling {
                 incoming,
-                token_headers: Arc::clone(token_headers),
+                plan: Arc::clone(plan),
                 limit,
                 timer: LazyTimer::default(),
             })),
@@ -121,19 +113,19 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let (frame, token_headers) = match self.get_mut() {
+        let (frame, plan) = match self.get_mut() {
             Self::Empty => return Poll::Ready(None),
-            Self::Stream(incoming, token_headers) => {
+            Self::Stream(incoming, plan) => {
                 let frame = ready!(Pin::new(incoming).poll_frame(context));
                 let frame = frame.map(|frame| frame.map_err(RequestBodyError::Broken));
-                (frame, token_headers)
+                (frame, plan)
             }
-            Self::Watched(body) => (ready!(body.poll_frame(context)), &mut body.token_headers),
+            Self::Watched(body) => (ready!(body.poll_frame(context)), &mut body.plan),
         };
         Poll::Ready(frame.map(|frame| {
             Ok(match frame?.into_trailers() {
                 Ok(mut trailers) => {
-                    sanitise_trailers(&mut trailers, token_headers);
+                    plan.sanitise_trailers(&mut trailers);
                     Frame::trailers(trailers)
                 }
                 Err(frame) => frame,

@@ -28,6 +28,7 @@ pub(super) struct Exchange {
     source: Source,
     reason: Option<Reason>,
     broken_off: Option<Reason>,
+    audited: Option<Reason>,
 }
 
 impl Exchange {
@@ -43,6 +44,7 @@ impl Exchange {
             source: Source::Proxy,
             reason: None,
             broken_off: None,
+            audited: None,
         }
     }
 
@@ -74,6 +76,11 @@ impl Exchange {
         self.source = Source::Proxy;
         self.status = Some(status);
         self.reason = reason;
+    }
+
+    /// The policy forbids it, and lets it through all the same.
+    pub(super) fn audited(&mut self, reason: Reason) {
+        self.audited = Some(reason);
     }
 
     /// The answer was broken off in the middle.
@@ -109,6 +116,10 @@ impl Drop for Exchange {
         };
         if let Some(reason) = self.reason.or(self.broken_off) {
             self.worker.metrics.count_refusal(reason);
+        }
+        if let Some(reason) = self.audited {
+            self.worker.metrics.count_audited(reason);
+            access_log::let_through(reason, &self.method, operation, self.client.peer);
         }
         access_log::write(&outcome, operation, self.client.peer);
     }

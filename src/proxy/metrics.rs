@@ -48,6 +48,8 @@ pub(super) struct WorkerMetrics {
     no_provider: ProviderCells,
     /// By [`Reason`].
     refusals: [Cell; Reason::ALL.len()],
+    /// By [`Reason`]: let through only because the policy is not enforced.
+    audited: [Cell; Reason::ALL.len()],
     /// By [`CorsVerdict`].
     cors_verdicts: [Cell; plain::CORS_VERDICTS.len()],
     pub(super) connections: Cell,
@@ -126,6 +128,13 @@ impl WorkerMetrics {
         }
     }
 
+    /// Counts what was let through only because the policy is not enforced.
+    pub(super) fn count_audited(&self, reason: Reason) {
+        if let Some(cell) = self.audited.get(reason as usize) {
+            cell.add(1);
+        }
+    }
+
     /// Counts what was said about CORS.
     pub(super) fn count_cors(&self, verdict: CorsVerdict) {
         if let Some(cell) = self.cors_verdicts.get(verdict as usize) {
@@ -163,6 +172,7 @@ impl Default for WorkerMetrics {
             providers: Remembered::default(),
             no_provider: ProviderCells::default(),
             refusals: cell::row(),
+            audited: cell::row(),
             cors_verdicts: cell::row(),
             connections: Cell::default(),
             connections_open: Cell::default(),

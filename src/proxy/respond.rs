@@ -1,7 +1,7 @@
 //! Every answer that the proxy makes itself.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::body::ResponseBody;
@@ -34,6 +34,16 @@ pub(super) fn healthy() -> Response<ResponseBody> {
         StatusCode::OK,
         Bytes::from_static(br#"{"code":200,"message":""}"#),
     )
+}
+
+/// The same request belongs to this path and query (ESPv2's status and body).
+pub(super) fn redirect(location: HeaderValue) -> Response<ResponseBody> {
+    let mut response = json(
+        StatusCode::TEMPORARY_REDIRECT,
+        Bytes::from_static(br#"{"code":307,"message":""}"#),
+    );
+    response.headers_mut().insert(LOCATION, location);
+    response
 }
 
 /// A preflight that is answered here: 200 and no body.

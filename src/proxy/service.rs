@@ -10,14 +10,14 @@ mod response;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use http::header::CONNECTION;
+use http::header::{CONNECTION, EXPECT};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 
 use self::admit::admit;
 use self::authenticate::{authenticated, realm};
-use self::request::{origin_form, target, to_backend};
+use self::request::{origin_form, original_path, target, to_backend};
 use self::response::from_backend;
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
@@ -30,7 +30,7 @@ use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker};
 use crate::policy::cors::{ResponseCors, RuleId};
 use crate::policy::decide::{Action, Forward, decide};
-use crate::policy::headers::{USER_INFO, sanitise_request};
+use crate::policy::headers::{Captured, Facts, ORIGINAL_PATH};
 use crate::policy::verdict::Refusal;
 
 /// Who answers a request.
@@ -38,6 +38,14 @@ enum Answer {
     Backend(Response<BackendBody>),
     Ours(Response<ResponseBody>),
     Refused(Refusal),
+}
+
+/// A request that may be asked of the policy.
+struct Asked {
+    parts: Parts,
+    body: Incoming,
+    /// It asks to switch protocols.
+    handshake: bool,
 }
 
 /// An answer, and what its headers still need.
@@ -62,6 +70,7 @@ pub(super) async fn serve(
     let mut exchange = Exchange::begin(worker, client, parts.method.clone());
     let policy = exchange.worker().policy();
 
+    let mut captured = Captured::default();
     let reply = match admit(head, policy.as_ref(), &mut parts) {
         Err(refusal) => {
             let cors = policy.as_ref().map(|policy| {
@@ -70,7 +79,14 @@ pub(super) async fn serve(
             });
             Reply::refused(refusal, cors.unwrap_or(ResponseCors::UNTOUCHED))
         }
-        Ok(policy) => under(policy, &mut exchange, &backend, parts, body, handshake).await,
+        Ok(policy) => {
+            let asked = Asked {
+                parts,
+                body,
+                handshake,
+            };
+            under(policy, &mut exchange, &backend, asked, &mut captured).await
+        }
     };
 
     let Reply {
@@ -94,11 +110,13 @@ pub(super) async fn serve(
         }
     };
     if let Some(policy) = &policy {
-        policy
-            .snapshot
-            .prepared
-            .cors
-            .decorate(&cors, response.headers_mut(), ours);
+        let prepared = &policy.snapshot.prepared;
+        let code = response.status().as_u16();
+        // Before CORS, whose headers nothing may take the place of.
+        prepared
+            .headers
+            .respond(&captured, code, response.headers_mut());
+        prepared.cors.decorate(&cors, response.headers_mut(), ours);
     }
     if handshake {
         let client = exchange.client();
@@ -112,27 +130,51 @@ pub(super) async fn serve(
     Ok(response.map(|body| body.closing(exchange)))
 }
 
-/// What the policy decides, done.
+/// What the policy decides, done. `captured`: for what the answer's headers need of the request.
 async fn under(
     policy: &Rc<InForce>,
     exchange: &mut Exchange,
     backend: &Rc<Backend>,
-    mut parts: Parts,
-    body: Incoming,
-    handshake: bool,
+    asked: Asked,
+    captured: &mut Captured,
 ) -> Reply {
-    let decision = decide(
-        &policy.snapshot.prepared,
-        &parts.method,
-        &parts.uri,
-        &parts.headers,
-    );
-    let cors = decision.cors;
+    let Asked {
+        mut parts,
+        body,
+        handshake,
+    } = asked;
+    let prepared = &policy.snapshot.prepared;
+    let plan = &prepared.headers;
+    let decision = decide(prepared, &parts.method, &parts.uri, &parts.headers);
+    let (cors, seen) = (decision.cors, decision.seen);
+    // Before what ends at this hop is stripped.
+    let protocol = match handshake {
+        false => Ok(None),
+        true => upgrade::admit(&parts.headers, cors.verdict),
+    };
+    plan.sanitise(&mut parts.headers, seen);
+    let peer = exchange.client().peer.ip();
+    if plan.captures() {
+        let forward = match &decision.action {
+            Action::Forward(forward) => Some(forward),
+            _ => None,
+        };
+        let name = forward.and_then(|forward| policy.operation(forward.operation?));
+        *captured = plan.capture(&Facts {
+            method: &parts.method,
+            path: forward.map_or(parts.uri.path(), |forward| &forward.path),
+            headers: &parts.headers,
+            protocol: parts.version,
+            peer,
+            operation: name.map(|operation| &*operation.name),
+        });
+    }
     let Forward {
         operation,
         authenticate,
         method,
         path,
+        audited,
     } = match decision.action {
         Action::Forward(forward) => forward,
         Action::Preflight(headers) => {
@@ -141,42 +183,68 @@ async fn under(
             return Reply::ours(respond::preflight(headers), cors);
         }
         Action::Healthy => return Reply::ours(respond::healthy(), cors),
+        Action::Redirect(location) => return Reply::ours(respond::redirect(location), cors),
         Action::Refuse(refusal) => return Reply::refused(refusal, cors),
     };
-    exchange.routed(policy.clone(), operation);
-    let protocol = match handshake {
-        false => None,
-        true => match upgrade::admit(&parts.headers, cors.verdict) {
-            Ok(protocol) => protocol,
-            Err(refusal) => return Reply::refused(refusal, cors),
-        },
+    if let Some(operation) = operation {
+        exchange.routed(policy.clone(), operation);
+    }
+    if let Some(refusal) = audited {
+        exchange.audited(refusal.reason);
+    }
+    let protocol = match protocol {
+        Ok(protocol) => protocol,
+        Err(refusal) => return Reply::refused(refusal, cors),
     };
-    sanitise_request(&mut parts.headers);
-    if authenticate {
+    if let (true, Some(operation)) = (authenticate, operation) {
         match authenticated(policy, exchange, operation, &parts).await {
             Ok(Some(user_info)) => {
-                parts.headers.insert(USER_INFO, user_info);
+                parts.headers.insert(plan.user_info.clone(), user_info);
             }
             Ok(None) => {}
             Err(refusal) => {
                 let metrics = &exchange.worker().metrics;
                 metrics.count_token(&refusal, &policy.providers);
-                let refusal = policy.snapshot.explain(refusal);
-                let realm = refusal
-                    .challenge
-                    .is_some()
-                    .then(|| realm(&parts.headers, &path));
-                return Reply {
-                    realm,
-                    ..Reply::refused(refusal, cors)
-                };
+                if !prepared.policy.settings.routing.audit {
+                    let refusal = policy.snapshot.explain(refusal);
+                    let realm = refusal
+                        .challenge
+                        .is_some()
+                        .then(|| realm(&parts.headers, &path));
+                    return Reply {
+                        realm,
+                        ..Reply::refused(refusal, cors)
+                    };
+                }
+                exchange.audited(refusal.reason);
             }
         }
     }
-    let translation = policy.snapshot.prepared.translations.get(operation);
-    let changed = match translation.and_then(Option::as_ref) {
+    let edits = plan.request(
+        operation,
+        &Facts {
+            method: method.as_ref().unwrap_or(&parts.method),
+            path: &path,
+            headers: &parts.headers,
+            protocol: parts.version,
+            peer,
+            operation: operation
+                .and_then(|operation| policy.operation(operation))
+                .map(|operation| &*operation.name),
+        },
+    );
+    let translation = operation
+        .and_then(|operation| prepared.translations.get(operation))
+        .and_then(Option::as_ref);
+    let changed = match translation {
         None => target(&parts.uri, path),
-        Some(translation) => origin_form(translation.apply(&path, parts.uri.query())).map(Some),
+        Some(translation) => {
+            let query = parts.uri.query();
+            if let Some(original) = original_path(&path, query) {
+                parts.headers.insert(ORIGINAL_PATH, original);
+            }
+            origin_form(translation.apply(&path, query)).map(Some)
+        }
     };
     let changed = match changed {
         Ok(changed) => changed,
@@ -188,17 +256,20 @@ async fn under(
     if let Some(method) = method {
         parts.method = method;
     }
-    let token_headers = &policy.snapshot.prepared.token_headers;
+    if seen.expect {
+        // Met by us, by asking the client for its body.
+        parts.headers.remove(EXPECT);
+    }
     let body = match parts.version {
         Version::HTTP_2 => {
             let limit = exchange.client().limits.body_progress_timeout;
-            RequestBody::of_stream(body, token_headers, limit)
+            RequestBody::of_stream(body, plan, limit)
         }
-        _ => RequestBody::new(body, token_headers),
+        _ => RequestBody::new(body, plan),
     };
     let (backend, remote) = policy.route(operation, backend);
     let host = remote.and_then(|remote| remote.host.as_ref());
-    let mut request = to_backend(parts, body, exchange.client(), backend, host);
+    let mut request = to_backend(parts, body, exchange.client(), backend, host, plan, edits);
     // HTTP/2 has no such handshake: there it is a request like any other.
     if let Some(protocol) = protocol
         && !backend.address().http2()

@@ -306,16 +306,18 @@ impl InForce {
     }
 
     /// Where an operation's requests go and what is special there; `listener`: where the others do.
+    /// What is no operation's goes to the service's own backend.
     pub(super) fn route<'p>(
         &'p self,
-        operation: usize,
+        operation: Option<usize>,
         listener: &'p Rc<Backend>,
     ) -> (&'p Rc<Backend>, Option<&'p Remote>) {
         let default = match &self.backend {
             Some(own) => own,
             None => self.app(listener),
         };
-        let Some(index) = self.operation(operation).and_then(|it| it.backend) else {
+        let named = operation.and_then(|operation| self.operation(operation));
+        let Some(index) = named.and_then(|it| it.backend) else {
             return (default, None);
         };
         let named = self.backends.get(index).and_then(Option::as_ref);

@@ -20,6 +20,7 @@ fn config(listeners: Vec<Listener>, workers: usize) -> Config {
         admin: None,
         limits: Limits::default(),
         roots: endpoints::tls::built_in_roots(),
+        client_certificate: None,
     }
 }
 

@@ -21,10 +21,10 @@ fn a_bundle_has_one_form_whatever_its_order_and_comments() {
 #[test]
 fn what_is_not_a_bundle_says_why_and_a_key_is_never_taken() {
     let (certificate, key) = certificate();
-    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let request =
-        "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
+    let request = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
     for (pem, why) in [
         (String::new(), "no certificate"),
         ("a certificate".to_owned(), "no certificate"),

@@ -79,9 +79,14 @@ fn decided(prepared: &Prepared, method: &str, target: &str, fields: &[(&str, &st
     match decide(prepared, &method, &target, &headers(fields)).action {
         Action::Preflight(_) => "preflight".to_owned(),
         Action::Healthy => "healthy".to_owned(),
+        Action::Redirect(location) => format!("redirect {}", location.to_str().expect("text")),
         Action::Refuse(refusal) => format!("{} {}", refusal.status.as_u16(), refusal.reason),
         Action::Forward(forward) => {
-            let operation = &prepared.policy.operations[forward.operation];
+            let Some(operation) = forward.operation else {
+                let audited = forward.audited.expect("an audit lets it through");
+                return format!("let through {} {}", audited.reason, forward.path);
+            };
+            let operation = &prepared.policy.operations[operation];
             let open = if forward.authenticate {
                 ""
             } else {
@@ -464,18 +469,19 @@ proptest! {
         let Action::Forward(forward) = decide(&off, &method, &uri, &HeaderMap::new()).action else {
             return Ok(());
         };
+        let operation = forward.operation.expect("nothing is let through");
         // What goes out is in its one spelling already,
         let normal = normalise(&forward.path).unwrap();
         prop_assert!(matches!(normal.0, Cow::Borrowed(_)));
         // is the operation's by itself,
         let found = off.router.find(method.as_str(), &forward.path);
-        prop_assert_eq!(found, RouteMatch::Operation(forward.operation));
+        prop_assert_eq!(found, RouteMatch::Operation(operation));
         // and by the reading of a backend that decodes everything once.
         let decoded = percent_decode_str(&forward.path).decode_utf8_lossy().replace('\\', "/");
         let escaped = decoded.replace('%', "%25").replace('?', "%3F");
         let reading = normalise(&escaped).unwrap();
         if let RouteMatch::Operation(theirs) = off.router.find(method.as_str(), &reading.0) {
-            prop_assert_eq!(theirs, forward.operation, "{} read as {}", forward.path, reading.0);
+            prop_assert_eq!(theirs, operation, "{} read as {}", forward.path, reading.0);
         }
         // Never the health path.
         prop_assert!(!is_health_path(&off, &forward.path) && &*reading.0 != "/health/z");

@@ -1,9 +1,73 @@
-use core::net::{Ipv4Addr, Ipv6Addr};
+mod edits;
 
-use http::header::HOST;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::HeaderValue;
+use http::header::{CONNECTION, HOST};
 use proptest::prelude::*;
 
 use super::*;
+use crate::policy::Policy;
+use crate::policy::format::{CorsMode, ForwardedMode, HeaderSettings, Operation, Settings};
+
+fn plan(settings: HeaderSettings) -> HeaderPlan {
+    plan_with(settings, &[])
+}
+
+fn plan_with(headers: HeaderSettings, tokens: &[HeaderName]) -> HeaderPlan {
+    try_plan(headers, tokens).expect("a plan")
+}
+
+fn try_plan(headers: HeaderSettings, tokens: &[HeaderName]) -> Result<HeaderPlan, String> {
+    let operation = |name: &str| Operation {
+        method: "GET".to_owned(),
+        path: format!("/{name}"),
+        name: name.to_owned(),
+        security: Vec::new(),
+        backend: None,
+        cors: None,
+    };
+    let policy = Policy {
+        format: 3,
+        service: "shelves.example".to_owned(),
+        operations: vec![operation("first"), operation("second")],
+        providers: BTreeMap::new(),
+        cors: CorsMode::Off,
+        required_claims: BTreeSet::new(),
+        backend: None,
+        healthz: None,
+        backends: Vec::new(),
+        cors_rules: Vec::new(),
+        settings: Settings {
+            headers,
+            ..Settings::default()
+        },
+    };
+    HeaderPlan::new(&policy, tokens)
+}
+
+fn sanitise(headers: &mut HeaderMap, plan: &HeaderPlan) {
+    let seen = Seen::of(headers, plan);
+    plan.sanitise(headers, seen);
+}
+
+fn sanitise_request(headers: &mut HeaderMap) {
+    sanitise(headers, &plan(HeaderSettings::default()));
+}
+
+fn forwarded(mode: ForwardedMode, headers: &mut HeaderMap, peer: IpAddr, host: &HeaderValue) {
+    let plan = plan(HeaderSettings {
+        forwarded: mode,
+        ..HeaderSettings::default()
+    });
+    let peer = &forwarded_peer(peer);
+    let origin = Origin {
+        peer,
+        scheme: "http",
+    };
+    plan.forward(headers, origin, host);
+}
 
 fn headers(fields: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -141,14 +205,16 @@ fn trailers_bring_nothing_that_a_head_may_not() {
         ("grpc-status", "0"),
         ("x-sum", "1"),
     ]);
-    sanitise_trailers(&mut trailers, &[HeaderName::from_static("x-session-token")]);
+    let tokens = [HeaderName::from_static("x-session-token")];
+    plan_with(HeaderSettings::default(), &tokens).sanitise_trailers(&mut trailers);
     assert_eq!(trailers, headers(&[("grpc-status", "0"), ("x-sum", "1")]));
 }
 
 #[test]
 fn underscores_are_seen() {
-    assert!(has_underscore(&headers(&[("a", "b"), ("x_user", "y")])));
-    assert!(!has_underscore(&headers(&[("a", "b_c"), ("x-user", "y")])));
+    let plan = plan(HeaderSettings::default());
+    assert!(Seen::of(&headers(&[("a", "b"), ("x_user", "y")]), &plan).underscore);
+    assert!(!Seen::of(&headers(&[("a", "b_c"), ("x-user", "y")]), &plan).underscore);
 }
 
 #[test]
@@ -159,8 +225,7 @@ fn the_backend_learns_where_a_request_came_from() {
 
     for peer in [v4, mapped] {
         let mut fresh = HeaderMap::new();
-        let http = HeaderValue::from_static("http");
-        forwarded(&mut fresh, &forwarded_peer(peer), http, &host);
+        forwarded(ForwardedMode::Append, &mut fresh, peer, &host);
         assert_eq!(
             fresh,
             headers(&[
@@ -178,8 +243,8 @@ fn the_backend_learns_where_a_request_came_from() {
         ("x-forwarded-proto", "https"),
         ("x-forwarded-host", "front.example"),
     ]);
-    let peer = forwarded_peer(IpAddr::V6(Ipv6Addr::LOCALHOST));
-    forwarded(&mut behind, &peer, HeaderValue::from_static("http"), &host);
+    let peer = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    forwarded(ForwardedMode::Append, &mut behind, peer, &host);
     assert_eq!(
         behind,
         headers(&[

@@ -115,7 +115,9 @@ fn meet(a: &Segment, b: &Segment) -> bool {
     match (a, b) {
         (Segment::Literal(a), Segment::Literal(b)) => a == b,
         (Segment::Partial(partial), Segment::Literal(text))
-        | (Segment::Literal(text), Segment::Partial(partial)) => partial.matches(&fold(text)),
+        | (Segment::Literal(text), Segment::Partial(partial)) => {
+            partial.matches(&fold(text), |_| true)
+        }
         (Segment::Partial(a), Segment::Partial(b)) => a.overlaps(b),
         (Segment::One | Segment::Rest, _) | (_, Segment::One | Segment::Rest) => true,
     }

@@ -32,9 +32,12 @@ impl Partial {
         })
     }
 
-    /// Whether a segment ([`fold`]ed) matches. Linear in its length.
-    pub(super) fn matches(&self, segment: &str) -> bool {
-        self.split(segment, |_| {}).is_some()
+    /// Whether a segment ([`fold`]ed) matches, its variables taking what they may. Linear in its length.
+    pub(super) fn matches(&self, segment: &str, may_take: impl Fn(&str) -> bool) -> bool {
+        let mut all = true;
+        self.split(segment, |value| all &= may_take(value))
+            .is_some()
+            && all
     }
 
     /// What the variables take of a segment that matches, escaped as it came.

@@ -60,6 +60,8 @@ pub(super) struct Route {
 /// One lookup's method, and what it met.
 pub(super) struct Lookup<'r, 'm> {
     method: &'m str,
+    /// Wildcards match no `:`.
+    no_colon: bool,
     /// Templates that match without having the method, the most specific first.
     refused: Vec<&'r Route>,
 }
@@ -116,7 +118,9 @@ impl Node {
                 .and_then(|node| node.find(further, lookup))
                 .or_else(|| self.partials.as_ref()?.find(segment, further, lookup))
                 .or_else(|| match &self.one {
-                    Some(node) if !segment.is_empty() => node.find(further, lookup),
+                    Some(node) if !segment.is_empty() && lookup.is_wild(segment) => {
+                        node.find(further, lookup)
+                    }
                     _ => None,
                 })
         };
@@ -166,7 +170,7 @@ impl Partials {
         });
         let mut fitting: Vec<_> = alike
             .flatten()
-            .filter(|(partial, _)| partial.matches(&segment))
+            .filter(|(partial, _)| partial.matches(&segment, |value| lookup.is_wild(value)))
             .collect();
         fitting.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         fitting
@@ -179,25 +183,32 @@ impl Rest {
     fn find<'r>(&'r self, path: &str, lookup: &mut Lookup<'r, '_>) -> Option<usize> {
         let trimmed = path.strip_suffix('/').unwrap_or(path);
         self.lengths.iter().find_map(|length| {
-            let suffix = match length.0 {
-                0 => "",
+            let (taken, suffix) = match length.0 {
+                0 => (trimmed, ""),
                 // The slash before the suffix, with something before it.
                 length => {
                     let (slash, _) = trimmed.rmatch_indices('/').nth(length - 1)?;
-                    &trimmed[slash + 1..]
+                    (&trimmed[..slash], &trimmed[slash + 1..])
                 }
             };
-            lookup.visit(self.routes.get(suffix)?)
+            let route = self.routes.get(suffix)?;
+            lookup.is_wild(taken).then(|| lookup.visit(route))?
         })
     }
 }
 
 impl<'r, 'm> Lookup<'r, 'm> {
-    pub(super) fn new(method: &'m str) -> Self {
+    pub(super) fn new(method: &'m str, no_colon: bool) -> Self {
         Self {
             method,
+            no_colon,
             refused: Vec::new(),
         }
+    }
+
+    /// Whether a wildcard may take this text.
+    fn is_wild(&self, text: &str) -> bool {
+        !(self.no_colon && text.contains(':'))
     }
 
     fn visit(&mut self, route: &'r Route) -> Option<usize> {

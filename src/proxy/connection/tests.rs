@@ -24,7 +24,7 @@ fn a_panic_ends_its_connection_and_is_counted() {
             Limits::default(),
             metrics.clone(),
             &PolicyCell::new(),
-            BackendTls::new(crate::tls::built_in_roots()).unwrap(),
+            BackendTls::new(crate::tls::built_in_roots(), Default::default()).unwrap(),
         ));
         let connection = |panics: bool| {
             let worker = worker.clone();

@@ -41,17 +41,27 @@ impl Metrics {
     }
 
     fn refusals(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let counts = Reason::ALL.iter().filter_map(|reason| {
-            let count = self.sum(|worker| &worker.refusals[*reason as usize]);
-            (count > 0).then(|| (vec![("reason", reason.as_str().to_owned())], count))
-        });
-        family(
-            encoder,
-            "refusals",
-            "Answers of the proxy instead of the backend's, and answers broken off, by reason",
-            MetricType::Counter,
-            counts,
-        )
+        type Cells = fn(&WorkerMetrics) -> &[Cell; Reason::ALL.len()];
+        const REFUSALS: [(&str, &str, Cells); 2] = [
+            (
+                "refusals",
+                "Answers of the proxy instead of the backend's, and answers broken off, by reason",
+                |worker| &worker.refusals,
+            ),
+            (
+                "audited",
+                "Requests let through by mode Audit, by the reason why they would be refused",
+                |worker| &worker.audited,
+            ),
+        ];
+        for (name, help, cells) in REFUSALS {
+            let counts = Reason::ALL.iter().filter_map(|reason| {
+                let count = self.sum(|worker| &cells(worker)[*reason as usize]);
+                (count > 0).then(|| (vec![("reason", reason.as_str().to_owned())], count))
+            });
+            family(encoder, name, help, MetricType::Counter, counts)?;
+        }
+        Ok(())
     }
 
     fn tokens(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

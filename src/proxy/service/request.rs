@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, StatusCode, Uri, Version};
 use hyper::body::Body;
 
-use crate::policy::headers::{METHOD_OVERRIDE, forwarded};
+use crate::policy::headers::{HeaderPlan, Origin, RequestEdits};
 use crate::policy::verdict::{Reason, Refusal};
 use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
@@ -35,6 +35,15 @@ pub(super) fn origin_form(target: String) -> Result<Uri, Refusal> {
     })
 }
 
+/// What the backend learns of a path that is translated for it; None: it is no value of a header.
+pub(super) fn original_path(path: &str, query: Option<&str>) -> Option<HeaderValue> {
+    match query {
+        None => HeaderValue::from_str(path),
+        Some(query) => HeaderValue::try_from(format!("{path}?{query}")),
+    }
+    .ok()
+}
+
 /// The request as the backend gets it. `host`: the name of a backend that is not the service's own,
 /// which takes the place of the client's.
 pub(super) fn to_backend(
@@ -43,11 +52,10 @@ pub(super) fn to_backend(
     client: &Client,
     backend: &Backend,
     host: Option<&HeaderValue>,
+    plan: &HeaderPlan,
+    edits: Option<RequestEdits>,
 ) -> Request<RequestBody> {
     let headers = &mut parts.headers;
-    headers.remove(METHOD_OVERRIDE);
-    // Met by us, by asking the client for its body.
-    headers.remove(EXPECT);
     if !headers.contains_key(HOST) {
         // HTTP/1.0 may leave it out, HTTP/1.1 may not.
         if let Ok(host) = HeaderValue::try_from(backend.address().authority()) {
@@ -55,12 +63,14 @@ pub(super) fn to_backend(
         }
     }
     if let Some(host) = headers.get(HOST).cloned() {
-        forwarded(
-            headers,
-            &client.forwarded_for,
-            HeaderValue::from_static("http"),
-            &host,
-        );
+        let origin = Origin {
+            peer: &client.forwarded_for,
+            scheme: "http",
+        };
+        plan.forward(headers, origin, &host);
+    }
+    if let Some(edits) = edits {
+        edits.apply(headers);
     }
     if let Some(host) = host {
         headers.insert(HOST, host.clone());

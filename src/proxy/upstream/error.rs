@@ -13,8 +13,7 @@ use crate::proxy::guard::{BadBody, StalledBody};
 use crate::proxy::respond::refusal;
 
 /// How ESPv2 begins where there was no answer, and where there was none after several attempts.
-const UNANSWERED: &str =
-    "upstream connect error or disconnect/reset before headers. reset reason:";
+const UNANSWERED: &str = "upstream connect error or disconnect/reset before headers. reset reason:";
 const RETRIED: &str = "upstream connect error or disconnect/reset before headers. retried and the latest reset reason:";
 
 /// Why there is no answer, or not all of it.

@@ -8,7 +8,10 @@ mod tests;
 /// The head of a request as HTTP/1.1 writes it.
 pub(super) fn write(head: &request::Parts) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
     for part in [head.method.as_str(), " ", target, " HTTP/1.1\r\n"] {
         bytes.extend_from_slice(part.as_bytes());
     }

@@ -262,10 +262,7 @@ impl Failure {
     }
 
     /// What the client gets. `retried`: not of the first attempt.
-    pub(super) fn into_result(
-        self,
-        retried: bool,
-    ) -> Result<Response<BackendBody>, UpstreamError> {
+    pub(super) fn into_result(self, retried: bool) -> Result<Response<BackendBody>, UpstreamError> {
         match self.outcome {
             Outcome::Answer(answer) => Ok(answer),
             Outcome::Error(error) if retried => Err(UpstreamError::Retried(Box::new(error))),

@@ -330,3 +330,22 @@ async fn a_passed_on_preflight_takes_the_way_of_the_request_it_announces() {
     assert_eq!((late.status, &*late.reason()), (504, "BackendTimeout"));
     assert_eq!(own.only().line(), "OPTIONS /late HTTP/1.1");
 }
+
+/// A head that is too long is not read: nobody knows its origin, and only `*` can be said.
+#[tokio::test]
+async fn a_head_that_is_not_read_has_no_origin() {
+    let target = "a".repeat(9000);
+    let rows = |cors: &str, vary: &str| {
+        format!(
+            "
+        GET     /{target}        | https://shop.example | -   | 414 UriTooLong   | {cors} | {vary} | -
+        OPTIONS /{target}        | https://shop.example | GET | 414 UriTooLong   | {cors} | {vary} | -
+        GET     /open x={}       | https://shop.example | -   | 431 HeadTooLarge | {cors} | {vary} | -
+        GET     /open :x=y       | https://shop.example | -   | 400              | {cors} | {vary} | -
+    ",
+            "a".repeat(70_000)
+        )
+    };
+    hold(&specification(SHOP, "", ""), &rows("-", "Origin")).await;
+    hold(&specification("cors: {}", "", ""), &rows("*", "-")).await;
+}

@@ -1,5 +1,6 @@
 // The API behind the proxy: it records what reaches it, and says of CORS what the proxy must not pass on.
 
+import { createHash } from 'node:crypto';
 import http from 'node:http';
 
 /** Starts the backend on a free port of 127.0.0.1. */
@@ -15,6 +16,10 @@ export async function startBackend() {
     response.setHeader('X-Listed', 'listed');
     response.setHeader('X-Hidden', 'hidden');
     answer(path, request, response, held);
+  });
+  server.on('upgrade', (request, socket) => {
+    seen.push({ method: request.method, path: request.url, headers: request.headers });
+    greet(request, socket);
   });
   await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
   return {
@@ -34,6 +39,17 @@ export async function startBackend() {
       server.close();
     },
   };
+}
+
+/** Accepts a WebSocket, says hello and closes it (RFC 6455 4.2.2, 5.2). */
+function greet(request, socket) {
+  const guid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+  const accept = createHash('sha1').update(request.headers['sec-websocket-key'] + guid).digest('base64');
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+  );
+  // A text frame, then a close frame with 1000.
+  socket.end(Buffer.concat([Buffer.from([0x81, 5]), Buffer.from('hello'), Buffer.from([0x88, 2, 0x03, 0xe8])]));
 }
 
 function answer(path, request, response, held) {

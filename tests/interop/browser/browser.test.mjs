@@ -298,3 +298,31 @@ test('a body is read as it comes', async () => {
   assert.equal(await read(), 'last');
   assert.equal(await read(), null);
 });
+
+test('a WebSocket opens for the sites that are admitted, and no other gets to the backend', async () => {
+  const open = (page, name) =>
+    page.evaluate(
+      (url) =>
+        new Promise((told) => {
+          const heard = [];
+          const socket = new WebSocket(url);
+          socket.onmessage = (event) => heard.push(event.data);
+          socket.onerror = () => heard.push('error');
+          socket.onclose = () => told(heard);
+        }),
+      `${urls[name].replace('http', 'ws')}/socket`,
+    );
+  const [shop, evil] = [await browser.open(sites.shop), await browser.open(sites.evil)];
+  for (const [page, name, expected] of [
+    [shop, 'listed', ['hello']],
+    [evil, 'star', ['hello']],
+    [evil, 'none', ['hello']],
+    [evil, 'listed', ['error']],
+    [shop, 'nulls', ['error']],
+    [evil, 'regex', ['error']],
+  ]) {
+    backend.forget();
+    assert.deepEqual(await open(page, name), expected, name);
+    assert.equal(backend.take('/socket').length, expected[0] === 'hello' ? 1 : 0, name);
+  }
+});

@@ -5,7 +5,7 @@ const CLOSED = '{security: [{issuer: []}], responses: {200: {description: ok}}}'
 
 /** A manifest; `cors`: the resource's, `endpoint`: of the document, `paths`: more of them. */
 export function manifest({ cors = '', endpoint = '', paths = '' }) {
-  const open = ['/login', '/me', '/cached', '/moved', '/elsewhere', '/fails', '/broken', '/events', '/stream'];
+  const open = ['/login', '/me', '/cached', '/moved', '/elsewhere', '/fails', '/broken', '/events', '/stream', '/socket'];
   return `
 apiVersion: endpoints.dev/v1alpha1
 kind: EndpointsService

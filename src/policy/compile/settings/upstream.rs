@@ -44,9 +44,7 @@ pub(super) fn compile(spec: &EndpointsServiceSpec, findings: &mut Findings) -> U
         ),
         idle_timeout_ms: wait("idleTimeout", idle_timeout, WAIT_MS, findings),
         pool: pool.map_or_else(PoolSettings::default, |spec| self::pool(spec, findings)),
-        retries: retries.map_or_else(RetrySettings::default, |spec| {
-            self::retries(spec, findings)
-        }),
+        retries: retries.map_or_else(RetrySettings::default, |spec| self::retries(spec, findings)),
     }
 }
 
@@ -142,12 +140,7 @@ fn retries(spec: &RetriesSpec, findings: &mut Findings) -> RetrySettings {
             })
             .collect(),
         num: number("retries/num", spec.num, RETRIES, findings),
-        per_try_timeout_ms: wait(
-            "retries/perTryTimeout",
-            per_try_timeout,
-            WAIT_MS,
-            findings,
-        ),
+        per_try_timeout_ms: wait("retries/perTryTimeout", per_try_timeout, WAIT_MS, findings),
     }
 }
 
@@ -186,12 +179,19 @@ fn wait(
     let milliseconds = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let why = match duration::parse(written).map(milliseconds) {
         Ok(milliseconds) if range.contains(&milliseconds) => return Some(milliseconds),
-        Ok(_) => format!("it is not between {} and {}", words(*range.start()), words(*range.end())),
+        Ok(_) => format!(
+            "it is not between {} and {}",
+            words(*range.start()),
+            words(*range.end())
+        ),
         Err(why) => why,
     };
     findings.push(
-        at(field, format!("{} is not such a time: {why}", quote(written)))
-            .help("write a number with a unit, like `30s`, `1m30s` or `500ms`"),
+        at(
+            field,
+            format!("{} is not such a time: {why}", quote(written)),
+        )
+        .help("write a number with a unit, like `30s`, `1m30s` or `500ms`"),
     );
     None
 }

@@ -84,7 +84,10 @@ pub(in crate::proxy::upstream) async fn exchange(
             match running.poll(context) {
                 Poll::Ready(Ok(())) => sent = true,
                 Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Err((UpstreamError::ClientBody(error.into()), Cause::Final)));
+                    return Poll::Ready(Err((
+                        UpstreamError::ClientBody(error.into()),
+                        Cause::Final,
+                    )));
                 }
                 Poll::Pending => {}
             }

@@ -47,7 +47,11 @@ fn the_last_good_certificate_stays_until_a_better_one_comes() {
     }
     fs::remove_file(folder.path().join("tls.key")).expect("removed");
     identity.read(&mut read);
-    assert_eq!(shown(&identity).as_ref(), Some(&good), "a Secret that is gone");
+    assert_eq!(
+        shown(&identity).as_ref(),
+        Some(&good),
+        "a Secret that is gone"
+    );
 
     write(&second);
     identity.read(&mut read);

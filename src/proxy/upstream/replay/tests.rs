@@ -9,7 +9,10 @@ fn what_was_written_is_read() {
         .header("x-twice", "one")
         .header("x-twice", " two: three ")
         .header("x-empty", "")
-        .header("x-high", HeaderValue::from_bytes(b"\xffa\tb").expect("a value"))
+        .header(
+            "x-high",
+            HeaderValue::from_bytes(b"\xffa\tb").expect("a value"),
+        )
         .body(())
         .expect("a request");
     let bytes = write(&request.clone().into_parts().0);

@@ -491,6 +491,29 @@ async fn paths_are_translated() {
     }
 }
 
+/// Envoy's header, and so ESPv2's: a backend that comes from there believes it.
+#[tokio::test]
+async fn the_path_before_its_translation_is_told_by_the_proxy_alone() {
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address);
+    let base = BackendRule {
+        path: Some(PathRule::Append("/base".to_owned())),
+        ..at(format!("http://{}", backend.address))
+    };
+    proxy.policies.store(with_backend(base));
+    let mut client = Client::connect(proxy.address).await;
+    for (path, told) in [
+        ("/v1/shelves", &["/v1/shelves"][..]),
+        ("/v1/shelves/7", &[]),
+    ] {
+        let forged = "X-Envoy-Original-Path: /forged";
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{forged}\r\n\r\n");
+        assert_eq!(client.ask(&request).await.status, 200);
+        let seen = backend.requests().pop().unwrap();
+        assert_eq!(seen.values("x-envoy-original-path"), told, "{path}");
+    }
+}
+
 /// What the app answers to no longer is asked of a backend that the policy does not name any more.
 #[tokio::test]
 async fn connections_to_a_backend_that_no_rule_names_any_more_are_closed() {

@@ -14,6 +14,7 @@ mod routes;
 mod security;
 mod seeds;
 mod service;
+mod upstream;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -124,7 +124,7 @@ impl Proxy {
         }
         let outcome = running.start_threads(sockets, &started, |index, listeners| Setup {
             listeners,
-            connections: config.limits.connections.div_ceil(workers),
+            workers,
             limits: config.limits.clone(),
             tls: tls.clone(),
             policies: policies.clone(),

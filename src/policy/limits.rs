@@ -27,6 +27,9 @@ pub const BACKEND_DEADLINE: Duration = Duration::from_secs(15);
 pub const BACKEND_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a stream of the backend may be silent.
 pub const BACKEND_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a client's connection is used, give or take a tenth: then HTTP/2 says GOAWAY, HTTP/1
+/// `Connection: close`, so that clients spread over pods that came later.
+pub const CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
 /// How long a draining proxy waits for requests in flight.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(30);
 /// How long a key set is fresh (`jwt.jwksCacheDuration`).

@@ -70,6 +70,10 @@ reasons! {
     UriTooLong: Request, Client;
     /// The head is too large.
     HeadTooLarge: Request, Client;
+    /// The head was not complete in time: 408.
+    HeadTimeout: Request, Client;
+    /// The body is longer than the policy allows: 413.
+    BodyTooLarge: Request, Client;
     /// The client's body stalled or was malformed: 400 or 408.
     BadBody: Request, Client;
     // === routing ===
@@ -119,6 +123,8 @@ reasons! {
     /// The deadline passed: 504.
     BackendTimeout: Backend, Backend;
     // === our side ===
+    /// More requests at one time than the policy allows: 503.
+    TooManyRequests: Proxy, Policy;
     /// There is no policy yet: 503.
     NoPolicy: Proxy, Policy;
     /// A defect of ours: 500.

@@ -24,17 +24,21 @@ pub(super) enum RequestBody {
     Empty,
     /// Streamed as it comes; over HTTP/1 the guard notices when it stalls.
     Stream(Incoming, Arc<HeaderPlan>),
-    /// Streamed over HTTP/2, where other streams may go on while this one stalls.
-    Watched(Box<Stalling>),
+    /// Streamed over HTTP/2, where other streams may go on while this one stalls, or of unknown length
+    /// where the length has a bound.
+    Watched(Box<Watched>),
 }
 
-/// A body, and how long it may be silent.
+/// A body, how long it may be silent, and how long it may be.
 #[derive(Debug)]
-pub(super) struct Stalling {
+pub(super) struct Watched {
     incoming: Incoming,
     plan: Arc<HeaderPlan>,
-    limit: Duration,
+    /// None: somebody else looks.
+    silence: Option<Duration>,
     timer: LazyTimer,
+    /// How many bytes may still come.
+    left: u64,
 }
 
 /// A client's body could not be read to its end.
@@ -46,6 +50,19 @@ pub(super) enum RequestBodyError {
     /// Nothing came for too long.
     #[error("the request body cannot be read")]
     Stalled(#[source] StalledBody),
+    /// More came than the policy allows.
+    #[error("the request body is cut off")]
+    TooLarge(#[source] LargeBody),
+}
+
+/// The body is longer than the policy allows.
+#[derive(Debug, thiserror::Error)]
+#[error("the request body is too large")]
+pub(super) struct LargeBody;
+
+impl LargeBody {
+    /// What its client is told.
+    pub(super) const MESSAGE: &str = "The request body is too large.";
 }
 
 /// The body of an answer, with what is to be noted when it is over.
@@ -74,31 +91,70 @@ impl RequestBody {
         }
     }
 
-    /// The body of a stream, which may be silent for `limit` at most.
-    pub(super) fn of_stream(incoming: Incoming, plan: &Arc<HeaderPlan>, limit: Duration) -> Self {
+    /// The body of a stream, which may be silent for so long at most.
+    pub(super) fn of_stream(incoming: Incoming, plan: &Arc<HeaderPlan>, silence: Duration) -> Self {
         match incoming.is_end_stream() {
             true => Self::Empty,
-            false => Self::Watched(Box::new(Stalling {
+            false => Self::Watched(Box::new(Watched {
                 incoming,
                 plan: Arc::clone(plan),
-                limit,
+                silence: Some(silence),
                 timer: LazyTimer::default(),
+                left: u64::MAX,
             })),
+        }
+    }
+
+    /// Cuts it off where it becomes longer than `most`. One that says its length was compared with it
+    /// already, and cannot be longer than it says.
+    pub(super) fn at_most(self, most: Option<u64>) -> Self {
+        match (self, most) {
+            (Self::Stream(incoming, plan), Some(left))
+                if incoming.size_hint().exact().is_none() =>
+            {
+                Self::Watched(Box::new(Watched {
+                    incoming,
+                    plan,
+                    silence: None,
+                    timer: LazyTimer::default(),
+                    left,
+                }))
+            }
+            (Self::Watched(mut body), Some(left)) => {
+                body.left = left;
+                Self::Watched(body)
+            }
+            (body, _) => body,
         }
     }
 }
 
-impl Stalling {
+impl Watched {
     fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
             self.timer.clear();
-            return Poll::Ready(frame.map(|frame| frame.map_err(RequestBodyError::Broken)));
+            let counted = |frame: Frame<Bytes>| {
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                match self.left.checked_sub(length) {
+                    Some(left) => {
+                        self.left = left;
+                        Ok(frame)
+                    }
+                    None => Err(RequestBodyError::TooLarge(LargeBody)),
+                }
+            };
+            return Poll::Ready(
+                frame.map(|frame| frame.map_err(RequestBodyError::Broken).and_then(counted)),
+            );
         }
+        let Some(silence) = self.silence else {
+            return Poll::Pending;
+        };
         if !self.timer.is_set() {
-            self.timer.set(Instant::now() + self.limit);
+            self.timer.set(Instant::now() + silence);
         }
         ready!(self.timer.poll(context));
         Poll::Ready(Some(Err(RequestBodyError::Stalled(StalledBody))))

@@ -15,14 +15,16 @@ use super::Limits;
 use super::guard::Head;
 use super::timer::LazyTimer;
 use super::upgrade;
+use super::worker::Worker;
 use crate::policy::headers::forwarded_peer;
 use crate::policy::verdict::Refusal;
 
 /// What the parts of one client connection share; they all run in one task.
 #[derive(Debug)]
 pub(super) struct Client {
-    /// Bounds that hold here.
-    pub(super) limits: Rc<Limits>,
+    /// Whose policy says what bounds hold here.
+    worker: Rc<Worker>,
+    limits: RefCell<Rc<Limits>>,
     /// Who is connected.
     pub(super) peer: SocketAddr,
     /// The peer as `X-Forwarded-For` has it.
@@ -36,9 +38,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(peer: SocketAddr, limits: Rc<Limits>) -> Self {
+    pub(super) fn new(worker: &Rc<Worker>, peer: SocketAddr) -> Self {
         Self {
-            limits,
+            limits: RefCell::new(worker.limits()),
+            worker: worker.clone(),
             peer,
             forwarded_for: forwarded_peer(peer.ip()),
             deadline: RefCell::new(LazyTimer::default()),
@@ -51,7 +54,8 @@ impl Client {
     /// The same client, for one stream of a connection that has several.
     pub(super) fn stream(&self) -> Self {
         Self {
-            limits: self.limits.clone(),
+            limits: RefCell::new(self.limits()),
+            worker: self.worker.clone(),
             peer: self.peer,
             forwarded_for: self.forwarded_for.clone(),
             deadline: RefCell::default(),
@@ -59,6 +63,20 @@ impl Client {
             head: RefCell::default(),
             idle_since: Cell::new(None),
         }
+    }
+
+    /// Bounds that hold here.
+    pub(super) fn limits(&self) -> Rc<Limits> {
+        self.limits.borrow().clone()
+    }
+
+    /// A request begins: from here on the bounds of the policy in force hold.
+    pub(super) fn renew_limits(&self) -> Rc<Limits> {
+        let limits = self.worker.limits();
+        if !Rc::ptr_eq(&limits, &self.limits.borrow()) {
+            self.limits.replace(limits.clone());
+        }
+        limits
     }
 
     /// The guard notes what it saw of the head that it passes on.
@@ -85,7 +103,7 @@ impl Client {
 
     /// Starts the deadline of the request being served; `of_rule`: where it is not the usual one.
     pub(super) fn start_deadline(&self, from: Instant, of_rule: Option<Duration>) {
-        let deadline = of_rule.unwrap_or(self.limits.backend_deadline);
+        let deadline = of_rule.unwrap_or_else(|| self.limits.borrow().backend_deadline);
         self.deadline.borrow_mut().set(from + deadline);
     }
 

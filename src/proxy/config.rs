@@ -11,6 +11,7 @@ use rustls::RootCertStore;
 
 pub(super) use self::address::Place;
 pub use self::address::{BackendAddress, BadBackendAddress};
+use crate::policy::format::LimitSettings;
 use crate::policy::limits;
 
 /// What a proxy is told at start.
@@ -40,7 +41,8 @@ pub struct Listener {
     pub backend: BackendAddress,
 }
 
-/// Bounds on every connection and request; [`crate::policy::limits`] says what each is for.
+/// Bounds on every connection and request, where the policy in force says nothing else;
+/// [`crate::policy::limits`] says what each is for.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// [`limits::HEADER_BYTES`].
@@ -49,8 +51,12 @@ pub struct Limits {
     pub header_count: usize,
     /// [`limits::URI_BYTES`].
     pub uri_bytes: usize,
+    /// The most bytes of a request body; over it 413.
+    pub body_bytes: Option<u64>,
     /// [`limits::CONNECTIONS`].
     pub connections: usize,
+    /// The most requests that a worker answers at one time; over it 503.
+    pub requests_in_flight: Option<u64>,
     /// [`limits::STREAMS`].
     pub streams: u32,
     /// [`limits::HEAD_TIMEOUT`].
@@ -61,6 +67,8 @@ pub struct Limits {
     pub body_progress_timeout: Duration,
     /// [`limits::WRITE_PROGRESS_TIMEOUT`].
     pub write_progress_timeout: Duration,
+    /// [`limits::CONNECTION_AGE`].
+    pub connection_age: Duration,
     /// [`limits::BACKEND_DEADLINE`].
     pub backend_deadline: Duration,
     /// [`limits::BACKEND_CONNECT_TIMEOUT`].
@@ -73,18 +81,48 @@ pub struct Limits {
 
 // === impl Limits ===
 
+impl Limits {
+    /// These bounds, where the policy says nothing else.
+    pub(super) fn under(&self, policy: &LimitSettings) -> Self {
+        // A count of 32 bits fits wherever there is a network.
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let or = |written: Option<u32>, default| written.map_or(default, count);
+        let wait = |written: Option<u64>, default| written.map_or(default, Duration::from_millis);
+        Self {
+            header_bytes: or(policy.header_bytes, self.header_bytes),
+            header_count: or(policy.header_count, self.header_count),
+            uri_bytes: or(policy.uri_bytes, self.uri_bytes),
+            body_bytes: policy.body_bytes.or(self.body_bytes),
+            connections: or(policy.connections, self.connections),
+            requests_in_flight: policy
+                .requests_in_flight
+                .map(u64::from)
+                .or(self.requests_in_flight),
+            streams: policy.streams.unwrap_or(self.streams),
+            head_timeout: wait(policy.head_ms, self.head_timeout),
+            idle_timeout: wait(policy.idle_ms, self.idle_timeout),
+            body_progress_timeout: wait(policy.body_progress_ms, self.body_progress_timeout),
+            write_progress_timeout: wait(policy.write_progress_ms, self.write_progress_timeout),
+            ..self.clone()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             header_bytes: limits::HEADER_BYTES,
             header_count: limits::HEADER_COUNT,
             uri_bytes: limits::URI_BYTES,
+            body_bytes: None,
             connections: limits::CONNECTIONS,
+            requests_in_flight: None,
             streams: limits::STREAMS,
             head_timeout: limits::HEAD_TIMEOUT,
             idle_timeout: limits::IDLE_TIMEOUT,
             body_progress_timeout: limits::BODY_PROGRESS_TIMEOUT,
             write_progress_timeout: limits::WRITE_PROGRESS_TIMEOUT,
+            connection_age: limits::CONNECTION_AGE,
             backend_deadline: limits::BACKEND_DEADLINE,
             backend_connect_timeout: limits::BACKEND_CONNECT_TIMEOUT,
             backend_idle_timeout: limits::BACKEND_IDLE_TIMEOUT,

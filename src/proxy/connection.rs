@@ -27,11 +27,11 @@ pub(super) async fn serve(
     // A socket that is gone already says so at the first read.
     let _ = stream.set_nodelay(true);
     let mut member = worker.drain.join();
-    let detect = Detect::new(stream, worker.limits.clone());
+    let client = Rc::new(Client::new(&worker, peer));
+    let detect = Detect::new(stream, client.limits());
     let Some((protocol, begun)) = member.run(detect).await else {
         return;
     };
-    let client = Rc::new(Client::new(peer, worker.limits.clone()));
     let ended = match protocol {
         Protocol::Http1 => {
             let (first, socket) = begun.into_parts();

@@ -22,8 +22,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use self::chunked::Chunked;
-pub(super) use self::head::Head;
 use self::head::{Framing, Scan};
+pub(super) use self::head::{Head, HeadLimits};
 use self::malformed::Malformed;
 use super::client::Client;
 use super::timer::LazyTimer;
@@ -42,6 +42,8 @@ const EARLY_BYTES: usize = 16 * 1024;
 pub(super) struct Guard<S> {
     socket: S,
     client: Rc<Client>,
+    /// What heads the reader behind this one has room for.
+    room: HeadLimits,
     phase: Phase,
     /// Read from the socket, not yet passed on.
     held: BytesMut,
@@ -80,11 +82,13 @@ enum Verdict {
 }
 
 impl<S> Guard<S> {
-    /// `first`: what was read from the socket already.
-    pub(super) fn new(socket: S, first: BytesMut, client: Rc<Client>) -> Self {
+    /// `first`: what was read from the socket already. `room`: what heads the reader has room for,
+    /// whatever bounds come later.
+    pub(super) fn new(socket: S, first: BytesMut, client: Rc<Client>, room: HeadLimits) -> Self {
         Self {
             socket,
             client,
+            room,
             phase: Phase::Head,
             since: (!first.is_empty()).then(Instant::now),
             held: first,
@@ -102,7 +106,8 @@ impl<S> Guard<S> {
     fn examine(&mut self, bytes: &[u8]) -> io::Result<Verdict> {
         let mut pass = 0;
         if let Phase::Head = self.phase {
-            match head::scan(bytes, &self.client.limits) {
+            let limits = HeadLimits::of(&self.client.renew_limits()).within(&self.room);
+            match head::scan(bytes, &limits) {
                 Scan::Partial => return Ok(Verdict::Pass(0)),
                 Scan::Malformed(why) => return Ok(Verdict::Refuse(why)),
                 Scan::Complete(length, head) => {
@@ -161,11 +166,14 @@ impl<S> Guard<S> {
             let from = std::mem::replace(&mut self.looked_at, length);
             // A head that grows byte by byte is scanned when it may be complete, and when it
             // crosses a limit.
-            let crossed = |limit| from <= limit && length > limit;
+            let crossed = || {
+                HeadLimits::of(&self.client.limits())
+                    .within(&self.room)
+                    .crossed(from, length)
+            };
             if matches!(self.phase, Phase::Head)
                 && from > 0
-                && !crossed(self.client.limits.uri_bytes + head::REQUEST_LINE_REST)
-                && !crossed(self.client.limits.header_bytes)
+                && !crossed()
                 && !head::may_be_complete(&self.held, from)
             {
                 return Ok(false);
@@ -195,7 +203,7 @@ impl<S> Guard<S> {
 
     /// Nothing to read: is that in order, or has it lasted too long?
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let limits = &self.client.limits;
+        let limits = self.client.limits();
         let deadline = match self.phase {
             Phase::Upgrade | Phase::Refused | Phase::Broken => return Poll::Pending,
             Phase::Head if self.held.is_empty() => match self.client.idle_since() {
@@ -336,7 +344,7 @@ impl<S: AsyncWrite + Unpin> Guard<S> {
         }
         if !self.writing.is_set() {
             self.writing
-                .set(Instant::now() + self.client.limits.write_progress_timeout);
+                .set(Instant::now() + self.client.limits().write_progress_timeout);
         }
         ready!(self.writing.poll(context));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, UnreadAnswer)))

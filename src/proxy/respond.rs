@@ -1,13 +1,15 @@
 //! Every answer that the proxy makes itself.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::body::ResponseBody;
 use crate::policy::verdict::{Reason, Refusal};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Seconds after which there may be room again.
+const SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// A refusal made here, for what the policy does not know of: sockets, framing, the backend.
 pub(super) fn refusal(status: StatusCode, reason: Reason, message: impl Into<String>) -> Refusal {
@@ -19,6 +21,9 @@ pub(super) fn refuse(refusal: &Refusal, realm: impl FnOnce() -> String) -> Respo
     let mut response = json(refusal.status, refusal.body().into());
     if let Some(allow) = &refusal.allow {
         response.headers_mut().insert(ALLOW, allow.clone());
+    }
+    if refusal.reason == Reason::TooManyRequests {
+        response.headers_mut().insert(RETRY_AFTER, SOON);
     }
     if refusal.challenge.is_some()
         && let Some(challenge) = refusal.www_authenticate(&realm())

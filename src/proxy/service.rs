@@ -4,6 +4,7 @@
 
 mod admit;
 mod authenticate;
+mod bounds;
 mod request;
 mod response;
 
@@ -17,6 +18,7 @@ use hyper::body::Incoming;
 
 use self::admit::admit;
 use self::authenticate::{authenticated, realm};
+use self::bounds::within;
 use self::request::{origin_form, original_path, target, to_backend};
 use self::response::from_backend;
 use super::body::{RequestBody, ResponseBody};
@@ -31,7 +33,7 @@ use super::worker::{InForce, Worker};
 use crate::policy::cors::{ResponseCors, RuleId};
 use crate::policy::decide::{Action, Forward, decide};
 use crate::policy::headers::{Captured, Facts, ORIGINAL_PATH};
-use crate::policy::verdict::Refusal;
+use crate::policy::verdict::{Reason, Refusal};
 
 /// Who answers a request.
 enum Answer {
@@ -95,6 +97,8 @@ pub(super) async fn serve(
         realm,
     } = reply;
     let ours = !matches!(answer, Answer::Backend(_));
+    // Its rest is not read.
+    let cut = matches!(&answer, Answer::Refused(refusal) if refusal.reason == Reason::BodyTooLarge);
     let mut response = match answer {
         Answer::Backend(response) => {
             exchange.answered(response.status());
@@ -121,7 +125,7 @@ pub(super) async fn serve(
     if handshake {
         let client = exchange.client();
         upgrade::answer(response.status(), response.headers_mut(), client);
-    } else if http1 && exchange.worker().drain.started() {
+    } else if http1 && (cut || exchange.worker().drain.started()) {
         // HTTP/2 says it by GOAWAY.
         response
             .headers_mut()
@@ -191,6 +195,9 @@ async fn under(
     }
     if let Some(refusal) = audited {
         exchange.audited(refusal.reason);
+    }
+    if let Err(refusal) = within(&policy.limits, exchange.worker(), &body) {
+        return Reply::refused(refusal, cors);
     }
     let protocol = match protocol {
         Ok(protocol) => protocol,
@@ -262,11 +269,12 @@ async fn under(
     }
     let body = match parts.version {
         Version::HTTP_2 => {
-            let limit = exchange.client().limits.body_progress_timeout;
+            let limit = policy.limits.body_progress_timeout;
             RequestBody::of_stream(body, plan, limit)
         }
         _ => RequestBody::new(body, plan),
     };
+    let body = body.at_most(policy.limits.body_bytes);
     let (backend, remote) = policy.route(operation, backend);
     let host = remote.and_then(|remote| remote.host.as_ref());
     let mut request = to_backend(parts, body, exchange.client(), backend, host, plan, edits);

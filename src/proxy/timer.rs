@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -12,6 +12,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(super) struct LazyTimer {
     deadline: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Whom the sleep wakes.
+    sleeper: Option<Waker>,
 }
 
 impl LazyTimer {
@@ -45,9 +47,16 @@ impl LazyTimer {
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
+            self.sleeper = None;
         }
         loop {
+            let told = |sleeper: &Waker| sleeper.will_wake(context.waker());
+            if self.sleeper.as_ref().is_some_and(told) && !sleep.is_elapsed() {
+                return Poll::Pending;
+            }
+            self.sleeper = Some(context.waker().clone());
             ready!(sleep.as_mut().poll(context));
+            self.sleeper = None;
             if sleep.deadline() >= deadline {
                 self.deadline = None;
                 return Poll::Ready(());

@@ -10,6 +10,7 @@
 
 mod attempt;
 mod backends;
+mod bell;
 mod body;
 mod connect;
 mod error;

@@ -19,7 +19,7 @@ use super::metrics::{OperationCells, Outcome, ProviderCells, WorkerMetrics};
 use super::snapshot::{PolicyCell, Remote, Snapshot};
 use super::upstream::{Backend, BackendTls, Backends};
 use super::{BackendAddress, Limits};
-use crate::policy::format::Operation;
+use crate::policy::format::{LimitSettings, Operation};
 use crate::policy::jwt::TokenCache;
 use crate::policy::key_set::KeySet;
 use crate::shutdown::Shutdown;
@@ -34,8 +34,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Setup {
     pub(super) listeners: Vec<(std::net::TcpListener, BackendAddress)>,
     pub(super) limits: Limits,
-    /// Of [`Limits::connections`], how many this worker takes per listener.
-    pub(super) connections: usize,
+    /// How many workers share [`Limits::connections`].
+    pub(super) workers: usize,
     pub(super) tls: BackendTls,
     pub(super) policies: PolicyCell,
     pub(super) metrics: Arc<WorkerMetrics>,
@@ -47,7 +47,8 @@ pub(super) struct Setup {
 /// What the connections of one worker share; all of it belongs to one thread.
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) limits: Rc<Limits>,
+    /// What holds where the policy says nothing else.
+    defaults: Rc<Limits>,
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) drain: Rc<Drain>,
     pub(super) tokens: RefCell<TokenCache>,
@@ -61,6 +62,8 @@ pub(super) struct Worker {
 #[derive(Debug)]
 pub(super) struct InForce {
     pub(super) snapshot: Arc<Snapshot>,
+    /// What bounds it sets.
+    pub(super) limits: Rc<Limits>,
     /// The policy's own backend, if it names one.
     pub(super) backend: Option<Rc<Backend>>,
     /// In the order of the policy's backends: where a rule names an address.
@@ -134,12 +137,12 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
             .into_iter()
             .map(|(listener, backend)| {
                 let backend = worker.backends.listener(&backend);
-                let most = setup.connections;
+                let workers = setup.workers;
                 spawn_local(accept(
                     worker.clone(),
                     listener,
                     backend,
-                    most,
+                    workers,
                     setup.shutdown.clone(),
                 ))
             })
@@ -157,7 +160,7 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
         }
         worker.drain.start();
         worker.metrics.draining.set(1);
-        let grace = worker.limits.drain_grace;
+        let grace = worker.limits().drain_grace;
         if timeout(grace, worker.drain.done()).await.is_err() {
             let connections = worker.drain.connections();
             tracing::warn!(
@@ -176,11 +179,12 @@ async fn accept(
     worker: Rc<Worker>,
     listener: TcpListener,
     backend: Rc<Backend>,
-    most: usize,
+    workers: usize,
     mut shutdown: Shutdown,
 ) {
     let open = Rc::new(());
     let serve = |stream: TcpStream, peer: SocketAddr| {
+        let most = worker.limits().connections.div_ceil(workers);
         if Rc::strong_count(&open) > most {
             worker.metrics.connections_refused.add(1);
             return;
@@ -252,7 +256,7 @@ impl Worker {
     ) -> Self {
         Self {
             backends: Backends::new(limits.clone(), metrics.clone(), tls),
-            limits: Rc::new(limits),
+            defaults: Rc::new(limits),
             metrics,
             drain: Rc::default(),
             tokens: RefCell::default(),
@@ -277,6 +281,7 @@ impl Worker {
                 let remotes = latest.backends.iter();
                 let fresh = Rc::new(InForce {
                     snapshot: latest.clone(),
+                    limits: self.limits_under(&latest.prepared.policy.settings.limits),
                     backend: own.map(|address| backends.own(address, upstream)),
                     backends: remotes
                         .map(|rule| Some(backends.remote(rule.address.as_ref()?, upstream)))
@@ -288,6 +293,21 @@ impl Worker {
                 *current = Some(fresh.clone());
                 Some(fresh)
             }
+        }
+    }
+
+    /// The bounds of the policy in force.
+    pub(super) fn limits(&self) -> Rc<Limits> {
+        match self.policy() {
+            Some(policy) => policy.limits.clone(),
+            None => self.defaults.clone(),
+        }
+    }
+
+    fn limits_under(&self, policy: &LimitSettings) -> Rc<Limits> {
+        match *policy == LimitSettings::default() {
+            true => self.defaults.clone(),
+            false => Rc::new(self.defaults.under(policy)),
         }
     }
 

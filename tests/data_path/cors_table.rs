@@ -11,6 +11,7 @@
 //! * Vary: all fields joined by ` + `, or `-`.
 //! * backend: whether it saw the request: `seen` or `-`.
 
+mod http2;
 mod rows;
 
 use std::collections::BTreeMap;

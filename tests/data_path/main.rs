@@ -6,6 +6,8 @@
 mod backend;
 #[path = "../support/client.rs"]
 mod client;
+#[path = "../support/frames.rs"]
+mod frames;
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[path = "../support/tokens.rs"]
@@ -16,6 +18,7 @@ mod alternatives;
 mod authentication;
 mod backend_connections;
 mod backend_tls;
+mod bounds;
 mod cors;
 mod cors_table;
 mod forwarding;

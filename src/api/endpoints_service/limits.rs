@@ -32,7 +32,7 @@ pub struct LimitsSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections: Option<i32>,
-    /// The most requests that each worker has with backends at one time; further ones are answered 503
+    /// The most requests that each worker answers at one time; further ones are answered 503
     /// with `Retry-After`. Absent: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]

@@ -41,7 +41,7 @@ pub struct LimitSettings {
     /// The most client connections per listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<u32>,
-    /// The most requests that a worker has with backends at one time.
+    /// The most requests that a worker answers at one time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_in_flight: Option<u32>,
     /// The most requests at one time on an HTTP/2 connection.

@@ -12,14 +12,18 @@ use tokio::net::TcpStream;
 
 use crate::proxy::client::Client;
 use crate::proxy::drain::{Finish, Member};
-use crate::proxy::guard::Guard;
+use crate::proxy::guard::{Guard, HeadLimits};
 use crate::proxy::service;
 use crate::proxy::upgrade;
 use crate::proxy::upstream::Backend;
 use crate::proxy::worker::Worker;
 
-/// What is read or written at once; the guard's limits on heads are below it.
+/// What is read or written at once, if no head may be larger.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// What hyper needs beside a head.
+const BUFFER_REST: usize = 4 * 1024;
+/// Fields that hyper has room for without asking.
+const FIELDS: usize = 100;
 
 /// Serves until the client goes, or is idle for too long, or the worker drains; after an upgrade,
 /// until that ends. `first`: what was read already.
@@ -31,7 +35,10 @@ pub(super) async fn serve(
     socket: TcpStream,
     mut member: Member,
 ) -> hyper::Result<()> {
-    let guard = Guard::new(socket, first, client.clone());
+    let mut room = HeadLimits::of(&client.limits());
+    room.bytes = room.bytes.max(BUFFER_BYTES - BUFFER_REST);
+    room.count = room.count.max(FIELDS);
+    let guard = Guard::new(socket, first, client.clone(), room);
     let served = service_fn({
         let (worker, client) = (worker.clone(), client.clone());
         move |request| {
@@ -41,11 +48,16 @@ pub(super) async fn serve(
             service::serve(worker, client, backend.clone(), head, request)
         }
     });
-    let mut connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         // The guard has better ones.
         .header_read_timeout(None)
-        .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(guard), served);
+        .max_buf_size(room.bytes + BUFFER_REST);
+    if room.count > FIELDS {
+        // Makes hyper allocate for every head.
+        builder.max_headers(room.count);
+    }
+    let mut connection = builder.serve_connection(TokioIo::new(guard), served);
     member.run(&mut connection).await?;
     let guard = connection.into_parts().io.into_inner();
     if client.upgrade.is_switched() {

@@ -52,12 +52,12 @@ pub(super) async fn serve(
     socket: Begun<TcpStream>,
     mut member: Member,
 ) -> hyper::Result<()> {
-    let limits = worker.limits.clone();
-    let streams = Streams::new(limits.clone());
+    let limits = client.limits();
+    let streams = Streams::new(client.clone());
     let served = service_fn({
         let (worker, streams) = (worker.clone(), streams.clone());
         move |mut request: Request<Incoming>| {
-            let head = check(&mut request, &worker.limits);
+            let head = check(&mut request, &client.renew_limits());
             // Each stream has a deadline of its own.
             let client = Rc::new(client.stream());
             let stream = streams.open();

@@ -44,6 +44,44 @@ impl Head {
     }
 }
 
+/// Bounds on a head.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::proxy) struct HeadLimits {
+    /// Of the whole head.
+    pub(in crate::proxy) bytes: usize,
+    /// Of its fields.
+    pub(in crate::proxy) count: usize,
+    /// Of the target.
+    uri_bytes: usize,
+}
+
+impl HeadLimits {
+    /// What holds now.
+    pub(in crate::proxy) fn of(limits: &Limits) -> Self {
+        Self {
+            bytes: limits.header_bytes,
+            count: limits.header_count,
+            uri_bytes: limits.uri_bytes,
+        }
+    }
+
+    /// What holds now, on a connection that was made for less.
+    pub(super) fn within(self, room: &Self) -> Self {
+        Self {
+            bytes: self.bytes.min(room.bytes),
+            count: self.count.min(room.count),
+            ..self
+        }
+    }
+
+    /// Whether a growing head has just crossed one of them.
+    pub(super) fn crossed(&self, from: usize, to: usize) -> bool {
+        [self.uri_bytes + REQUEST_LINE_REST, self.bytes]
+            .iter()
+            .any(|limit| from <= *limit && to > *limit)
+    }
+}
+
 /// How a request body is framed (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -54,18 +92,18 @@ pub(super) enum Framing {
 }
 
 /// The most that a request line takes beside its target: what is longer will not become a head.
-pub(super) const REQUEST_LINE_REST: usize = 64;
+const REQUEST_LINE_REST: usize = 64;
 
 /// Looks at the bytes of a head, from its first on.
-pub(super) fn scan(bytes: &[u8], limits: &Limits) -> Scan {
+pub(super) fn scan(bytes: &[u8], limits: &HeadLimits) -> Scan {
     match checked(bytes, limits) {
-        Ok((length, _)) if length > limits.header_bytes => Scan::Malformed(Malformed::TooLarge),
+        Ok((length, _)) if length > limits.bytes => Scan::Malformed(Malformed::TooLarge),
         Ok((length, head)) => Scan::Complete(length, head),
         Err(Stop::Malformed(malformed)) => Scan::Malformed(malformed),
         Err(Stop::Partial { in_request_line }) => {
             if in_request_line && bytes.len() > limits.uri_bytes + REQUEST_LINE_REST {
                 Scan::Malformed(Malformed::TargetTooLong)
-            } else if bytes.len() > limits.header_bytes {
+            } else if bytes.len() > limits.bytes {
                 Scan::Malformed(Malformed::TooLarge)
             } else {
                 Scan::Partial
@@ -92,7 +130,7 @@ impl From<Malformed> for Stop {
     }
 }
 
-fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
+fn checked(bytes: &[u8], limits: &HeadLimits) -> Result<(usize, Head), Stop> {
     let mut lines = Lines { bytes, at: 0 };
     let partial = |in_request_line| move || Stop::Partial { in_request_line };
 
@@ -131,7 +169,7 @@ fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
             break;
         }
         fields += 1;
-        if fields > limits.header_count {
+        if fields > limits.count {
             return Err(Malformed::TooLarge.into());
         }
         let (name, value) = field(line)?;
@@ -165,7 +203,7 @@ fn checked(bytes: &[u8], limits: &Limits) -> Result<(usize, Head), Stop> {
 }
 
 /// Checks a request line; true: HTTP/1.0.
-fn request_line(line: &[u8], limits: &Limits) -> Result<bool, Malformed> {
+fn request_line(line: &[u8], limits: &HeadLimits) -> Result<bool, Malformed> {
     let space = memchr(b' ', line).ok_or(Malformed::RequestLine)?;
     let (method, rest) = (&line[..space], &line[space + 1..]);
     let space = memchr(b' ', rest).ok_or(Malformed::RequestLine)?;

@@ -103,7 +103,7 @@ impl Malformed {
             ),
             Self::TimedOut => (
                 StatusCode::REQUEST_TIMEOUT,
-                Reason::BadFraming,
+                Reason::HeadTimeout,
                 "The request head was not complete in time.",
             ),
         };

@@ -1,8 +1,6 @@
 //! One attempt at an exchange: a connection, kept or new, and the request over it.
 
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
 
 use http::header::TRAILER;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -150,7 +148,7 @@ impl Backend {
         client: &Rc<Client>,
         fresh: bool,
     ) -> Result<(Box<Connection>, bool), UpstreamError> {
-        if !fresh && let Some(connection) = self.kept().await {
+        if !fresh && let Some(connection) = self.http1.take(&self.options) {
             return Ok((connection, true));
         }
         let place = match &self.places {
@@ -172,10 +170,6 @@ impl Backend {
         Ok((connection, false))
     }
 
-    async fn kept(&self) -> Option<Box<Connection>> {
-        poll_fn(|context| Poll::Ready(self.http1.take(&self.options, context))).await
-    }
-
     /// Waits for a place, or for a connection that others no longer need; None: too many wait.
     async fn wait_http1(
         &self,
@@ -191,7 +185,7 @@ impl Backend {
                 true if self.http1.close_one() => continue,
                 true => {}
                 false => {
-                    if let Some(connection) = self.kept().await {
+                    if let Some(connection) = self.http1.take(&self.options) {
                         return Some(Err(connection));
                     }
                 }
@@ -292,7 +286,7 @@ impl Backend {
     /// The connection has served: keep it, if it may serve again.
     pub(super) fn keep(&self, connection: Box<Connection>) {
         if connection.is_young(&self.options) {
-            self.http1.keep(connection);
+            self.http1.keep(connection, &self.options);
         }
         if let Some(places) = &self.places {
             places.note_change();

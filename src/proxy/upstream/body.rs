@@ -60,7 +60,7 @@ impl BackendBody {
         };
         let mut body = Self::new(content, client, head, pauses);
         if body.is_end_stream() {
-            body.content.give_back(None);
+            body.content.give_back();
         }
         body
     }
@@ -133,12 +133,11 @@ impl Content {
                 connection,
                 ..
             } => {
-                let mut polled = Pin::new(&mut *incoming).poll_frame(context);
-                if let (Poll::Pending, Some(connection)) = (&polled, connection) {
-                    // Asking made room for one piece: now let the connection bring it.
-                    connection.drive(context);
-                    polled = Pin::new(incoming).poll_frame(context);
-                }
+                // Asking makes room for one piece; the connection brings it.
+                let polled = match connection {
+                    Some(connection) => connection.poll_body(context, incoming),
+                    None => Pin::new(incoming).poll_frame(context),
+                };
                 polled.map_err(UpstreamError::from_hyper)
             }
             Self::Http2(receiving) => receiving.poll_frame(context),
@@ -147,7 +146,7 @@ impl Content {
     }
 
     /// The connection has served: keep it, if it can serve again.
-    fn give_back(&mut self, context: Option<&mut Context<'_>>) {
+    fn give_back(&mut self) {
         let Self::Http1 {
             connection,
             backend,
@@ -157,14 +156,10 @@ impl Content {
             *self = Self::Given;
             return;
         };
-        if let Some(mut connection) = connection.take() {
-            if let (false, Some(context)) = (connection.is_idle(), context) {
-                // The end of a chunked body may still have to be read.
-                connection.drive(context);
-            }
-            if connection.is_idle() {
-                backend.keep(connection);
-            }
+        if let Some(mut connection) = connection.take()
+            && connection.is_over()
+        {
+            backend.keep(connection);
         }
     }
 
@@ -197,7 +192,7 @@ impl Body for BackendBody {
         match this.content.poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 if this.content.is_end_stream() {
-                    this.content.give_back(Some(context));
+                    this.content.give_back();
                 }
                 this.postpone();
                 Poll::Ready(Some(Ok(match frame.into_trailers() {
@@ -209,7 +204,7 @@ impl Body for BackendBody {
                 })))
             }
             Poll::Ready(None) => {
-                this.content.give_back(Some(context));
+                this.content.give_back();
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {

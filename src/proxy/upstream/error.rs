@@ -8,6 +8,7 @@ use http::StatusCode;
 use super::connect::ConnectError;
 use crate::policy::limits::{HEADER_BYTES, HEADER_COUNT};
 use crate::policy::verdict::{Facts, Phase, Reason, Refusal};
+use crate::proxy::body::LargeBody;
 use crate::proxy::config::BackendAddress;
 use crate::proxy::guard::{BadBody, StalledBody};
 use crate::proxy::respond::refusal;
@@ -100,6 +101,7 @@ impl UpstreamError {
             Self::Malformed(_) | Self::HeadTooLarge | Self::Unasked => Reason::BackendMalformed,
             Self::BadAuthority => Reason::BadHost,
             Self::Deadline => Reason::BackendTimeout,
+            Self::ClientBody(error) if root(&**error).is::<LargeBody>() => Reason::BodyTooLarge,
             Self::ClientBody(_) => Reason::BadBody,
         }
     }
@@ -187,6 +189,9 @@ impl UpstreamError {
                 let (status, message) = match root(&**error) {
                     root if root.is::<StalledBody>() => {
                         (StatusCode::REQUEST_TIMEOUT, "The request body stalled.")
+                    }
+                    root if root.is::<LargeBody>() => {
+                        (StatusCode::PAYLOAD_TOO_LARGE, LargeBody::MESSAGE)
                     }
                     root if root.is::<BadBody>() => (
                         StatusCode::BAD_REQUEST,

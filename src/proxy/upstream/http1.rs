@@ -6,16 +6,18 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
+use super::bell::Bell;
 use super::error::UpstreamError;
 use super::options::Options;
 use super::places::Place;
@@ -32,7 +34,7 @@ const BUFFER_BYTES: usize = HEADER_BYTES;
 
 /// The most idle connections kept: after a burst most of a proxy's memory is theirs.
 const IDLE_CONNECTIONS: usize = 100;
-/// Who is kept for longer than this is swept away in time.
+/// What is kept for longer than this is swept away in time.
 const SWEPT_WITHIN: Duration = Duration::from_secs(20);
 
 /// Connections that wait for a request; most recently used last.
@@ -42,7 +44,9 @@ pub(super) struct Pool(RefCell<Vec<Idle>>);
 #[derive(Debug)]
 struct Idle {
     connection: Box<Connection>,
-    since: Instant,
+    /// When a sweep found it first: who comes and goes needs no clock, unless it is kept for so short a
+    /// time that the sweep may come too late.
+    since: Option<Instant>,
 }
 
 /// A connection; whoever holds it drives it.
@@ -50,8 +54,9 @@ pub(super) struct Connection {
     sender: http1::SendRequest<RequestBody>,
     /// None: closed.
     driver: Option<Driver>,
-    /// No longer HTTP's, after a 101.
-    switched: Option<Driver>,
+    /// At its end, or no longer HTTP's after a 101.
+    over: Option<Driver>,
+    bell: Bell,
     notes: Rc<Notes>,
     made: Instant,
     _place: Option<Place>,
@@ -70,29 +75,25 @@ pub(super) struct Failure {
 impl Pool {
     /// Drops connections that are idle for long, or closed by the backend.
     pub(super) fn sweep(&self, options: &Options) {
-        let mut context = Context::from_waker(Waker::noop());
+        let now = Instant::now();
         self.0.borrow_mut().retain_mut(|idle| {
-            idle.since.elapsed() < options.keep
+            let since = *idle.since.get_or_insert(now);
+            now - since < options.keep
                 && idle.connection.is_young(options)
-                && idle.connection.is_usable(&mut context)
+                && idle.connection.is_usable()
         });
     }
 
     /// A connection that can serve.
-    pub(super) fn take(
-        &self,
-        options: &Options,
-        context: &mut Context<'_>,
-    ) -> Option<Box<Connection>> {
+    pub(super) fn take(&self, options: &Options) -> Option<Box<Connection>> {
         let mut idle = self.0.borrow_mut();
         while let Some(Idle {
             mut connection,
             since,
         }) = idle.pop()
         {
-            // The sweep finds the others soon enough.
-            let is_fresh = options.keep > SWEPT_WITHIN || since.elapsed() < options.keep;
-            if is_fresh && connection.is_usable(context) {
+            let is_fresh = is_swept(options) || since.is_none_or(|it| it.elapsed() < options.keep);
+            if is_fresh && connection.is_usable() {
                 return Some(connection);
             }
         }
@@ -100,14 +101,16 @@ impl Pool {
     }
 
     /// Keeps a connection whose exchange is over.
-    pub(super) fn keep(&self, connection: Box<Connection>) {
+    pub(super) fn keep(&self, connection: Box<Connection>, options: &Options) {
+        connection.bell.leave();
+        connection.notes.end();
+        let since = match is_swept(options) {
+            true => None,
+            false => Some(Instant::now()),
+        };
         let mut idle = self.0.borrow_mut();
         if idle.len() < IDLE_CONNECTIONS {
-            connection.notes.end();
-            idle.push(Idle {
-                connection,
-                since: Instant::now(),
-            });
+            idle.push(Idle { connection, since });
         }
     }
 
@@ -118,6 +121,11 @@ impl Pool {
         drop(idle);
         closed.is_some()
     }
+}
+
+/// Whether the sweep finds what is too old in time.
+fn is_swept(options: &Options) -> bool {
+    options.keep > SWEPT_WITHIN
 }
 
 impl Connection {
@@ -134,7 +142,8 @@ impl Connection {
         Ok(Box::new(Self {
             sender,
             driver: Some(driver),
-            switched: None,
+            over: None,
+            bell: Bell::new(),
             notes,
             made: Instant::now(),
             _place: place,
@@ -161,24 +170,65 @@ impl Connection {
         replay::read(&self.notes.take(), RequestBody::Empty)
     }
 
-    /// Whether a request may be sent: looks whether the backend has closed meanwhile.
-    pub(super) fn is_usable(&mut self, context: &mut Context<'_>) -> bool {
-        self.drive(context);
-        self.driver.is_some() && self.sender.is_ready()
+    /// Whether a request may be sent: the backend may have closed meanwhile.
+    pub(super) fn is_usable(&mut self) -> bool {
+        self.drive();
+        self.is_idle()
     }
 
-    /// Lets the connection go on as far as it can without waiting.
-    pub(super) fn drive(&mut self, context: &mut Context<'_>) {
-        if let Some(driver) = &mut self.driver {
+    /// Lets the connection go on as far as it can without waiting, if anything happened to it.
+    fn drive(&mut self) {
+        if self.bell.take()
+            && let Some(driver) = &mut self.driver
+        {
             // Its error reaches whoever waits for the answer or the body.
-            if Pin::new(driver).poll(context).is_ready() {
-                self.driver = None;
+            if Pin::new(driver).poll(&mut self.bell.context()).is_ready() {
+                self.over = self.driver.take();
             }
         }
     }
 
-    /// Whether the exchange is over and another one may follow.
-    pub(super) fn is_idle(&self) -> bool {
+    /// Drives the connection and looks whether what is waited for has come. `look` is given the
+    /// context to poll with.
+    fn poll_with<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        self.bell.mute();
+        // Looking may make room for more: then once again.
+        for _ in 0..2 {
+            self.drive();
+            let found = look(&mut self.bell.context());
+            if found.is_ready() {
+                return found;
+            }
+            if !self.bell.is_rung() {
+                break;
+            }
+        }
+        self.bell.wait(context.waker());
+        Poll::Pending
+    }
+
+    /// The next piece of an answer's body.
+    pub(super) fn poll_body(
+        &mut self,
+        context: &mut Context<'_>,
+        incoming: &mut Incoming,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        self.poll_with(context, |context| {
+            Pin::new(&mut *incoming).poll_frame(context)
+        })
+    }
+
+    /// Whether the exchange is over and another one may follow; the end of a chunked body may still
+    /// have to be read.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.is_idle() || self.is_usable()
+    }
+
+    fn is_idle(&self) -> bool {
         self.driver.is_some() && self.sender.is_ready()
     }
 
@@ -191,16 +241,13 @@ impl Connection {
         keeps: bool,
     ) -> Result<Response<Incoming>, Failure> {
         self.notes.begin(keeps);
+        // Sending rings, and the connection is driven next.
+        self.bell.mute();
         let mut answer = pin!(self.sender.try_send_request(request));
-        let driver = &mut self.driver;
-        let mut over = None;
         let response = poll_fn(|context| {
-            if let Some(running) = driver
-                && Pin::new(running).poll(context).is_ready()
+            if let Poll::Ready(answer) =
+                self.poll_with(context, |context| answer.as_mut().poll(context))
             {
-                over = driver.take();
-            }
-            if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer.map_err(|mut failure| Failure {
                     unsent: failure.take_message().map(Box::new),
                     error: UpstreamError::from_hyper(failure.into_error()),
@@ -221,14 +268,14 @@ impl Connection {
                 return Err(UpstreamError::Unasked.into());
             }
             // hyper lets go of a connection that has switched at once.
-            self.switched = over.or(self.driver.take());
+            self.over = self.over.take().or(self.driver.take());
         }
         Ok(response)
     }
 
     /// After a 101 that was asked for: the bytes, and those that came behind the 101.
     pub(super) fn into_raw(self) -> Option<(Stream, BytesMut)> {
-        let parts = self.switched?.into_parts();
+        let parts = self.over?.into_parts();
         let stream = parts.io.into_inner().stream;
         Some((stream, BytesMut::from(parts.read_buf)))
     }

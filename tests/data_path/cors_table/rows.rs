@@ -5,7 +5,8 @@ use crate::backend::Backend;
 use crate::client::ask;
 use crate::proxy::TestProxy;
 
-const SHOP: &str = "cors: {allowOrigins: [\"https://shop.example\", \"http://localhost:3000\"]}";
+pub(super) const SHOP: &str =
+    "cors: {allowOrigins: [\"https://shop.example\", \"http://localhost:3000\"]}";
 
 #[tokio::test]
 async fn preflights_of_a_list_of_origins() {
@@ -348,4 +349,17 @@ async fn a_head_that_is_not_read_has_no_origin() {
     };
     hold(&specification(SHOP, "", ""), &rows("-", "Origin")).await;
     hold(&specification("cors: {}", "", ""), &rows("*", "-")).await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_aloud() {
+    let limited = format!("{SHOP}\nlimits: {{bodyBytes: 4}}");
+    let rows = "
+        POST /open   Content-Length=9 | https://shop.example  | - | 413 BodyTooLarge | https://shop.example | Origin | -
+        POST /open   Content-Length=9 | https://other.example | - | 413 BodyTooLarge | - | Origin | -
+        POST /public Content-Length=9 | https://any.example   | - | 413 BodyTooLarge | * | - | -
+    ";
+    let paths = "
+      /public: {x-endpoints-cors: {}, post: {responses: {200: {description: ok}}}}";
+    hold(&specification(&limited, "", paths), rows).await;
 }

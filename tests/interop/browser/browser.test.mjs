@@ -40,6 +40,7 @@ before(async () => {
     }),
     nulls: manifest({ cors: 'cors: {allowOrigins: ["null"]}' }),
     through: manifest({ endpoint: 'x-google-endpoints: [{name: books.example.com, allowCors: true}]' }),
+    small: manifest({ cors: 'cors: {}\n  limits: {bodyBytes: 4}' }),
     none: manifest({}),
   };
   const start = async (name, text, to) => {
@@ -127,6 +128,8 @@ test('a script reads why it was refused', async () => {
   }
   const away = await ask(page, `${urls.away}/open`, key);
   assert.deepEqual(away.blocked ?? reason(away), [503, 'BackendUnreachable']);
+  const large = await ask(page, `${urls.small}/open`, { method: 'POST', body: 'large' });
+  assert.deepEqual(large.blocked ?? reason(large), [413, 'BodyTooLarge']);
   const failed = await ask(page, `${urls.listed}/fails`);
   assert.deepEqual([failed.status, failed.body], [500, 'the backend failed']);
 });

@@ -13,7 +13,7 @@ use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use crate::proxy::Limits;
+use crate::proxy::client::Client;
 use crate::proxy::drain::Finish;
 use crate::proxy::timer::LazyTimer;
 
@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// What the streams of a connection share.
 #[derive(Debug)]
 pub(super) struct Streams {
-    limits: Rc<Limits>,
+    client: Rc<Client>,
     open: RefCell<Vec<Weak<State>>>,
     idle_since: Cell<Instant>,
     /// Wakes the connection when its last stream ends.
@@ -62,9 +62,9 @@ pub(super) struct Watched<C> {
 }
 
 impl Streams {
-    pub(super) fn new(limits: Rc<Limits>) -> Rc<Self> {
+    pub(super) fn new(client: Rc<Client>) -> Rc<Self> {
         Rc::new(Self {
-            limits,
+            client,
             open: RefCell::default(),
             idle_since: Cell::new(Instant::now()),
             connection: RefCell::default(),
@@ -82,7 +82,7 @@ impl Streams {
 
     /// Whether a client has left an answer unread for too long.
     fn is_stalled(&self, now: Instant) -> bool {
-        let limit = self.limits.write_progress_timeout;
+        let limit = self.client.limits().write_progress_timeout;
         self.open.borrow().iter().any(|stream| {
             let unread = stream.upgrade().and_then(|state| state.unread_since.get());
             unread.is_some_and(|since| now.saturating_duration_since(since) >= limit)
@@ -168,7 +168,7 @@ where
             .replace(Some(context.waker().clone()));
         loop {
             let now = Instant::now();
-            let limits = &this.streams.limits;
+            let limits = this.streams.client.limits();
             if this.streams.is_idle() {
                 this.looking = false;
                 this.timer

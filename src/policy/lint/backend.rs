@@ -6,7 +6,11 @@ use crate::openapi::{Diagnostic, Findings, Place, lints};
 /// TLS where no backend has it.
 pub(super) fn check(subject: Subject<'_>, findings: &mut Findings) {
     let backend = subject.spec.backend.as_ref();
-    if backend.is_none_or(|backend| backend.tls.is_none()) {
+    let Some(tls) = backend.and_then(|backend| backend.tls.as_ref()) else {
+        return;
+    };
+    // A name without a backend to have it is refused for that.
+    if tls.server_name.is_some() {
         return;
     }
     let rules = subject.policy.backends.iter();

@@ -194,7 +194,7 @@ fn a_server_name_is_a_name_of_a_backend_with_tls() {
 fn a_certificate_is_named_as_secrets_are() {
     let tls = json!({ "clientCertificateRef": { "name": "A b" } });
     assert_refused(
-        json!({ "backend": { "tls": tls } }),
+        json!({ "backend": { "address": "https://app", "tls": tls } }),
         "/spec/backend/tls/clientCertificateRef/name",
         "not the name of a Secret",
         "in the namespace",

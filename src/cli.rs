@@ -3,6 +3,7 @@
 mod check;
 mod crd;
 mod dev;
+mod drain;
 mod echo;
 mod egress;
 mod manifest;

@@ -16,19 +16,24 @@ mod body;
 mod client;
 mod config;
 mod connection;
+mod control;
 mod drain;
 mod exchange;
 mod guard;
 mod listen;
 mod metrics;
+mod random;
 mod respond;
 mod service;
 mod snapshot;
+mod teller;
 mod timer;
+mod trace;
 mod upgrade;
 mod upstream;
 mod worker;
 
+pub use access_log::LogOutput;
 pub use config::{BackendAddress, BadBackendAddress, Config, Limits, Listener};
 pub use snapshot::{PolicyCell, Snapshot, SnapshotError};
 
@@ -37,12 +42,15 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
+use self::access_log::Writer;
 use self::admin::Admin;
+use self::control::Control;
 use self::metrics::Metrics;
+use self::teller::Teller;
 use self::upstream::{BackendTls, ClientIdentity};
 use self::worker::Setup;
 use crate::readiness::Readiness;
-use crate::shutdown::{self, Shutdown, Trigger};
+use crate::shutdown::{self, Shutdown};
 
 /// The data path of one process.
 #[derive(Debug)]
@@ -56,7 +64,8 @@ pub struct Running {
     workers: Vec<JoinHandle<()>>,
     /// Whoever reads the certificate for backends.
     certificates: Option<JoinHandle<()>>,
-    admin: Option<(Trigger, JoinHandle<()>)>,
+    control: Option<Control>,
+    log: Option<Writer>,
 }
 
 /// Why a proxy cannot start.
@@ -116,12 +125,14 @@ impl Proxy {
             admin_address: admin_socket.as_ref().map(|(address, _)| *address),
             workers: Vec::new(),
             certificates: None,
-            admin: None,
+            control: None,
+            log: None,
         };
         if let Some(folder) = config.client_certificate {
             let watching = identity.watch(folder, shutdown.clone());
             running.certificates = Some(watching.map_err(StartError::Thread)?);
         }
+        let (teller, queues) = Teller::new(metrics.process());
         let outcome = running.start_threads(sockets, &started, |index, listeners| Setup {
             listeners,
             workers,
@@ -129,6 +140,7 @@ impl Proxy {
             tls: tls.clone(),
             policies: policies.clone(),
             metrics: metrics.worker(index),
+            teller: teller.clone(),
             shutdown: shutdown.clone(),
             abandoned: abandoned.clone(),
         });
@@ -138,14 +150,30 @@ impl Proxy {
                     .recv()
                     .unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
             }
-            if let Some((_, mut bound)) = admin_socket {
-                let (trigger, ended) = shutdown::channel();
-                let admin = Admin::new(metrics, policies, readiness, shutdown);
-                let socket = bound.remove(0);
-                running.admin = Some((trigger, admin::spawn(admin, socket, ended)?));
-            }
+            let log = Writer::start(queues.lines, config.access_log, metrics.process())?;
+            running.log = Some(log);
+            let process = metrics.process();
+            let admin = admin_socket.and_then(|(_, mut bound)| bound.pop());
+            let admin = admin.map(|socket| {
+                let admin = Admin {
+                    metrics,
+                    policies,
+                    readiness,
+                    shutdown,
+                    log_filter: config.log_filter,
+                };
+                (admin, socket)
+            });
+            running.control = Some(Control::start(control::Setup {
+                admin,
+                spans: queues.spans,
+                tls,
+                metrics: process,
+            })?);
             Ok(())
         });
+        // What the workers have is all there is: when they end, log and spans do.
+        drop(teller);
         if let Err(error) = outcome {
             abandon.start();
             running.join();
@@ -175,9 +203,11 @@ impl Running {
         }
         // Ends with the shutdown, too; where the start failed, it may go on until that comes.
         drop(self.certificates);
-        if let Some((trigger, admin)) = self.admin {
-            trigger.start();
-            let _ = admin.join();
+        if let Some(control) = self.control {
+            control.join();
+        }
+        if let Some(log) = self.log {
+            log.join();
         }
     }
 

@@ -1,6 +1,7 @@
-//! Shutdown: SIGTERM or SIGINT, seen by every part of the process.
+//! Shutdown: SIGTERM or SIGINT, seen by every part of the process; a second one for those who do not
+//! want to wait.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Tells when the process shall end. Cheap to clone.
@@ -10,6 +11,13 @@ pub struct Shutdown(watch::Receiver<bool>);
 /// Asks the process to end.
 #[derive(Debug)]
 pub struct Trigger(watch::Sender<bool>);
+
+/// The signals that come after the first.
+#[derive(Debug)]
+pub struct Again {
+    terminate: Signal,
+    interrupt: Signal,
+}
 
 /// A shutdown that its [`Trigger`] starts.
 pub fn channel() -> (Trigger, Shutdown) {
@@ -23,19 +31,29 @@ impl Trigger {
         self.0.send_replace(true);
     }
 
-    /// Starts the shutdown at the first SIGTERM or SIGINT; ends then. Must run inside a runtime.
+    /// Starts the shutdown at the first SIGTERM or SIGINT; ends then, with those to come. Must run
+    /// inside a runtime.
     ///
     /// # Errors
     /// The signal handlers cannot be installed.
-    pub async fn on_signal(self) -> std::io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+    pub async fn on_signal(self) -> std::io::Result<Again> {
+        let mut again = Again {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        };
+        again.next().await;
         self.start();
-        Ok(())
+        Ok(again)
+    }
+}
+
+impl Again {
+    /// Waits for one more.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

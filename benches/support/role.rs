@@ -8,7 +8,7 @@ use std::sync::Arc;
 use endpoints::jwks::{KeySlot, Keys};
 use endpoints::policy::Prepared;
 use endpoints::policy::key_set::KeySet;
-use endpoints::proxy::{Config, Limits, Listener, PolicyCell, Proxy, Snapshot};
+use endpoints::proxy::{Config, Limits, Listener, LogOutput, PolicyCell, Proxy, Snapshot};
 use endpoints::{readiness::Readiness, shutdown, telemetry, tls};
 
 use crate::shop::{self, Shape};
@@ -28,6 +28,8 @@ pub fn proxy(backend: SocketAddr, whole: bool, keys: &str) {
         workers: NonZeroUsize::MIN,
         admin: None,
         limits: Limits::default(),
+        access_log: LogOutput::stdout(),
+        log_filter: None,
         roots: tls::built_in_roots(),
         client_certificate: None,
     };

@@ -59,6 +59,8 @@ pub mod reason {
 
     /// Enforced: the policy is enforced.
     pub const ENFORCING: &str = "Enforcing";
+    /// Enforced: `mode: Audit`, nothing is refused.
+    pub const AUDITING: &str = "Auditing";
     /// Enforced: no policy was ever accepted, so every sidecar answers 503.
     pub const NO_POLICY: &str = "NoPolicy";
 

@@ -8,6 +8,7 @@
 
 mod backend;
 mod cors;
+mod drain;
 mod headers;
 mod jwt;
 mod limits;
@@ -23,14 +24,15 @@ use serde::{Deserialize, Serialize};
 
 pub use self::backend::{BackendPoolSpec, BackendSpec, BackendTlsSpec, RetriesSpec, RetryOn};
 pub use self::cors::{CorsPreset, CorsSpec};
+pub use self::drain::DrainSpec;
 pub use self::headers::{
     ForwardedHeaderMode, ForwardedSpec, HeaderEditsSpec, HeadersSpec, MAX_GENERATED_PREFIX,
     MAX_HEADER_NAME, MAX_HEADER_VALUE, MAX_HEADERS, MAX_TRUSTED_HOPS,
 };
 pub use self::jwt::{AudienceMode, IssuerSpec, JwtSpec, RegisteredClaim, ScopeMode};
-pub use self::limits::{DrainSpec, LimitsSpec, TimeoutsSpec};
+pub use self::limits::{LimitsSpec, TimeoutsSpec};
 pub use self::listener::{CountedWorkers, ListenerSpec, ListenerTlsSpec, MAX_WORKERS, Workers};
-pub use self::observability::{AccessLogSpec, TracingSpec};
+pub use self::observability::{AccessLogMode, AccessLogSpec, TracingSpec};
 pub use self::routing::{EscapedSlashesMode, Mode, RoutingSpec};
 pub use self::secret::SecretReference;
 pub use self::status::{EndpointsServiceStatus, PolicyStatus, SidecarStatus, Warning};

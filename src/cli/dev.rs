@@ -23,9 +23,12 @@ use clap::ValueEnum;
 use tokio::net::TcpListener;
 
 use self::keys::KeyRing;
+use crate::cli::drain::drain;
 use crate::cli::{echo, egress, report};
 use crate::policy::{Compiled, Policy, Prepared};
-use crate::proxy::{BackendAddress, Config, Limits, Listener, PolicyCell, Proxy, Snapshot};
+use crate::proxy::{
+    BackendAddress, Config, Limits, Listener, LogOutput, PolicyCell, Proxy, Snapshot,
+};
 use crate::readiness::Readiness;
 use crate::shutdown;
 
@@ -68,7 +71,7 @@ enum Issuers {
 
 /// Serves FILE until SIGTERM or SIGINT.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    crate::telemetry::init(&args.log).context("--log")?;
+    let log_filter = crate::telemetry::init(&args.log).context("--log")?;
     if let Some(backend) = &args.backend {
         refuse_own_address(backend, args.listen)?;
     }
@@ -84,7 +87,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .thread_name("control")
         .build()?;
     let (trigger, shutdown) = shutdown::channel();
-    runtime.spawn(trigger.on_signal());
+    let signals = runtime.spawn(trigger.on_signal());
     let backend = match &args.backend {
         Some(backend) => backend.clone(),
         None => {
@@ -112,6 +115,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             workers: NonZeroUsize::MIN,
             admin: None,
             limits: Limits::default(),
+            access_log: LogOutput::stderr(),
+            log_filter: Some(log_filter),
             roots: egress::roots()?,
             client_certificate: None,
         },
@@ -134,8 +139,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             None => say("the last good policy stays"),
         },
     ));
-    running.join();
-    Ok(ExitCode::SUCCESS)
+    let again = runtime.block_on(signals)??;
+    Ok(drain(runtime, running, Some(again)))
 }
 
 impl Args {

@@ -224,7 +224,9 @@ impl Parts {
     async fn run(mut self, trigger: shutdown::Trigger) -> anyhow::Result<()> {
         tokio::select! {
             // Starts the shutdown of every part.
-            signal = trigger.on_signal() => signal.context("cannot wait for signals")?,
+            signal = trigger.on_signal() => {
+                signal.context("cannot wait for signals")?;
+            }
             ended = self.0.join_next() => match ended {
                 Some(Err(error)) => return Err(anyhow!(error).context("a part of the operator failed")),
                 Some(Ok(name)) => bail!("the {name} ended unexpectedly"),

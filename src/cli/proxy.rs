@@ -15,10 +15,11 @@ use anyhow::Context;
 use rustls::RootCertStore;
 
 use self::sink::PolicySink;
+use super::drain::drain;
 use super::egress;
 use crate::api::annotations::BACKEND_TLS_FOLDER;
 use crate::api::endpoints_service::MAX_WORKERS;
-use crate::proxy::{BackendAddress, Config, Limits, Listener, PolicyCell, Proxy};
+use crate::proxy::{BackendAddress, Config, Limits, Listener, LogOutput, PolicyCell, Proxy};
 use crate::push::client;
 use crate::push::wire::PodRef;
 use crate::readiness::Readiness;
@@ -110,8 +111,11 @@ struct WorkerCount(NonZeroUsize);
 
 /// Runs the sub-command until SIGTERM.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    telemetry::init(&args.log).context("--log")?;
-    let config = args.proxy(unspecified(), egress::roots()?);
+    let log_filter = telemetry::init(&args.log).context("--log")?;
+    let config = Config {
+        log_filter: Some(log_filter),
+        ..args.proxy(unspecified(), egress::roots()?)
+    };
     let client = args.client()?;
     let (trigger, shutdown) = shutdown::channel();
     let policies = PolicyCell::new();
@@ -129,15 +133,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     );
     let signal = runtime.block_on(async {
         tokio::select! {
-            signal = trigger.on_signal() => signal,
-            () = client::run(client, sink, shutdown) => Ok(()),
+            signal = trigger.on_signal() => signal.map(Some),
+            () = client::run(client, sink, shutdown) => Ok(None),
         }
     });
     // A trigger that is dropped never fires: without signals the workers would not end.
-    signal.context("cannot wait for signals")?;
+    let again = signal.context("cannot wait for signals")?;
     tracing::info!("the sidecar drains");
-    running.join();
-    Ok(ExitCode::SUCCESS)
+    Ok(drain(runtime, running, again))
 }
 
 impl Args {
@@ -151,6 +154,8 @@ impl Args {
             workers: self.workers.0,
             admin: Some(SocketAddr::new(any, self.admin_port)),
             limits: Limits::default(),
+            access_log: LogOutput::stdout(),
+            log_filter: None,
             roots,
             client_certificate: Some(PathBuf::from(BACKEND_TLS_FOLDER)),
         }

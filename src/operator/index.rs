@@ -355,6 +355,7 @@ impl Index {
             generation: entry.generation,
             verdict,
             policy: entry.policy.as_ref(),
+            audits: entry.audits,
             keys: self.sources.summary(&key.namespace, entry.sources()),
             capture: capture(&pods, namespace.services.values()),
             sidecars: namespace.count(&pods, entry.policy.as_ref().map(|policy| &*policy.hash)),

@@ -34,6 +34,8 @@ pub struct Facts<'a> {
     pub verdict: &'a Verdict,
     /// The policy that sidecars are given, if any was ever accepted.
     pub policy: Option<&'a PolicyStatus>,
+    /// Whether that policy is only told, not enforced (`mode: Audit`).
+    pub audits: bool,
     /// The key sets that this policy names.
     pub keys: Keys,
     /// What the Services that select the pods do.
@@ -305,6 +307,10 @@ fn programmed(facts: &Facts<'_>) -> State {
 
 fn enforced(facts: &Facts<'_>) -> State {
     match facts.policy {
+        Some(_) if facts.audits => State::no(
+            reason::AUDITING,
+            "mode is Audit: sidecars let through what the policy forbids, and count it",
+        ),
         Some(_) => State::yes(reason::ENFORCING, "sidecars refuse what the policy forbids"),
         None => State::no(
             reason::NO_POLICY,

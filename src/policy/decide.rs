@@ -329,10 +329,12 @@ fn is_health_path(prepared: &Prepared, path: &str) -> bool {
     };
     let same =
         |path: &str| path == healthz || path.trim_end_matches('/') == healthz.trim_end_matches('/');
-    let normal_is = |path: &str| normalise(path).is_ok_and(|path| same(&path.0));
-    same(path)
-        || (prepared.keeps_paths() && normal_is(path))
-        || decode_reserved(path).is_some_and(|decoded| normal_is(&decoded))
+    let in_any_spelling = |path: &str| {
+        let decoded = decode_reserved(path);
+        same(path) || decoded.is_some_and(|path| normalise(&path).is_ok_and(|path| same(&path.0)))
+    };
+    in_any_spelling(path)
+        || (prepared.keeps_paths() && normalise(path).is_ok_and(|path| in_any_spelling(&path.0)))
 }
 
 #[cfg(test)]

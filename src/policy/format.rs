@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::endpoints_service::RegisteredClaim;
 
+mod drain;
 mod headers;
 mod jwt;
 mod limits;
@@ -21,10 +22,11 @@ mod observability;
 mod routing;
 pub mod upstream;
 
+pub use self::drain::{DrainSettings, MAX_GRACE_MS};
 pub use self::headers::{ForwardedMode, HeaderEdits, HeaderSettings};
 pub use self::jwt::JwtSettings;
 pub use self::limits::{LimitSettings, bounds};
-pub use self::observability::ObservabilitySettings;
+pub use self::observability::{AccessLogRule, ObservabilitySettings, PerMillion, TracingRule};
 pub use self::routing::{EscapedSlashes, RoutingSettings};
 pub use self::upstream::UpstreamSettings;
 
@@ -100,6 +102,9 @@ pub struct Settings {
     /// What is told of requests.
     #[serde(skip_serializing_if = "is_default")]
     pub observability: ObservabilitySettings,
+    /// The end of a sidecar.
+    #[serde(skip_serializing_if = "is_default")]
+    pub drain: DrainSettings,
 }
 
 /// One method of one path template.

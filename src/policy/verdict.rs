@@ -1,6 +1,8 @@
 //! Refusals: a stable reason and the facts behind it. Status, JSON body, `WWW-Authenticate`, log
 //! line and metric are all made from this one value.
 
+mod grpc;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,72 +1,90 @@
-//! The access log: errors only. One line says what failed and whose fault it is. Neither tokens nor
-//! queries nor raw paths are in it: the operation and its template say where.
+//! The access log: JSON, a line a request, on stdout. Which requests get one is the policy's to say;
+//! filters of log levels have no say in it.
+//!
+//! Written by a thread of its own: where stdout is slow, lines wait in a bounded queue, and those
+//! that find no room are dropped and counted.
 
-use std::net::SocketAddr;
+mod line;
+mod output;
 
-use http::Method;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use super::metrics::{Outcome, Source};
-use crate::policy::format::Operation;
-use crate::policy::verdict::{Fault, Reason};
+use tokio::sync::mpsc::Receiver;
 
-/// Writes a line, if the outcome is worth one: a 5xx or an answer broken off at `warn`; what we
-/// refused at `debug`.
-pub(super) fn write(outcome: &Outcome<'_>, operation: Option<&Operation>, peer: SocketAddr) {
-    let failed = outcome.code >= 500 || outcome.broken_off.is_some();
-    if !failed && outcome.reason.is_none() {
-        return;
+pub use self::output::LogOutput;
+use super::exchange::Record;
+use super::metrics::ProcessMetrics;
+
+/// How long lines gather, so that a busy worker does not wake the writer for each.
+const GATHER: Duration = Duration::from_millis(20);
+/// The most bytes written at once.
+const BATCH: usize = 64 * 1024;
+/// How long the end of the process waits for the last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// The thread that writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    ended: mpsc::Receiver<()>,
+}
+
+impl Writer {
+    /// Starts it; it ends when nobody can send any more.
+    ///
+    /// # Errors
+    /// The thread cannot be made.
+    pub(super) fn start(
+        records: Receiver<Record>,
+        output: LogOutput,
+        metrics: Arc<ProcessMetrics>,
+    ) -> io::Result<Self> {
+        let (end, ended) = mpsc::channel();
+        thread::Builder::new()
+            .name("access-log".to_owned())
+            .spawn(move || {
+                write(records, &output, &metrics);
+                // Nobody waits any more: then nobody is told.
+                let _ = end.send(());
+            })?;
+        Ok(Self { ended })
     }
-    let reason = outcome.broken_off.or(outcome.reason).map(Reason::as_str);
-    let (name, template) = operation.map_or((None, None), |o| (Some(&*o.name), Some(&*o.path)));
-    let duration_ms = u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX);
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(
-                target: "endpoints::access",
-                method = outcome.method.as_str(),
-                status = outcome.code,
-                reason,
-                operation = name,
-                path = template,
-                duration_ms,
-                fault = fault(outcome),
-                %peer,
-                broken_off = outcome.broken_off.is_some(),
-                "request failed"
-            )
+
+    /// Waits for the last lines, but not for ever: whoever reads stdout may have stopped.
+    pub(super) fn join(self) {
+        let _ = self.ended.recv_timeout(LAST_LINES);
+    }
+}
+
+fn write(mut records: Receiver<Record>, output: &LogOutput, metrics: &ProcessMetrics) {
+    let mut text = Vec::new();
+    while let Some(record) = records.blocking_recv() {
+        text.clear();
+        line::write(&record, &mut text);
+        let mut lines = 1;
+        let more = loop {
+            if text.len() >= BATCH {
+                break true;
+            }
+            let Ok(record) = records.try_recv() else {
+                break false;
+            };
+            line::write(&record, &mut text);
+            lines += 1;
         };
+        let mut output = output.lock();
+        let written = output.write_all(&text).and_then(|()| output.flush());
+        drop(output);
+        match written {
+            Ok(()) => &metrics.access_log_lines,
+            Err(_) => &metrics.access_log_lines_dropped,
+        }
+        .add(lines);
+        if !more {
+            thread::sleep(GATHER);
+        }
     }
-    if failed { line!(warn) } else { line!(debug) }
 }
-
-/// Writes a line about a request that the policy forbids and its `mode: Audit` lets through.
-pub(super) fn let_through(
-    reason: Reason,
-    method: &Method,
-    operation: Option<&Operation>,
-    peer: SocketAddr,
-) {
-    let (name, template) = operation.map_or((None, None), |o| (Some(&*o.name), Some(&*o.path)));
-    tracing::info!(
-        target: "endpoints::access",
-        method = method.as_str(),
-        reason = reason.as_str(),
-        operation = name,
-        path = template,
-        %peer,
-        "request let through by mode Audit"
-    );
-}
-
-/// Who has to do something about it.
-fn fault(outcome: &Outcome<'_>) -> &'static str {
-    match outcome.broken_off.or(outcome.reason) {
-        Some(reason) => reason.fault(),
-        None if outcome.source == Source::Backend => Fault::Backend,
-        None => Fault::Proxy,
-    }
-    .as_str()
-}
-
-#[cfg(test)]
-mod tests;

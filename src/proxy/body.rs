@@ -1,6 +1,7 @@
 //! Bodies: the client's on its way to the backend, and what the client gets.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,8 +11,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::StalledBody;
+use super::respond::Caller;
 use super::timer::LazyTimer;
 use super::upstream::{BackendBody, UpstreamError};
 use crate::policy::headers::HeaderPlan;
@@ -23,7 +26,7 @@ pub(super) enum RequestBody {
     /// None.
     Empty,
     /// Streamed as it comes; over HTTP/1 the guard notices when it stalls.
-    Stream(Incoming, Arc<HeaderPlan>),
+    Stream(Incoming, Arc<HeaderPlan>, Rc<Client>),
     /// Streamed over HTTP/2, where other streams may go on while this one stalls, or of unknown length
     /// where the length has a bound.
     Watched(Box<Watched>),
@@ -34,6 +37,8 @@ pub(super) enum RequestBody {
 pub(super) struct Watched {
     incoming: Incoming,
     plan: Arc<HeaderPlan>,
+    /// Who is told of each piece.
+    client: Rc<Client>,
     /// None: somebody else looks.
     silence: Option<Duration>,
     timer: LazyTimer,
@@ -70,6 +75,7 @@ impl LargeBody {
 pub(super) struct ResponseBody {
     content: Content,
     exchange: Option<Exchange>,
+    caller: Caller,
 }
 
 #[derive(Debug)]
@@ -83,22 +89,29 @@ enum Content {
 // === impl RequestBody ===
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, plan: &Arc<HeaderPlan>) -> Self {
+    pub(super) fn new(incoming: Incoming, plan: &Arc<HeaderPlan>, client: &Rc<Client>) -> Self {
         if incoming.is_end_stream() {
             Self::Empty
         } else {
-            Self::Stream(incoming, Arc::clone(plan))
+            Self::Stream(incoming, Arc::clone(plan), client.clone())
         }
     }
 
-    /// The body of a stream, which may be silent for so long at most.
-    pub(super) fn of_stream(incoming: Incoming, plan: &Arc<HeaderPlan>, silence: Duration) -> Self {
+    /// The body of a stream, which may be silent for so long at most. A gRPC call may be silent while
+    /// the other side speaks: its deadline, then its idle timeout, say for how long.
+    pub(super) fn of_stream(
+        incoming: Incoming,
+        plan: &Arc<HeaderPlan>,
+        client: &Rc<Client>,
+        silence: Option<Duration>,
+    ) -> Self {
         match incoming.is_end_stream() {
             true => Self::Empty,
             false => Self::Watched(Box::new(Watched {
                 incoming,
                 plan: Arc::clone(plan),
-                silence: Some(silence),
+                client: client.clone(),
+                silence,
                 timer: LazyTimer::default(),
                 left: u64::MAX,
             })),
@@ -109,12 +122,13 @@ impl RequestBody {
     /// already, and cannot be longer than it says.
     pub(super) fn at_most(self, most: Option<u64>) -> Self {
         match (self, most) {
-            (Self::Stream(incoming, plan), Some(left))
+            (Self::Stream(incoming, plan, client), Some(left))
                 if incoming.size_hint().exact().is_none() =>
             {
                 Self::Watched(Box::new(Watched {
                     incoming,
                     plan,
+                    client,
                     silence: None,
                     timer: LazyTimer::default(),
                     left,
@@ -136,6 +150,7 @@ impl Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
             self.timer.clear();
+            self.client.sent.update(|sent| sent + 1);
             let counted = |frame: Frame<Bytes>| {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 match self.left.checked_sub(length) {
@@ -169,14 +184,17 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let (frame, plan) = match self.get_mut() {
+        let (frame, plan, client) = match self.get_mut() {
             Self::Empty => return Poll::Ready(None),
-            Self::Stream(incoming, plan) => {
+            Self::Stream(incoming, plan, client) => {
                 let frame = ready!(Pin::new(incoming).poll_frame(context));
                 let frame = frame.map(|frame| frame.map_err(RequestBodyError::Broken));
-                (frame, plan)
+                (frame, plan, client)
             }
-            Self::Watched(body) => (ready!(body.poll_frame(context)), &mut body.plan),
+            Self::Watched(body) => {
+                let frame = ready!(body.poll_frame(context));
+                (frame, &mut body.plan, &mut body.client)
+            }
         };
         Poll::Ready(frame.map(|frame| {
             Ok(match frame?.into_trailers() {
@@ -184,7 +202,12 @@ impl Body for RequestBody {
                     plan.sanitise_trailers(&mut trailers);
                     Frame::trailers(trailers)
                 }
-                Err(frame) => frame,
+                Err(frame) => {
+                    let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                    let bytes = &client.request_bytes;
+                    bytes.set(bytes.get() + length);
+                    frame
+                }
             })
         }))
     }
@@ -192,7 +215,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Stream(incoming, _) => incoming.is_end_stream(),
+            Self::Stream(incoming, ..) => incoming.is_end_stream(),
             Self::Watched(body) => body.incoming.is_end_stream(),
         }
     }
@@ -200,7 +223,7 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Stream(incoming, _) => incoming.size_hint(),
+            Self::Stream(incoming, ..) => incoming.size_hint(),
             Self::Watched(body) => body.incoming.size_hint(),
         }
     }
@@ -217,6 +240,7 @@ impl ResponseBody {
         Self {
             content: Content::Ours(bytes),
             exchange: None,
+            caller: Caller::Http,
         }
     }
 
@@ -224,11 +248,13 @@ impl ResponseBody {
         Self {
             content: Content::Backend(body),
             exchange: None,
+            caller: Caller::Http,
         }
     }
 
     /// Keeps the exchange open until this body is sent, or given up.
-    pub(super) fn closing(mut self, exchange: Exchange) -> Self {
+    pub(super) fn closing(mut self, exchange: Exchange, caller: Caller) -> Self {
+        self.caller = caller;
         self.exchange = Some(exchange);
         self
     }
@@ -245,11 +271,21 @@ impl Body for ResponseBody {
         let this = self.get_mut();
         match &mut this.content {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Content::Ours(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Ours(bytes) => {
+                this.exchange
+                    .iter_mut()
+                    .for_each(|it| it.wrote(bytes.len()));
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
             Content::Backend(body) => match ready!(Pin::new(body).poll_frame(context)) {
                 Some(Err(error)) => {
                     if let Some(exchange) = &mut this.exchange {
                         exchange.broken_off(&error);
+                    }
+                    if this.caller == Caller::Grpc {
+                        // Its client learns more from a status than from a reset.
+                        this.content = Content::Ours(Bytes::new());
+                        return Poll::Ready(Some(Ok(Frame::trailers(error.grpc_trailers()))));
                     }
                     // hyper closes at once. What came before goes out first, at least the head: a
                     // browser that saw nothing of an answer sends its request again, whatever it was.
@@ -257,7 +293,12 @@ impl Body for ResponseBody {
                     context.waker().wake_by_ref();
                     Poll::Pending
                 }
-                frame => Poll::Ready(frame),
+                frame => {
+                    if let (Some(Ok(frame)), Some(exchange)) = (&frame, &mut this.exchange) {
+                        exchange.wrote(frame.data_ref().map_or(0, Bytes::len));
+                    }
+                    Poll::Ready(frame)
+                }
             },
             Content::BrokenOff(error) => Poll::Ready(error.take().map(Err)),
         }

@@ -31,6 +31,10 @@ pub(super) struct Client {
     pub(super) forwarded_for: HeaderValue,
     /// The backend's deadline for the request being served.
     pub(super) deadline: RefCell<LazyTimer>,
+    /// Of the body of the request being served, as far as it was read.
+    pub(super) request_bytes: Cell<u64>,
+    /// How many pieces of its body were read, where its silence is looked at.
+    pub(super) sent: Cell<u64>,
     /// How far a change of protocols has come.
     pub(super) upgrade: upgrade::Slot,
     head: RefCell<Option<Result<Head, Refusal>>>,
@@ -45,6 +49,8 @@ impl Client {
             peer,
             forwarded_for: forwarded_peer(peer.ip()),
             deadline: RefCell::new(LazyTimer::default()),
+            request_bytes: Cell::new(0),
+            sent: Cell::new(0),
             upgrade: upgrade::Slot::default(),
             head: RefCell::default(),
             idle_since: Cell::new(Some(Instant::now())),
@@ -59,6 +65,8 @@ impl Client {
             peer: self.peer,
             forwarded_for: self.forwarded_for.clone(),
             deadline: RefCell::default(),
+            request_bytes: Cell::new(0),
+            sent: Cell::new(0),
             upgrade: upgrade::Slot::default(),
             head: RefCell::default(),
             idle_since: Cell::new(None),

@@ -11,8 +11,10 @@ use rustls::RootCertStore;
 
 pub(super) use self::address::Place;
 pub use self::address::{BackendAddress, BadBackendAddress};
+use super::access_log::LogOutput;
 use crate::policy::format::LimitSettings;
 use crate::policy::limits;
+use crate::telemetry::LogFilter;
 
 /// What a proxy is told at start.
 #[derive(Clone, Debug)]
@@ -25,6 +27,10 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// Bounds on every connection and request.
     pub limits: Limits,
+    /// Where the access log goes.
+    pub access_log: LogOutput,
+    /// What `/log` of the admin server shows and changes.
+    pub log_filter: Option<LogFilter>,
     /// What backends with `https://` and `grpcs://` are verified by ([`crate::tls::roots`]).
     pub roots: RootCertStore,
     /// The folder with the certificate (`tls.crt`, `tls.key`) that backends are shown where a policy

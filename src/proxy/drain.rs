@@ -1,4 +1,8 @@
 //! The end of a worker: its connections finish what they began, then close.
+//!
+//! HTTP/2 can say that no further request is taken (GOAWAY). HTTP/1 can only say it with an answer:
+//! a connection that waits for a request is closed a moment later than the others, since a request
+//! may be on its way and would be lost. Its answer says `Connection: close`.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -6,12 +10,20 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+/// How long a connection that waits for a request is left open: longer than a round trip.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 /// Tells the connections of one worker to finish, and knows when they have. Of one thread, so a
 /// connection learns of it by one look at a flag.
 #[derive(Debug, Default)]
 pub(super) struct Drain {
     started: Cell<bool>,
+    /// Those that only wait for a request close too.
+    closing: Cell<bool>,
     next: Cell<u64>,
     connections: RefCell<BTreeMap<u64, Option<Waker>>>,
     waiting: RefCell<Option<Waker>>,
@@ -28,26 +40,41 @@ pub(super) struct Member {
 
 /// What is asked to finish: hyper's graceful shutdown.
 pub(super) trait Finish {
+    /// Whether it loses nothing when it is told at once, though a request may be on its way.
+    const AT_ONCE: bool;
+
     /// Finish the request in flight, then end.
     fn finish(self: Pin<&mut Self>);
 }
 
 /// One that is needed afterwards.
 impl<F: Finish + Unpin> Finish for &mut F {
+    const AT_ONCE: bool = F::AT_ONCE;
+
     fn finish(self: Pin<&mut Self>) {
         Pin::new(&mut **self.get_mut()).finish();
     }
 }
 
 impl Drain {
-    /// Tells every connection to finish, those to come included.
-    pub(super) fn start(&self) {
+    /// Tells every connection to finish, those to come included, and waits until none is left.
+    pub(super) async fn run(&self) {
         self.started.set(true);
+        self.wake();
+        if timeout(LAST_CHANCE, self.done()).await.is_err() {
+            self.closing.set(true);
+            self.wake();
+            self.done().await;
+        }
+    }
+
+    fn wake(&self) {
         let wakers: Vec<_> = self
             .connections
-            .borrow_mut()
-            .values_mut()
-            .filter_map(Option::take)
+            .borrow()
+            .values()
+            .flatten()
+            .cloned()
             .collect();
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -76,7 +103,7 @@ impl Drain {
     }
 
     /// Waits until no connection is left.
-    pub(super) async fn done(&self) {
+    async fn done(&self) {
         poll_fn(|context| {
             if self.connections.borrow().is_empty() {
                 return Poll::Ready(());
@@ -100,16 +127,18 @@ impl Member {
         .await
     }
 
-    fn tell(&mut self, context: &mut Context<'_>, connection: Pin<&mut impl Finish>) {
-        if self.drain.started.get() {
-            if !self.told {
-                self.told = true;
-                connection.finish();
-            }
+    fn tell<F: Finish>(&mut self, context: &mut Context<'_>, connection: Pin<&mut F>) {
+        if self.told {
+            return;
+        }
+        let drain = &self.drain;
+        if drain.closing.get() || F::AT_ONCE && drain.started.get() {
+            self.told = true;
+            connection.finish();
         } else if !self.registered {
             // A task's waker wakes it for its whole life.
             self.registered = true;
-            let mut connections = self.drain.connections.borrow_mut();
+            let mut connections = drain.connections.borrow_mut();
             connections.insert(self.number, Some(context.waker().clone()));
         }
     }

@@ -4,13 +4,14 @@
 //! its own cache; the locks around lists of cells are taken when a policy is swapped or scraped.
 //!
 //! A number without labels, or with one whose values are known beforehand, is a field of
-//! [`WorkerMetrics`] and a line in [`plain`]; `docs/metrics.md` has a line for each.
+//! [`WorkerMetrics`] and a line in [`plain`]; what other threads count is in [`ProcessMetrics`]; `docs/metrics.md` has a line for each.
 
 mod backends;
 mod cell;
 mod exposition;
 mod operations;
 mod plain;
+mod process;
 mod remembered;
 mod tokens;
 
@@ -23,6 +24,7 @@ pub(super) use self::exposition::CONTENT_TYPE as OPEN_METRICS;
 use self::operations::{METHODS, OperationKey};
 pub(super) use self::operations::{OperationCells, Outcome, Source};
 pub(super) use self::plain::CorsVerdict;
+pub(super) use self::process::ProcessMetrics;
 use self::remembered::Remembered;
 pub(super) use self::tokens::ProviderCells;
 use super::BackendAddress;
@@ -33,6 +35,7 @@ use crate::policy::verdict::{Reason, Refusal, Topic};
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
     workers: Arc<[Arc<WorkerMetrics>]>,
+    process: Arc<ProcessMetrics>,
     policies: PolicyCell,
 }
 
@@ -69,6 +72,7 @@ impl Metrics {
     pub(super) fn new(workers: usize, policies: PolicyCell) -> Self {
         Self {
             workers: (0..workers).map(|_| Arc::default()).collect(),
+            process: Arc::default(),
             policies,
         }
     }
@@ -76,6 +80,11 @@ impl Metrics {
     /// The numbers that one worker writes.
     pub(super) fn worker(&self, index: usize) -> Arc<WorkerMetrics> {
         self.workers[index].clone()
+    }
+
+    /// The numbers that any thread writes.
+    pub(super) fn process(&self) -> Arc<ProcessMetrics> {
+        self.process.clone()
     }
 
     /// How many worker threads are no more.

@@ -2,23 +2,60 @@
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
 use super::body::ResponseBody;
 use crate::policy::verdict::{Reason, Refusal};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// Seconds after which there may be room again.
 const SOON: HeaderValue = HeaderValue::from_static("1");
+
+/// Who reads our answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// Status and JSON.
+    Http,
+    /// A gRPC client: it looks at nothing but its own fields.
+    Grpc,
+}
+
+impl Caller {
+    /// Told by the request. gRPC is spoken over HTTP/2 only, and its calls are POST; gRPC-Web's
+    /// clients read HTTP statuses (its content types are others).
+    pub(super) fn of(parts: &Parts) -> Self {
+        if parts.version != Version::HTTP_2 || parts.method != Method::POST {
+            return Self::Http;
+        }
+        let kind = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let rest = kind.and_then(|kind| kind.strip_prefix(GRPC.as_bytes()));
+        match rest {
+            Some([] | [b'+' | b';', ..]) => Self::Grpc,
+            _ => Self::Http,
+        }
+    }
+}
 
 /// A refusal made here, for what the policy does not know of: sockets, framing, the backend.
 pub(super) fn refusal(status: StatusCode, reason: Reason, message: impl Into<String>) -> Refusal {
     Refusal::new(status, reason, message)
 }
 
-/// The answer to a refused request. `realm`: the request's URL without query.
-pub(super) fn refuse(refusal: &Refusal, realm: impl FnOnce() -> String) -> Response<ResponseBody> {
-    let mut response = json(refusal.status, refusal.body().into());
+/// The answer to a refused request, in the form that its caller reads. `realm`: the request's URL
+/// without query.
+pub(super) fn refuse(
+    refusal: &Refusal,
+    caller: Caller,
+    realm: impl FnOnce() -> String,
+) -> Response<ResponseBody> {
+    let mut response = match caller {
+        Caller::Http => json(refusal.status, refusal.body().into()),
+        Caller::Grpc => grpc(refusal),
+    };
     if let Some(allow) = &refusal.allow {
         response.headers_mut().insert(ALLOW, allow.clone());
     }
@@ -31,6 +68,23 @@ pub(super) fn refuse(refusal: &Refusal, realm: impl FnOnce() -> String) -> Respo
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     response
+}
+
+/// gRPC's `Trailers-Only`: the whole answer is one head.
+fn grpc(refusal: &Refusal) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
+    let headers = response.headers_mut();
+    *headers = grpc_status(refusal);
+    headers.insert(CONTENT_TYPE, GRPC);
+    response
+}
+
+/// The fields that end a call.
+pub(super) fn grpc_status(refusal: &Refusal) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(4);
+    fields.insert(GRPC_STATUS, refusal.grpc_status().into());
+    fields.insert(GRPC_MESSAGE, refusal.grpc_message());
+    fields
 }
 
 /// The health path (ESPv2's body).

@@ -26,7 +26,7 @@ use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::Head;
 use super::metrics::CorsVerdict;
-use super::respond;
+use super::respond::{self, Caller};
 use super::upgrade;
 use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker};
@@ -48,6 +48,7 @@ struct Asked {
     body: Incoming,
     /// It asks to switch protocols.
     handshake: bool,
+    caller: Caller,
 }
 
 /// An answer, and what its headers still need.
@@ -68,9 +69,10 @@ pub(super) async fn serve(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (mut parts, body) = request.into_parts();
     let http1 = parts.version != Version::HTTP_2;
+    let caller = Caller::of(&parts);
     let handshake = matches!(&head, Some(Ok(head)) if head.upgrade);
-    let mut exchange = Exchange::begin(worker, client, parts.method.clone());
-    let policy = exchange.worker().policy();
+    let policy = worker.policy();
+    let mut exchange = Exchange::begin(worker, client, &mut parts, policy.as_ref());
 
     let mut captured = Captured::default();
     let reply = match admit(head, policy.as_ref(), &mut parts) {
@@ -86,6 +88,7 @@ pub(super) async fn serve(
                 parts,
                 body,
                 handshake,
+                caller,
             };
             under(policy, &mut exchange, &backend, asked, &mut captured).await
         }
@@ -105,12 +108,13 @@ pub(super) async fn serve(
             from_backend(response)
         }
         Answer::Ours(response) => {
-            exchange.answered_by_us(response.status(), None);
+            exchange.answered_by_us(response.status());
             response
         }
         Answer::Refused(refusal) => {
-            exchange.answered_by_us(refusal.status, Some(refusal.reason));
-            respond::refuse(&refusal, || realm.unwrap_or_default())
+            let response = respond::refuse(&refusal, caller, || realm.unwrap_or_default());
+            exchange.refused(refusal);
+            response
         }
     };
     if let Some(policy) = &policy {
@@ -131,7 +135,7 @@ pub(super) async fn serve(
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| body.closing(exchange)))
+    Ok(response.map(|body| body.closing(exchange, caller)))
 }
 
 /// What the policy decides, done. `captured`: for what the answer's headers need of the request.
@@ -146,6 +150,7 @@ async fn under(
         mut parts,
         body,
         handshake,
+        caller,
     } = asked;
     let prepared = &policy.snapshot.prepared;
     let plan = &prepared.headers;
@@ -191,7 +196,7 @@ async fn under(
         Action::Refuse(refusal) => return Reply::refused(refusal, cors),
     };
     if let Some(operation) = operation {
-        exchange.routed(policy.clone(), operation);
+        exchange.routed(operation);
     }
     if let Some(refusal) = audited {
         exchange.audited(refusal.reason);
@@ -269,15 +274,17 @@ async fn under(
     }
     let body = match parts.version {
         Version::HTTP_2 => {
-            let limit = policy.limits.body_progress_timeout;
-            RequestBody::of_stream(body, plan, limit)
+            let silence = policy.limits.body_progress_timeout;
+            let silence = (caller == Caller::Http).then_some(silence);
+            RequestBody::of_stream(body, plan, exchange.client(), silence)
         }
-        _ => RequestBody::new(body, plan),
+        _ => RequestBody::new(body, plan, exchange.client()),
     };
     let body = body.at_most(policy.limits.body_bytes);
     let (backend, remote) = policy.route(operation, backend);
     let host = remote.and_then(|remote| remote.host.as_ref());
     let mut request = to_backend(parts, body, exchange.client(), backend, host, plan, edits);
+    exchange.asks(backend, request.headers_mut());
     // HTTP/2 has no such handshake: there it is a request like any other.
     if let Some(protocol) = protocol
         && !backend.address().http2()

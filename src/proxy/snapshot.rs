@@ -1,7 +1,7 @@
 //! The policy that is in force, and its swap.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
@@ -24,6 +24,9 @@ pub struct Snapshot {
     /// What holds for all backends.
     pub(super) upstream: Arc<UpstreamPolicy>,
     key_hint: Option<&'static str>,
+    /// `metadata.generation` of the resource that it was compiled from.
+    generation: Option<i64>,
+    since: SystemTime,
 }
 
 /// A backend of operations, ready to be used.
@@ -92,6 +95,8 @@ impl Snapshot {
             backends,
             upstream: Arc::new(upstream),
             key_hint: None,
+            generation: None,
+            since: SystemTime::now(),
         })
     }
 
@@ -113,6 +118,23 @@ impl Snapshot {
             remote.host = None;
         }
         self
+    }
+
+    /// Says which generation of the resource it was compiled from.
+    #[must_use]
+    pub fn of_generation(mut self, generation: i64) -> Self {
+        self.generation = Some(generation);
+        self
+    }
+
+    /// Which generation of the resource it was compiled from, where there is one.
+    pub(super) fn generation(&self) -> Option<i64> {
+        self.generation
+    }
+
+    /// Since when it is in force, more or less: it is made to be stored.
+    pub(super) fn since(&self) -> SystemTime {
+        self.since
     }
 
     /// The refusal, with the hint where it fits.

@@ -16,10 +16,12 @@ use tokio::time::{interval, sleep, timeout};
 use super::connection;
 use super::drain::Drain;
 use super::metrics::{OperationCells, Outcome, ProviderCells, WorkerMetrics};
+use super::random::Random;
 use super::snapshot::{PolicyCell, Remote, Snapshot};
+use super::teller::Teller;
 use super::upstream::{Backend, BackendTls, Backends};
 use super::{BackendAddress, Limits};
-use crate::policy::format::{LimitSettings, Operation};
+use crate::policy::format::{LimitSettings, Operation, Settings};
 use crate::policy::jwt::TokenCache;
 use crate::policy::key_set::KeySet;
 use crate::shutdown::Shutdown;
@@ -39,6 +41,7 @@ pub(super) struct Setup {
     pub(super) tls: BackendTls,
     pub(super) policies: PolicyCell,
     pub(super) metrics: Arc<WorkerMetrics>,
+    pub(super) teller: Teller,
     pub(super) shutdown: Shutdown,
     /// The start of the proxy failed elsewhere: end without serving.
     pub(super) abandoned: Shutdown,
@@ -51,6 +54,8 @@ pub(super) struct Worker {
     defaults: Rc<Limits>,
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) drain: Rc<Drain>,
+    pub(super) teller: Teller,
+    pub(super) random: Random,
     pub(super) tokens: RefCell<TokenCache>,
     /// Room for the key sets of one request.
     pub(super) keys: RefCell<Vec<Option<Arc<KeySet>>>>,
@@ -132,6 +137,7 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
             setup.metrics,
             &setup.policies,
             setup.tls,
+            setup.teller,
         ));
         let accepting: Vec<_> = listeners
             .into_iter()
@@ -158,10 +164,9 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
             // A listener that ended by a panic has nothing left to accept either.
             let _ = accepting.await;
         }
-        worker.drain.start();
+        let grace = worker.drain_grace();
         worker.metrics.draining.set(1);
-        let grace = worker.limits().drain_grace;
-        if timeout(grace, worker.drain.done()).await.is_err() {
+        if timeout(grace, worker.drain.run()).await.is_err() {
             let connections = worker.drain.connections();
             tracing::warn!(
                 connections,
@@ -253,12 +258,15 @@ impl Worker {
         metrics: Arc<WorkerMetrics>,
         policies: &PolicyCell,
         tls: BackendTls,
+        teller: Teller,
     ) -> Self {
         Self {
             backends: Backends::new(limits.clone(), metrics.clone(), tls),
             defaults: Rc::new(limits),
             metrics,
             drain: Rc::default(),
+            teller,
+            random: Random::new(),
             tokens: RefCell::default(),
             keys: RefCell::default(),
             policies: RefCell::new(Policies {
@@ -311,6 +319,13 @@ impl Worker {
         }
     }
 
+    /// How long requests in flight may still take when the end has come.
+    fn drain_grace(&self) -> Duration {
+        let policy = self.policy();
+        let of_policy = policy.and_then(|policy| policy.settings().drain.grace_ms);
+        of_policy.map_or_else(|| self.limits().drain_grace, Duration::from_millis)
+    }
+
     fn sweep(&self) {
         // A policy that no request has asked for yet is in force all the same.
         self.policy();
@@ -321,6 +336,11 @@ impl Worker {
 // === impl InForce ===
 
 impl InForce {
+    /// The policy's settings of the data path.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.snapshot.prepared.policy.settings
+    }
+
     pub(super) fn operation(&self, index: usize) -> Option<&Operation> {
         self.snapshot.prepared.policy.operations.get(index)
     }

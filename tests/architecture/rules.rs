@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
 const TEST_CRATES: &[&str] = &[
     "proptest",
     "rcgen",
+    "serde_json",
     "serde_yaml",
     "tempfile",
     "tracing_subscriber",
@@ -191,6 +192,7 @@ const ROWS: &[Row] = &[
             "prometheus_client",
             "rustls",
             "rustls_pki_types",
+            "serde",
             "serde_json",
             "socket2",
             "std",

@@ -100,8 +100,8 @@ fn write_identity(authority: &Authority, folder: &Path) {
 
 fn trusting(authority: &Authority, folder: &Path, app: &Backend) -> TestProxy {
     TestProxy::showing(
-        authority.roots(),
         Some(folder.to_owned()),
+        authority.roots(),
         app.address,
         Limits::default(),
         1,

@@ -24,11 +24,11 @@ use crate::remote_backends::{Authority, at, encrypted, with_backend};
 
 const GET: &str = "GET /v1/shelves HTTP/1.1\r\nHost: api.example.com\r\n\r\n";
 
-type Asked = Request<RecvStream>;
-type Answering = SendResponse<Bytes>;
+pub type Asked = Request<RecvStream>;
+pub type Answering = SendResponse<Bytes>;
 
 /// A backend that serves each connection, with its number, as told.
-async fn http2<F, R>(builder: server::Builder, serve: F) -> SocketAddr
+pub async fn http2<F, R>(builder: server::Builder, serve: F) -> SocketAddr
 where
     F: Fn(Connection<TcpStream, Bytes>, usize) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
@@ -45,7 +45,7 @@ where
 }
 
 /// Gives every request of a connection to a task of its own.
-async fn each<S, F, R>(mut connection: Connection<S, Bytes>, answer: F)
+pub async fn each<S, F, R>(mut connection: Connection<S, Bytes>, answer: F)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     F: Fn(Asked, Answering) -> R,
@@ -77,16 +77,16 @@ fn all_to(proxy: &TestProxy, rule: BackendRule) {
 }
 
 /// A proxy whose own backend speaks HTTP/2.
-fn own(address: SocketAddr) -> TestProxy {
+pub fn own(address: SocketAddr) -> TestProxy {
     let named = format!("{OPEN}backend: {{address: \"grpc://{address}\"}}\n");
     TestProxy::start(address).under(&named)
 }
 
-fn grpc(address: SocketAddr) -> TestProxy {
+pub fn grpc(address: SocketAddr) -> TestProxy {
     grpc_with(address, Limits::default())
 }
 
-fn grpc_with(address: SocketAddr, limits: Limits) -> TestProxy {
+pub fn grpc_with(address: SocketAddr, limits: Limits) -> TestProxy {
     let proxy = TestProxy::with(address, limits, 1);
     all_to(&proxy, at(format!("grpc://{address}")));
     proxy

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use endpoints::proxy::{Config, Limits, Listener, PolicyCell, Proxy, StartError};
+use endpoints::proxy::{Config, Limits, Listener, LogOutput, PolicyCell, Proxy, StartError};
 use endpoints::readiness::Readiness;
 use endpoints::shutdown;
 
@@ -19,6 +19,8 @@ fn config(listeners: Vec<Listener>, workers: usize) -> Config {
         workers: NonZeroUsize::new(workers).expect("some"),
         admin: None,
         limits: Limits::default(),
+        access_log: LogOutput::nowhere(),
+        log_filter: None,
         roots: endpoints::tls::built_in_roots(),
         client_certificate: None,
     }

@@ -5,18 +5,23 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use endpoints::api::EndpointsServiceSpec;
 use endpoints::jwks::{KeySlot, Keys};
 use endpoints::policy::format::KeySource;
 use endpoints::policy::key_set::KeySet;
 use endpoints::policy::{Policy, Prepared, ServiceIdentity, compile};
-use endpoints::proxy::{Config, Limits, Listener, PolicyCell, Proxy, Running, Snapshot};
+use endpoints::proxy::{Config, Limits, Listener, LogOutput, PolicyCell, Proxy, Running, Snapshot};
 use endpoints::readiness::Readiness;
 use endpoints::shutdown::{self, Trigger};
+use endpoints::telemetry::LogFilter;
 use endpoints::tls;
 use rustls::RootCertStore;
+
+/// Lines of JSON that were written.
+#[derive(Clone, Default)]
+pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
 pub struct TestProxy {
     pub address: SocketAddr,
@@ -24,6 +29,8 @@ pub struct TestProxy {
     pub policies: PolicyCell,
     pub readiness: Readiness,
     pub trigger: Trigger,
+    /// The access log.
+    pub log: Lines,
     running: Option<Running>,
 }
 
@@ -77,6 +84,65 @@ pub fn now() -> u64 {
     since.expect("after 1970").as_secs()
 }
 
+impl Lines {
+    /// What is there so far.
+    pub fn read(&self) -> Vec<serde_json::Value> {
+        let bytes = self.0.lock().expect("no writer panics");
+        let text = String::from_utf8(bytes.clone()).expect("text");
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
+    }
+
+    /// Waits until there are this many.
+    pub async fn wait_for(&self, count: usize) -> Vec<serde_json::Value> {
+        crate::client::patient(async {
+            loop {
+                let lines = self.read();
+                if lines.len() >= count {
+                    return lines;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        })
+        .await
+    }
+}
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no reader panics").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn config(
+    access_log: LogOutput,
+    roots: RootCertStore,
+    backend: SocketAddr,
+    limits: Limits,
+    workers: usize,
+) -> Config {
+    let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    Config {
+        listeners: vec![Listener {
+            address: free,
+            backend: backend.into(),
+        }],
+        workers: NonZeroUsize::new(workers).expect("some"),
+        admin: Some(free),
+        limits,
+        access_log,
+        log_filter: None,
+        roots,
+        client_certificate: None,
+    }
+}
+
 impl TestProxy {
     /// Without a policy.
     pub fn start(backend: SocketAddr) -> Self {
@@ -94,29 +160,49 @@ impl TestProxy {
         limits: Limits,
         workers: usize,
     ) -> Self {
-        Self::showing(roots, None, backend, limits, workers)
+        Self::showing(None, roots, backend, limits, workers)
     }
 
     /// With a folder that holds the certificate for backends, too.
     pub fn showing(
-        roots: RootCertStore,
         client_certificate: Option<PathBuf>,
+        roots: RootCertStore,
         backend: SocketAddr,
         limits: Limits,
         workers: usize,
     ) -> Self {
-        let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let lines = Lines::default();
         let config = Config {
-            listeners: vec![Listener {
-                address: free,
-                backend: backend.into(),
-            }],
-            workers: NonZeroUsize::new(workers).expect("some"),
-            admin: Some(free),
-            limits,
-            roots,
             client_certificate,
+            ..config(
+                LogOutput::to(lines.clone()),
+                roots,
+                backend,
+                limits,
+                workers,
+            )
         };
+        let mut proxy = Self::run(config);
+        proxy.log = lines;
+        proxy
+    }
+
+    /// With an access log of its own, and a filter for `/log`.
+    pub fn telling(
+        access_log: LogOutput,
+        log_filter: Option<LogFilter>,
+        roots: RootCertStore,
+        backend: SocketAddr,
+        limits: Limits,
+        workers: usize,
+    ) -> Self {
+        Self::run(Config {
+            log_filter,
+            ..config(access_log, roots, backend, limits, workers)
+        })
+    }
+
+    fn run(config: Config) -> Self {
         let (trigger, shutdown) = shutdown::channel();
         let (policies, readiness) = (PolicyCell::new(), Readiness::new());
         let running = Proxy::start(config, policies.clone(), readiness.clone(), shutdown)
@@ -127,6 +213,7 @@ impl TestProxy {
             policies,
             readiness,
             trigger,
+            log: Lines::default(),
             running: Some(running),
         }
     }

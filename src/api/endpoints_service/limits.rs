@@ -1,4 +1,4 @@
-//! `spec.limits`, `spec.timeouts` and `spec.drain`: bounds on connections, requests and waits.
+//! `spec.limits` and `spec.timeouts`: bounds on connections, requests and waits.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -68,8 +68,3 @@ pub struct TimeoutsSpec {
     #[schemars(length(min = 1, max = 32))]
     pub write_progress: Option<String>,
 }
-
-/// The end of a sidecar.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct DrainSpec {}

@@ -69,7 +69,8 @@ impl Apply for PolicySink {
             .collect();
         let slots = sources.iter().map(|source| self.slot(source)).collect();
         let snapshot = Snapshot::new(prepared, slots).map_err(|error| error.to_string())?;
-        self.policies.store(snapshot);
+        self.policies
+            .store(snapshot.of_generation(origin.generation));
         // Those of the policy before, which may still serve a request, keep their slots themselves.
         self.slots.retain(|source, _| sources.contains(source));
         let Origin {

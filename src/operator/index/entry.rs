@@ -54,6 +54,8 @@ pub(super) struct Entry {
     /// How many of those the stored one comes after.
     pub(super) mended: u64,
     sources: BTreeSet<KeySource>,
+    /// Whether that policy is only told, not enforced.
+    pub(super) audits: bool,
 }
 
 /// What sidecars are to be given after an [`Entry::apply`].
@@ -141,6 +143,7 @@ impl Entry {
         let before = self
             .policy
             .replace(summary(policy, snapshot.hash(), self.generation));
+        self.audits = policy.settings.routing.audit;
         self.sources = policy
             .providers
             .values()

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::api::annotations::TakenPort;
 use crate::api::conditions::{ACCEPTED, CAPTURED, ENFORCED, PROGRAMMED, READY, RESOLVED_REFS};
+use crate::api::endpoints_service::Mode;
 use crate::api::endpoints_service::OpenApiSource;
 use crate::openapi::Place;
 use crate::operator::capture::{ServicePort, Target};
@@ -79,6 +80,26 @@ fn first_spec_that_is_broken_enforces_nothing() {
         ("Unknown", "NoPolicy", 1)
     );
     assert_eq!(status.policy, None);
+}
+
+#[test]
+fn an_audit_enforces_nothing_until_it_ends() {
+    let mut index = index();
+    let mut audit = mk_object(1, "books");
+    if let Ok(spec) = &mut audit.spec {
+        spec.mode = Some(Mode::Audit);
+    }
+    index.apply_entry(&key(), audit);
+    let status = status_of(&index);
+    assert_eq!(condition(&status, ENFORCED), ("False", "Auditing", 1));
+    assert_eq!(condition(&status, ACCEPTED), ("True", "Valid", 1));
+    // What is broken changes nothing about it.
+    index.apply_entry(&key(), mk_object(2, "bad"));
+    let status = status_of(&index);
+    assert_eq!(condition(&status, ENFORCED), ("False", "Auditing", 1));
+    index.apply_entry(&key(), mk_object(3, "books"));
+    let status = status_of(&index);
+    assert_eq!(condition(&status, ENFORCED), ("True", "Enforcing", 3));
 }
 
 #[test]
@@ -662,6 +683,8 @@ fn fake_compile(
             },
         )
     });
+    let mut settings = crate::policy::format::Settings::default();
+    settings.routing.audit = spec.mode == Some(Mode::Audit);
     let policy = Policy {
         format: FORMAT,
         service,
@@ -680,7 +703,7 @@ fn fake_compile(
         healthz: None,
         backends: Vec::new(),
         cors_rules: Vec::new(),
-        settings: crate::policy::format::Settings::default(),
+        settings,
     };
     Ok(policy::Compiled {
         policy,

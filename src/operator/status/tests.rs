@@ -64,6 +64,7 @@ fn facts(verdict: &Verdict) -> Facts<'_> {
         generation: 1,
         verdict,
         policy: None,
+        audits: false,
         keys: Keys::Resolved(None),
         capture: Capture::NoSidecars,
         sidecars: Sidecars::default(),

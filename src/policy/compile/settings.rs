@@ -1,5 +1,6 @@
 //! The settings of the data path, one file a topic.
 
+mod drain;
 mod headers;
 mod jwt;
 mod limits;
@@ -24,6 +25,7 @@ pub(super) fn compile(spec: &EndpointsServiceSpec, findings: &mut Findings) -> S
         routing: routing::compile(spec, findings),
         headers: headers::compile(spec, findings),
         observability: observability::compile(spec, findings),
+        drain: drain::compile(spec, findings),
     }
 }
 

@@ -9,11 +9,13 @@ mod described;
 mod jwt;
 mod keys;
 mod limits;
+mod observability;
 mod overrides;
 mod routes;
 mod security;
 mod seeds;
 mod service;
+mod settings;
 mod upstream;
 
 use proptest::prelude::*;

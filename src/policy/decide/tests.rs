@@ -1,4 +1,5 @@
 mod cors;
+mod routing;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Bounds on connections, requests and waits (`spec.limits`, `spec.timeouts`, `spec.drain`, `spec.listener`).
+//! Bounds on connections, requests and waits (`spec.limits`, `spec.timeouts`, `spec.listener`).
 
 use serde::{Deserialize, Serialize};
 

@@ -10,7 +10,8 @@ use super::{PrepareError, invalid};
 use crate::policy::Policy;
 use crate::policy::authorities::anchors;
 use crate::policy::format::{
-    Alternative, BackendRule, MAX_DEADLINE_MS, Operation, PathRule, Provider, TokenLocation,
+    AccessLogRule, Alternative, BackendRule, MAX_DEADLINE_MS, MAX_GRACE_MS, Operation, PathRule,
+    PerMillion, Provider, Settings, TokenLocation,
 };
 use crate::policy::path::normalise;
 
@@ -36,6 +37,7 @@ pub(super) fn check(policy: &Policy) -> Result<(), PrepareError> {
     if !places(|operation| operation.cors).eq(0..policy.cors_rules.len()) {
         return Err(invalid("its operations and its CORS rules do not fit"));
     }
+    settings(&policy.settings)?;
     if !policy.settings.limits.is_in_bounds() {
         return Err(invalid("one of its limits is out of bounds"));
     }
@@ -50,6 +52,24 @@ pub(super) fn check(policy: &Policy) -> Result<(), PrepareError> {
         .iter()
         .try_for_each(|(name, own)| provider(name, own))?;
     policy.operations.iter().try_for_each(operation)
+}
+
+/// Shares are at most all, waits at most as long as may be written.
+fn settings(settings: &Settings) -> Result<(), PrepareError> {
+    let observability = &settings.observability;
+    let log_share = match observability.access_log {
+        AccessLogRule::Sampled(share) => share,
+        _ => PerMillion(0),
+    };
+    let tracing = observability.tracing.as_ref();
+    let trace_share = tracing.map_or(PerMillion(0), |tracing| tracing.sample);
+    if log_share.0.max(trace_share.0) > PerMillion::ALL {
+        return Err(invalid("a share of its requests is more than all"));
+    }
+    match settings.drain.grace_ms {
+        Some(grace) if grace > MAX_GRACE_MS => Err(invalid("its grace is longer than an hour")),
+        _ => Ok(()),
+    }
 }
 
 /// In order, none twice.

@@ -91,6 +91,8 @@ impl<S: AsyncRead + Unpin> Future for Detect<S> {
 }
 
 impl<S: Unpin> Finish for Detect<S> {
+    const AT_ONCE: bool = true;
+
     /// A client that has just connected may be about to send.
     fn finish(self: Pin<&mut Self>) {
         let this = self.get_mut();

@@ -9,6 +9,7 @@ use tokio::task::spawn_local;
 use super::*;
 use crate::proxy::drain::Finish;
 use crate::proxy::metrics::WorkerMetrics;
+use crate::proxy::teller::Teller;
 use crate::proxy::upstream::BackendTls;
 use crate::proxy::{Limits, PolicyCell};
 
@@ -25,6 +26,7 @@ fn a_panic_ends_its_connection_and_is_counted() {
             metrics.clone(),
             &PolicyCell::new(),
             BackendTls::new(crate::tls::built_in_roots(), Default::default()).unwrap(),
+            Teller::new(Arc::default()).0,
         ));
         let connection = |panics: bool| {
             let worker = worker.clone();
@@ -54,6 +56,8 @@ fn a_panic_ends_its_connection_and_is_counted() {
 struct Panicking(bool);
 
 impl Finish for Panicking {
+    const AT_ONCE: bool = true;
+
     fn finish(self: Pin<&mut Self>) {}
 }
 

@@ -224,6 +224,10 @@ fn request_line(line: &[u8], limits: &HeadLimits) -> Result<bool, Malformed> {
             None => Malformed::Target,
         });
     }
+    // What is no target in any form hyper would refuse without a word.
+    if target[0] != b'/' && http::Uri::try_from(target).is_err() {
+        return Err(Malformed::Target);
+    }
     match version {
         b"HTTP/1.1" => Ok(false),
         b"HTTP/1.0" => Ok(true),

@@ -4,6 +4,7 @@ mod operations;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::UNIX_EPOCH;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -15,8 +16,11 @@ use prometheus_client::registry::Registry;
 use super::backends::BACKENDS;
 use super::cell::Cell;
 use super::plain::{LABELLED, PLAIN};
+use super::process::PROCESS;
 use super::{Metrics, WorkerMetrics};
+use crate::jwks::Keys;
 use crate::policy::verdict::Reason;
+use crate::proxy::admin::source;
 use crate::proxy::snapshot::Snapshot;
 
 /// What `/metrics` answers with as its content type.
@@ -128,6 +132,11 @@ impl Collector for Metrics {
             let count = self.sum(it.cell);
             family(encoder, it.name, it.help, it.kind, [(Vec::new(), count)])?;
         }
+        for (name, help, counter) in PROCESS {
+            let count = counter(&self.process).read();
+            let kind = MetricType::Counter;
+            family(encoder, name, help, kind, [(Vec::new(), count)])?;
+        }
         match self.policies.load() {
             Some(snapshot) => policy(encoder, &snapshot),
             None => Ok(()),
@@ -142,7 +151,58 @@ fn policy(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Resu
         .encode_info(&Labels(&[
             ("hash", snapshot.hash().to_owned()),
             ("service", snapshot.prepared.policy.service.clone()),
-        ]))
+        ]))?;
+    let gauge = MetricType::Gauge;
+    let generation = snapshot.generation().and_then(|it| u64::try_from(it).ok());
+    family(
+        encoder,
+        "policy_generation",
+        "metadata.generation of the EndpointsService that the policy was compiled from",
+        gauge,
+        generation.map(|generation| (Vec::new(), generation)),
+    )?;
+    let since = snapshot.since().duration_since(UNIX_EPOCH);
+    family(
+        encoder,
+        "policy_applied_timestamp_seconds",
+        "When the policy came into force, in seconds since 1970",
+        gauge,
+        [(Vec::new(), since.unwrap_or_default().as_secs())],
+    )?;
+    let providers = || {
+        snapshot
+            .prepared
+            .policy
+            .providers
+            .values()
+            .zip(&snapshot.keys)
+    };
+    // Two schemes may share an issuer and its keys: they are one line.
+    let of_keys = |number: fn(&Keys) -> u64| -> BTreeMap<_, _> {
+        let numbers = providers().filter_map(|(provider, slot)| {
+            let keys = slot.current.load();
+            let labels = vec![
+                ("issuer", provider.issuer.clone()),
+                ("source", source(&provider.keys)),
+            ];
+            Some((labels, number(keys.as_ref()?)))
+        });
+        numbers.collect()
+    };
+    family(
+        encoder,
+        "jwks_keys",
+        "Keys in a key set",
+        gauge,
+        of_keys(|keys| keys.set.keys.len() as u64),
+    )?;
+    family(
+        encoder,
+        "jwks_fetched_timestamp_seconds",
+        "When a key set was fetched, by whoever fetched it, in seconds since 1970",
+        gauge,
+        of_keys(|keys| keys.fetched_at),
+    )
 }
 
 /// One name, with a line for each set of labels.

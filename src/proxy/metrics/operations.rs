@@ -6,7 +6,6 @@ use http::Method;
 
 use super::cell::{Cell, Codes, row};
 use crate::policy::format::Operation;
-use crate::policy::verdict::Reason;
 
 /// Upper bounds of the duration buckets, in microseconds.
 pub(super) const BUCKETS: [u64; 12] = [
@@ -27,14 +26,22 @@ pub(in crate::proxy) enum Source {
     Proxy,
 }
 
+impl Source {
+    /// As labels and the access log have it.
+    pub(in crate::proxy) fn as_str(self) -> &'static str {
+        match self {
+            Self::Backend => "backend",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
 /// How a request ended.
 #[derive(Debug)]
 pub(in crate::proxy) struct Outcome<'e> {
     pub(in crate::proxy) method: &'e Method,
     pub(in crate::proxy) code: u16,
     pub(in crate::proxy) source: Source,
-    pub(in crate::proxy) reason: Option<Reason>,
-    pub(in crate::proxy) broken_off: Option<Reason>,
     pub(in crate::proxy) duration: Duration,
     /// Of the request's body, as far as it was read.
     pub(in crate::proxy) request_bytes: u64,

@@ -33,9 +33,9 @@ pub(super) fn admit<'p>(
         ));
     };
     check_host(head.hosts, parts)?;
-    if let Some(expectation) = parts.headers.get(EXPECT)
-        && !expectation.as_bytes().eq_ignore_ascii_case(b"100-continue")
-    {
+    let expectations = parts.headers.get_all(EXPECT);
+    let is_continue = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if !expectations.iter().all(is_continue) {
         return Err(refusal(
             StatusCode::EXPECTATION_FAILED,
             Reason::BadExpect,
@@ -55,6 +55,12 @@ fn check_host(hosts: u16, parts: &mut Parts) -> Result<(), Refusal> {
         0 => return bad("The request has no Host header."),
         _ => return bad("The request has several Host headers."),
     }
+    if let Some(scheme) = parts.uri.scheme_str()
+        && !matches!(scheme, "http" | "https")
+    {
+        let message = "The request target is not of a scheme that is served here.";
+        return Err(refusal(StatusCode::BAD_REQUEST, Reason::BadPath, message));
+    }
     if let Some(authority) = parts.uri.authority() {
         match HeaderValue::try_from(authority.as_str()) {
             Ok(host) => parts.headers.insert(HOST, host),
@@ -67,15 +73,51 @@ fn check_host(hosts: u16, parts: &mut Parts) -> Result<(), Refusal> {
     }
 }
 
-/// `uri-host [":" port]`, by its characters (RFC 3986 section 3.2.2): neither a user nor a path.
+/// `uri-host [":" port]` (RFC 3986 section 3.2.2): neither a user nor a path, and one colon only.
 fn is_host(host: &[u8]) -> bool {
-    !host.is_empty()
-        && host.iter().all(|byte| {
+    let (name, port) = match host.strip_prefix(b"[") {
+        Some(rest) => {
+            let Some(end) = rest.iter().position(|&byte| byte == b']') else {
+                return false;
+            };
+            let (address, rest) = (&rest[..end], &rest[end + 1..]);
+            let is_address = str::from_utf8(address)
+                .is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
+            if !is_address {
+                return false;
+            }
+            match rest {
+                [] => return true,
+                [b':', port @ ..] => (None, port),
+                _ => return false,
+            }
+        }
+        None => match host.iter().position(|&byte| byte == b':') {
+            Some(colon) => (Some(&host[..colon]), &host[colon + 1..]),
+            None => (Some(host), &b""[..]),
+        },
+    };
+    name.is_none_or(is_name) && is_port(port)
+}
+
+/// Up to 65535; empty stands for the scheme's own.
+fn is_port(port: &[u8]) -> bool {
+    port.len() <= 5
+        && port
+            .iter()
+            .try_fold(0_u32, |port, byte| match byte {
+                b'0'..=b'9' => Some(port * 10 + u32::from(byte - b'0')),
+                _ => None,
+            })
+            .is_some_and(|port| port <= 65535)
+}
+
+/// The characters of `reg-name`, but escapes: no name needs them, and not everybody decodes them.
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty()
+        && name.iter().all(|byte| {
             byte.is_ascii_alphanumeric()
-                || matches!(
-                    byte,
-                    b'.' | b'-' | b':' | b'[' | b']' | b'_' | b'~' | b'%' | b'!' | b'$'
-                )
+                || matches!(byte, b'.' | b'-' | b'_' | b'~' | b'!' | b'$')
                 || matches!(
                     byte,
                     b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='

@@ -28,6 +28,8 @@ pub(in crate::proxy) struct BackendBody {
     client: Rc<Client>,
     /// A stream: not its end has a deadline, but each of its pauses, which may last so long.
     pauses: Option<Duration>,
+    /// How much the client had sent when something came last: its pieces break the silence too.
+    sent: u64,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl BackendBody {
             content: Content::Given,
             client,
             pauses: None,
+            sent: 0,
         }
     }
 
@@ -89,6 +92,7 @@ impl BackendBody {
             content,
             client,
             pauses: None,
+            sent: 0,
         };
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
             let is_endless = head.headers.get(CONTENT_TYPE).is_some_and(is_endless);
@@ -105,6 +109,7 @@ impl BackendBody {
 
     fn postpone(&mut self) {
         if let Some(pauses) = self.pauses {
+            self.sent = self.client.sent.get();
             let deadline = Instant::now() + pauses;
             self.client.deadline.borrow_mut().set(deadline);
         }
@@ -212,9 +217,12 @@ impl Body for BackendBody {
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Pending => {
-                if this.client.deadline.borrow_mut().poll(context).is_ready() {
-                    this.content.give_up();
-                    return Poll::Ready(Some(Err(UpstreamError::Deadline)));
+                while this.client.deadline.borrow_mut().poll(context).is_ready() {
+                    if this.pauses.is_none() || this.sent == this.client.sent.get() {
+                        this.content.give_up();
+                        return Poll::Ready(Some(Err(UpstreamError::Deadline)));
+                    }
+                    this.postpone();
                 }
                 Poll::Pending
             }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use super::connect::ConnectError;
 use crate::policy::limits::{HEADER_BYTES, HEADER_COUNT};
@@ -11,7 +11,7 @@ use crate::policy::verdict::{Facts, Phase, Reason, Refusal};
 use crate::proxy::body::LargeBody;
 use crate::proxy::config::BackendAddress;
 use crate::proxy::guard::{BadBody, StalledBody};
-use crate::proxy::respond::refusal;
+use crate::proxy::respond::{grpc_status, refusal};
 
 /// How ESPv2 begins where there was no answer, and where there was none after several attempts.
 const UNANSWERED: &str = "upstream connect error or disconnect/reset before headers. reset reason:";
@@ -104,6 +104,17 @@ impl UpstreamError {
             Self::ClientBody(error) if root(&**error).is::<LargeBody>() => Reason::BodyTooLarge,
             Self::ClientBody(_) => Reason::BadBody,
         }
+    }
+
+    /// What a gRPC client is told of an answer that broke off in the middle.
+    pub(in crate::proxy) fn grpc_trailers(&self) -> HeaderMap {
+        let status = match self {
+            Self::Unreachable { .. } | Self::Reset(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            Self::ClientBody(_) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        grpc_status(&refusal(status, self.reason(), self.to_string()))
     }
 
     /// How far the exchange came.

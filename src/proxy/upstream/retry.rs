@@ -2,7 +2,6 @@
 //! to a backend in distress.
 
 use std::cell::Cell;
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use http::{Method, Request, Response};
@@ -12,6 +11,7 @@ use super::body::BackendBody;
 use super::error::UpstreamError;
 use super::options::Retries;
 use crate::proxy::body::RequestBody;
+use crate::proxy::random::Random;
 
 #[cfg(test)]
 mod tests;
@@ -80,7 +80,7 @@ pub(super) struct Budget {
     saved: Cell<u32>,
     free_since: Cell<Instant>,
     presence: Cell<Presence>,
-    random: Cell<u64>,
+    random: Random,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -178,7 +178,7 @@ impl Course {
         let most = self.pause;
         self.pause = (most * 2).min(LONGEST_PAUSE);
         let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX).max(1);
-        Duration::from_micros(budget.random() % micros)
+        Duration::from_micros(budget.random.next() % micros)
     }
 }
 
@@ -188,7 +188,7 @@ impl Budget {
             saved: Cell::new(FREE_PER_SECOND * REQUESTS_PER_RETRY),
             free_since: Cell::new(Instant::now()),
             presence: Cell::new(Presence::Unknown),
-            random: Cell::new(RandomState::new().hash_one(0) | 1),
+            random: Random::new(),
         }
     }
 
@@ -235,16 +235,6 @@ impl Budget {
             Presence::Gone { since } => since.elapsed() < RESTARTS_WITHIN,
             Presence::Unknown | Presence::There => false,
         }
-    }
-
-    /// Good enough to spread attempts (xorshift).
-    fn random(&self) -> u64 {
-        let mut state = self.random.get();
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        self.random.set(state);
-        state
     }
 }
 

@@ -76,7 +76,7 @@ impl BackendTls {
     ///
     /// # Errors
     /// It failed, the certificate is not good, or HTTP/2 is needed and not agreed on.
-    pub(super) async fn handshake(
+    pub(in crate::proxy) async fn handshake(
         &self,
         address: &BackendAddress,
         name: Option<&ServerName<'static>>,

@@ -1,4 +1,4 @@
-//! `spec.limits`, `spec.timeouts`, `spec.drain` and `spec.listener`.
+//! `spec.limits`, `spec.timeouts` and `spec.listener`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

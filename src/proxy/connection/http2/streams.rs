@@ -201,6 +201,8 @@ where
 }
 
 impl<C: Finish + Unpin> Finish for Watched<C> {
+    const AT_ONCE: bool = C::AT_ONCE;
+
     fn finish(self: Pin<&mut Self>) {
         let this = self.get_mut();
         Pin::new(&mut this.connection).finish();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_DEADLINE_MS;
 use super::is_default;
-pub use crate::api::endpoints_service::RetryOn;
+use crate::api::endpoints_service::RetryOn;
 
 /// What [`UpstreamSettings::connect_timeout_ms`] may be.
 pub const CONNECT_TIMEOUT_MS: RangeInclusive<u64> = 10..=5 * 60 * 1000;
@@ -89,6 +89,27 @@ pub struct RetrySettings {
     /// How long the head of an answer may take each time, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_try_timeout_ms: Option<u64>,
+}
+
+impl RetrySettings {
+    /// Whether after a reset.
+    pub fn on_reset(&self) -> bool {
+        self.is_on(RetryOn::Reset)
+    }
+
+    /// Whether where there is no connection.
+    pub fn on_connect_failure(&self) -> bool {
+        self.is_on(RetryOn::ConnectFailure)
+    }
+
+    /// Whether after a stream that the backend refused.
+    pub fn on_refused_stream(&self) -> bool {
+        self.is_on(RetryOn::RefusedStream)
+    }
+
+    fn is_on(&self, what: RetryOn) -> bool {
+        self.on.as_ref().is_none_or(|on| on.contains(&what))
+    }
 }
 
 impl UpstreamSettings {

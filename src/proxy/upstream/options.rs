@@ -7,7 +7,7 @@ use rustls::RootCertStore;
 
 use crate::policy::authorities::anchors;
 use crate::policy::format::UpstreamSettings;
-use crate::policy::format::upstream::{RetryOn, RetrySettings};
+use crate::policy::format::upstream::RetrySettings;
 use crate::proxy::config::Limits;
 
 /// How long an unused connection is kept.
@@ -91,12 +91,11 @@ impl Options {
 
 impl Retries {
     fn new(settings: &RetrySettings) -> Self {
-        let on = |what| settings.on.as_ref().is_none_or(|on| on.contains(&what));
         Self {
             most: settings.num.unwrap_or(RETRIES),
-            on_reset: on(RetryOn::Reset),
-            on_connect_failure: on(RetryOn::ConnectFailure),
-            on_refused_stream: on(RetryOn::RefusedStream),
+            on_reset: settings.on_reset(),
+            on_connect_failure: settings.on_connect_failure(),
+            on_refused_stream: settings.on_refused_stream(),
             status_codes: settings.status_codes.iter().copied().collect(),
             per_try_timeout: settings.per_try_timeout_ms.map(Duration::from_millis),
         }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::api::endpoints_service::RetryOn;
 use crate::policy::format::UpstreamSettings;
-use crate::policy::format::upstream::{PoolSettings, RetryOn, RetrySettings, TlsSettings};
+use crate::policy::format::upstream::{PoolSettings, RetrySettings, TlsSettings};
 
 fn settings(backend: Value) -> UpstreamSettings {
     let compiled = compiled(json!({ "backend": backend }));

@@ -1,30 +1,18 @@
 use super::*;
 use crate::policy::format::UpstreamSettings;
-use crate::policy::format::upstream::{RetryOn, RetrySettings};
 use crate::proxy::Limits;
 use crate::proxy::upstream::options::Options;
 
-fn retries(on: &[RetryOn], num: u8) -> Retries {
-    let settings = UpstreamSettings {
-        retries: RetrySettings {
-            on: Some(on.iter().copied().collect()),
-            num: Some(num),
-            ..RetrySettings::default()
-        },
-        ..UpstreamSettings::default()
-    };
+const NAMES: [&str; 3] = ["connect-failure", "reset", "refused-stream"];
+
+fn retries(on: &[&str], num: u8) -> Retries {
+    let settings = serde_json::json!({ "retries": { "on": on, "num": num } });
+    let settings: UpstreamSettings = serde_json::from_value(settings).expect("settings");
     Options::new(&settings, &Limits::default()).retries
 }
 
 fn all(num: u8) -> Retries {
-    retries(
-        &[
-            RetryOn::Reset,
-            RetryOn::ConnectFailure,
-            RetryOn::RefusedStream,
-        ],
-        num,
-    )
+    retries(&NAMES, num)
 }
 
 const NOBODY: Cause = Cause::Connect { absent: true };
@@ -33,12 +21,7 @@ const RESET: Cause = Cause::Reset { kept: false };
 #[tokio::test(start_paused = true)]
 async fn only_what_is_asked_for_is_sent_again_and_only_so_often() {
     let causes = [NOBODY, RESET, Cause::Refused];
-    let names = [
-        RetryOn::ConnectFailure,
-        RetryOn::Reset,
-        RetryOn::RefusedStream,
-    ];
-    for (name, its) in names.into_iter().zip(causes) {
+    for (name, its) in NAMES.into_iter().zip(causes) {
         for cause in causes {
             let next = Course::new().next(cause, &retries(&[name], 1), &Budget::new());
             assert_eq!(next != Next::Over, cause == its, "{name:?} {cause:?}");

@@ -10,6 +10,7 @@
 
 pub mod authorities;
 pub mod backend;
+pub mod ca;
 pub mod compile;
 pub mod cors;
 pub mod decide;

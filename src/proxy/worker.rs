@@ -23,7 +23,6 @@ use super::upstream::{Backend, BackendTls, Backends};
 use super::{BackendAddress, Limits};
 use crate::policy::format::{LimitSettings, Operation, Settings};
 use crate::policy::jwt::TokenCache;
-use crate::policy::key_set::KeySet;
 use crate::shutdown::Shutdown;
 
 /// How often unused connections to backends are looked at.
@@ -57,8 +56,6 @@ pub(super) struct Worker {
     pub(super) teller: Teller,
     pub(super) random: Random,
     pub(super) tokens: RefCell<TokenCache>,
-    /// Room for the key sets of one request.
-    pub(super) keys: RefCell<Vec<Option<Arc<KeySet>>>>,
     policies: RefCell<Policies>,
     backends: Backends,
 }
@@ -268,7 +265,6 @@ impl Worker {
             teller,
             random: Random::new(),
             tokens: RefCell::default(),
-            keys: RefCell::default(),
             policies: RefCell::new(Policies {
                 latest: Cache::new(policies.0.clone()),
                 current: None,
@@ -287,6 +283,10 @@ impl Worker {
                 let (backends, upstream) = (&self.backends, &latest.upstream);
                 let own = latest.backend.as_ref();
                 let remotes = latest.backends.iter();
+                let jwt = &latest.prepared.policy.settings.jwt;
+                self.tokens
+                    .borrow_mut()
+                    .configure(jwt.token_cache_size(), jwt.token_cache_ttl());
                 let fresh = Rc::new(InForce {
                     snapshot: latest.clone(),
                     limits: self.limits_under(&latest.prepared.policy.settings.limits),

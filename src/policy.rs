@@ -8,7 +8,6 @@
 //! request head ──path──► route ──► cors (preflight?) ──► jwt ──► headers     each a function of Prepared
 //! ```
 
-pub mod authorities;
 pub mod backend;
 pub mod ca;
 pub mod compile;

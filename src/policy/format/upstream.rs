@@ -114,7 +114,7 @@ impl RetrySettings {
 
 impl UpstreamSettings {
     /// Whether every bound is one that the compiler writes. (What stands in `authorities` is checked
-    /// by [`crate::policy::authorities`].)
+    /// by [`crate::policy::ca`].)
     pub fn is_in_bounds(&self) -> bool {
         let Self {
             tls: _,

@@ -8,7 +8,7 @@ use http::uri::Authority;
 
 use super::{PrepareError, invalid};
 use crate::policy::Policy;
-use crate::policy::authorities::anchors;
+
 use crate::policy::ca;
 use crate::policy::format::{
     AccessLogRule, Alternative, BackendRule, ClaimHeader, KeySource, MAX_DEADLINE_MS, MAX_GRACE_MS,
@@ -48,7 +48,7 @@ pub(super) fn check(policy: &Policy) -> Result<(), PrepareError> {
     if !upstream.is_in_bounds() {
         return Err(invalid("its settings of backends are out of bounds"));
     }
-    anchors(&upstream.tls.authorities).map_err(invalid)?;
+    ca::anchors(&upstream.tls.authorities).map_err(invalid)?;
     policy.backends.iter().try_for_each(backend)?;
     policy
         .providers

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use rustls::RootCertStore;
 
-use crate::policy::authorities::anchors;
+use crate::policy::ca::anchors;
 use crate::policy::format::UpstreamSettings;
 use crate::policy::format::upstream::RetrySettings;
 use crate::proxy::config::Limits;

@@ -9,7 +9,7 @@ use crate::api::EndpointsServiceSpec;
 use crate::api::endpoints_service::{BackendPoolSpec, BackendTlsSpec, RetriesSpec};
 use crate::openapi::diagnostic::quote;
 use crate::openapi::{Diagnostic, Findings, Place, lints};
-use crate::policy::authorities::read_bundle;
+use crate::policy::ca;
 use crate::policy::compile::address::is_name;
 use crate::policy::compile::{duration, invalid};
 use crate::policy::format::upstream::{
@@ -17,9 +17,6 @@ use crate::policy::format::upstream::{
     STATUS_CODES, TlsSettings, WAIT_MS,
 };
 use crate::policy::format::{MAX_DEADLINE_MS, UpstreamSettings};
-
-/// The longest bundle of certificates, in bytes.
-const MAX_BUNDLE_BYTES: usize = 64 * 1024;
 
 /// Compiles the block.
 pub(super) fn compile(spec: &EndpointsServiceSpec, findings: &mut Findings) -> UpstreamSettings {
@@ -53,11 +50,8 @@ fn tls(spec: &BackendTlsSpec, address: Option<&str>, findings: &mut Findings) ->
         check_secret("/spec/backend/tls/clientCertificateRef", secret, findings);
     }
     let authorities = spec.ca_bundle.as_deref().and_then(|pem| {
-        let read = match pem.len() > MAX_BUNDLE_BYTES {
-            true => Err(format!("it is longer than {MAX_BUNDLE_BYTES} bytes")),
-            false => read_bundle(pem),
-        };
         // Never quoted: it may be a key.
+        let read = ca::encoded(pem);
         read.map_err(|why| {
             findings.push(
                 at("tls/caBundle", format!("`caBundle` is no bundle: {why}")).help(

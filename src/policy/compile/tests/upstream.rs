@@ -138,7 +138,7 @@ fn a_bundle_is_certificates_and_never_quoted() {
     for (bundle, why) in [
         ("nonsense".to_owned(), "no certificate"),
         (certificate() + &key, "private key"),
-        ("a".repeat(64 * 1024 + 1), "longer than"),
+        ("a".repeat(64 * 1024 + 1), "larger than"),
     ] {
         let backend = json!({ "address": "https://a", "tls": { "caBundle": &bundle } });
         let place = "/spec/backend/tls/caBundle";

@@ -23,12 +23,12 @@ pub(super) use self::cell::Cell;
 pub(super) use self::exposition::CONTENT_TYPE as OPEN_METRICS;
 use self::operations::{METHODS, OperationKey};
 pub(super) use self::operations::{OperationCells, Outcome, Source};
-pub(super) use self::plain::CorsVerdict;
 pub(super) use self::process::ProcessMetrics;
 use self::remembered::Remembered;
 pub(super) use self::tokens::ProviderCells;
 use super::BackendAddress;
 use super::snapshot::{PolicyCell, Snapshot};
+use crate::policy::cors::CorsVerdict;
 use crate::policy::verdict::{Reason, Refusal, Topic};
 
 /// All numbers of a process.
@@ -55,6 +55,8 @@ pub(super) struct WorkerMetrics {
     audited: [Cell; Reason::ALL.len()],
     /// By [`CorsVerdict`].
     cors_verdicts: [Cell; plain::CORS_VERDICTS.len()],
+    /// Claims that no header could hold, or that were too long.
+    pub(super) claims_omitted: Cell,
     pub(super) connections: Cell,
     pub(super) connections_open: Cell,
     pub(super) connections_refused: Cell,
@@ -132,9 +134,6 @@ impl WorkerMetrics {
         if let Some(cell) = self.refusals.get(reason as usize) {
             cell.add(1);
         }
-        if reason == Reason::PreflightRefused {
-            self.count_cors(CorsVerdict::PreflightRefused);
-        }
     }
 
     /// Counts what was let through only because the policy is not enforced.
@@ -144,9 +143,12 @@ impl WorkerMetrics {
         }
     }
 
-    /// Counts what was said about CORS.
+    /// Counts what CORS came to; nothing where there is no rule.
     pub(super) fn count_cors(&self, verdict: CorsVerdict) {
-        if let Some(cell) = self.cors_verdicts.get(verdict as usize) {
+        if verdict == CorsVerdict::NotOurs {
+            return;
+        }
+        if let Some(cell) = self.cors_verdicts.get(verdict.index()) {
             cell.add(1);
         }
     }
@@ -183,6 +185,7 @@ impl Default for WorkerMetrics {
             refusals: cell::row(),
             audited: cell::row(),
             cors_verdicts: cell::row(),
+            claims_omitted: Cell::default(),
             connections: Cell::default(),
             connections_open: Cell::default(),
             connections_refused: Cell::default(),

@@ -36,6 +36,7 @@ mod routing;
 mod start;
 mod streams;
 mod swap;
+mod tokens_forwarded;
 mod tracing;
 mod unix;
 mod upgrades;

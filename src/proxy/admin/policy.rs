@@ -151,6 +151,8 @@ pub(in crate::proxy) fn source(source: &KeySource) -> String {
             }
         }
         KeySource::Kubernetes { .. } => String::from("kubernetes"),
+        KeySource::Inline(_) => String::from("inline"),
+        KeySource::Trusting { source: own, .. } => self::source(own),
     }
 }
 

@@ -37,6 +37,17 @@ browser: ## What scripts can read through the proxy, by a real Chromium
 oidc: ## Tokens and keys of a real OpenID provider, found by discovery
 	tests/interop/oidc/run
 
+.PHONY: grpc
+grpc: ## Google's gRPC client and server for Python, with the proxy between them
+	tests/interop/grpc/run
+
+.PHONY: websocket
+websocket: ## Autobahn's WebSocket suite through the proxy (Python 2.7)
+	tests/interop/autobahn/run
+
+.PHONY: full
+full: websocket fuzz ## What takes long: the WebSocket suite, every fuzz target for TIME=600 seconds
+
 .PHONY: lint
 lint: $(CARGO_DENY) ## Format, clippy, licences and bans
 	cargo fmt --check

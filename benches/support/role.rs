@@ -32,6 +32,7 @@ pub fn proxy(backend: SocketAddr, whole: bool, keys: &str) {
         log_filter: None,
         roots: tls::built_in_roots(),
         client_certificate: None,
+        certificate: None,
     };
     let running = Proxy::start(config, policies, Readiness::new(), shutdown).expect("it starts");
     println!("{}", running.addresses()[0]);

@@ -26,6 +26,7 @@ pub struct Snapshot {
     /// What holds for all backends.
     pub(super) upstream: Arc<UpstreamPolicy>,
     key_hint: Option<&'static str>,
+    tls: bool,
     /// `metadata.generation` of the resource that it was compiled from.
     generation: Option<i64>,
     since: SystemTime,
@@ -98,6 +99,7 @@ impl Snapshot {
         if providers != slots {
             return Err(SnapshotError::Keys { providers, slots });
         }
+        let tls = prepared.policy.settings.limits.tls;
         Ok(Self {
             prepared,
             keys,
@@ -105,6 +107,7 @@ impl Snapshot {
             backends,
             upstream: Arc::new(upstream),
             key_hint: None,
+            tls,
             generation: None,
             since: SystemTime::now(),
         })
@@ -128,6 +131,18 @@ impl Snapshot {
             remote.host = None;
         }
         self
+    }
+
+    /// Speaks TLS to clients, or does not, whatever the policy says.
+    #[must_use]
+    pub fn with_tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Whether clients are spoken to by TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.tls
     }
 
     /// The keys of its providers, `now`: seconds since 1970.

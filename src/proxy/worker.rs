@@ -13,6 +13,7 @@ use tokio::runtime::LocalRuntime;
 use tokio::task::spawn_local;
 use tokio::time::{interval, sleep, timeout};
 
+use super::certificate::ClientTls;
 use super::connection;
 use super::drain::Drain;
 use super::metrics::{OperationCells, Outcome, ProviderCells, WorkerMetrics};
@@ -38,6 +39,7 @@ pub(super) struct Setup {
     /// How many workers share [`Limits::connections`].
     pub(super) workers: usize,
     pub(super) tls: BackendTls,
+    pub(super) client_tls: ClientTls,
     pub(super) policies: PolicyCell,
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) teller: Teller,
@@ -58,6 +60,7 @@ pub(super) struct Worker {
     pub(super) tokens: RefCell<TokenCache>,
     policies: RefCell<Policies>,
     backends: Backends,
+    client_tls: ClientTls,
 }
 
 /// A snapshot with what this worker adds to it.
@@ -134,6 +137,7 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
             setup.metrics,
             &setup.policies,
             setup.tls,
+            setup.client_tls,
             setup.teller,
         ));
         let accepting: Vec<_> = listeners
@@ -191,10 +195,14 @@ async fn accept(
             worker.metrics.connections_refused.add(1);
             return;
         }
+        let Ok(tls) = worker.client_tls() else {
+            worker.metrics.connections_refused.add(1);
+            return;
+        };
         spawn_local(connection::serve(
             worker.clone(),
             backend.clone(),
-            stream,
+            (stream, tls),
             peer,
             open.clone(),
         ));
@@ -255,6 +263,7 @@ impl Worker {
         metrics: Arc<WorkerMetrics>,
         policies: &PolicyCell,
         tls: BackendTls,
+        client_tls: ClientTls,
         teller: Teller,
     ) -> Self {
         Self {
@@ -269,6 +278,7 @@ impl Worker {
                 latest: Cache::new(policies.0.clone()),
                 current: None,
             }),
+            client_tls,
         }
     }
 
@@ -312,6 +322,20 @@ impl Worker {
         }
     }
 
+    /// How the policy in force has clients spoken to; None: without TLS.
+    ///
+    /// # Errors
+    /// By TLS, and there is no usable certificate.
+    fn client_tls(&self) -> Result<Option<Arc<rustls::ServerConfig>>, NoCertificate> {
+        match self.policy() {
+            Some(policy) if policy.snapshot.speaks_tls() => {
+                let config = self.client_tls.config().ok_or(NoCertificate)?;
+                Ok(Some(config.clone()))
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn limits_under(&self, policy: &LimitSettings) -> Rc<Limits> {
         match *policy == LimitSettings::default() {
             true => self.defaults.clone(),
@@ -332,6 +356,10 @@ impl Worker {
         self.backends.sweep();
     }
 }
+
+/// A client that is to be shown a certificate when there is none.
+#[derive(Debug)]
+struct NoCertificate;
 
 // === impl InForce ===
 

@@ -140,6 +140,7 @@ fn config(
         log_filter: None,
         roots,
         client_certificate: None,
+        certificate: None,
     }
 }
 
@@ -202,7 +203,19 @@ impl TestProxy {
         })
     }
 
-    fn run(config: Config) -> Self {
+    /// What a proxy is told that is told nothing in particular.
+    pub fn config(backend: SocketAddr) -> Config {
+        config(
+            LogOutput::to(Lines::default()),
+            tls::built_in_roots(),
+            backend,
+            Limits::default(),
+            1,
+        )
+    }
+
+    /// Without a policy, told this.
+    pub fn run(config: Config) -> Self {
         let (trigger, shutdown) = shutdown::channel();
         let (policies, readiness) = (PolicyCell::new(), Readiness::new());
         let running = Proxy::start(config, policies.clone(), readiness.clone(), shutdown)

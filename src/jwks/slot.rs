@@ -4,6 +4,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
@@ -32,6 +33,8 @@ pub struct KeySlot {
     /// The last good keys, if any; read them by [`KeySlot::usable`], which knows their age.
     pub current: ArcSwapOption<Keys>,
     pub(super) demand: Arc<Demand>,
+    received: AtomicU64,
+    failures: AtomicU64,
 }
 
 /// Slots by source. Cheap to clone; slots live while someone outside holds them.
@@ -53,12 +56,30 @@ impl KeySlot {
             source,
             current: ArcSwapOption::empty(),
             demand: Arc::default(),
+            received: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
         }
     }
 
     /// Puts newer keys in place; the next request of every worker is judged by them.
     pub fn replace(&self, keys: Keys) {
         self.current.store(Some(Arc::new(keys)));
+        self.received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes a fetch that brought no keys.
+    pub(super) fn note_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often keys came, fetched or pushed.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// How often a fetch brought none.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// The keys, while they are not older than [`MAX_KEY_AGE`]. `now`: seconds since 1970.

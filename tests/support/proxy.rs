@@ -153,13 +153,35 @@ impl TestProxy {
         workers: usize,
     ) -> Self {
         let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        Self::whole(
+            free, access_log, log_filter, roots, backend, limits, workers,
+        )
+    }
+
+    /// With an admin server on this address.
+    pub fn with_admin_on(backend: SocketAddr, admin: SocketAddr) -> Self {
+        let roots = tls::built_in_roots();
+        let log = LogOutput::nowhere();
+        Self::whole(admin, log, None, roots, backend, Limits::default(), 1)
+    }
+
+    fn whole(
+        admin: SocketAddr,
+        access_log: LogOutput,
+        log_filter: Option<LogFilter>,
+        roots: RootCertStore,
+        backend: SocketAddr,
+        limits: Limits,
+        workers: usize,
+    ) -> Self {
+        let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let config = Config {
             listeners: vec![Listener {
                 address: free,
                 backend: backend.into(),
             }],
             workers: NonZeroUsize::new(workers).expect("some"),
-            admin: Some(free),
+            admin: Some(admin),
             limits,
             access_log,
             log_filter,

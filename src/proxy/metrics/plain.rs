@@ -34,6 +34,16 @@ pub(super) const PLAIN: &[Plain] = &[
         "Client connections that ended with an error",
         |w| &w.connections_failed,
     ),
+    counter(
+        "parser_errors",
+        "Client connections that ended since what came was no HTTP, and no request to refuse",
+        |w| &w.parser_errors,
+    ),
+    gauge(
+        "streams_open",
+        "Streams of clients' HTTP/2 connections now",
+        |w| &w.streams_open,
+    ),
     gauge(
         "upgrades_open",
         "Client connections now that have switched to another protocol (WebSocket)",

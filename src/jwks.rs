@@ -17,4 +17,4 @@ pub mod slot;
 pub use self::address::AddressRule;
 pub use self::fetch::{FetchError, FetchKeys, HttpFetcher, ProxyError, ProxySettings};
 pub use self::refresh::{Fetched, KeyEvent, Refresher};
-pub use self::slot::{KeySlot, KeyStore, Keys};
+pub use self::slot::{KeySlot, KeyStore, Keys, Pace};

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod backend;
+pub mod ca;
 pub mod compile;
 pub mod cors;
 pub mod decide;

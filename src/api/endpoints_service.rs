@@ -29,7 +29,10 @@ pub use self::headers::{
     ForwardedHeaderMode, ForwardedSpec, HeaderEditsSpec, HeadersSpec, MAX_GENERATED_PREFIX,
     MAX_HEADER_NAME, MAX_HEADER_VALUE, MAX_HEADERS, MAX_TRUSTED_HOPS,
 };
-pub use self::jwt::{AudienceMode, IssuerSpec, JwtSpec, RegisteredClaim, ScopeMode};
+pub use self::jwt::{
+    AudienceMode, ClaimToHeaderSpec, ForwardPayloadSpec, IssuerSpec, JwtSpec, PayloadFormat,
+    RegisteredClaim, ScopeMode,
+};
 pub use self::limits::{LimitsSpec, TimeoutsSpec};
 pub use self::listener::{CountedWorkers, ListenerSpec, ListenerTlsSpec, MAX_WORKERS, Workers};
 pub use self::observability::{AccessLogMode, AccessLogSpec, TracingSpec};

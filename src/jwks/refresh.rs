@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::demand::Attached;
@@ -21,7 +21,6 @@ use super::fetch::{FETCH_TIMEOUT, FetchError, FetchKeys};
 use super::slot::{KeySlot, KeyStore, Keys};
 use crate::policy::format::KeySource;
 use crate::policy::key_set::{self, KeySet};
-use crate::policy::limits::JWKS_CACHE_DURATION;
 
 /// Fetches at once of sources of one [`Standing`]. More wait for each other, so that a hundred dead
 /// issuers do not mean a hundred sockets.
@@ -29,6 +28,9 @@ const CONCURRENT_FETCHES: usize = 16;
 /// After a failure, doubled up to [`LONGEST_BACKOFF`].
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+/// Before the first of a pace's retries, doubled for each further one (ESPv2's 200 ms, at most 32 s).
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LONGEST_RETRY: Duration = Duration::from_secs(32);
 const DEFECT: &str = "the fetch panicked: a defect, please report it";
 
 /// A fetch that has ended.
@@ -165,6 +167,7 @@ async fn keep_fresh(slot: Weak<KeySlot>, shared: Arc<Shared>) {
     };
     let mut backoff = FIRST_BACKOFF;
     let mut standing = Standing::Untried;
+    let mut retried = 0;
     while slot.strong_count() > 0 {
         attached.begin();
         // A panic costs one attempt, never the source.
@@ -177,7 +180,15 @@ async fn keep_fresh(slot: Weak<KeySlot>, shared: Arc<Shared>) {
         if result.is_err() {
             in_use.note_failure();
         }
+        let pace = **in_use.pace.load();
         drop(in_use);
+        if result.is_err() && retried < pace.retries {
+            // Not over yet: whoever waits goes on waiting.
+            sleep((FIRST_RETRY * (1 << retried.min(16))).min(LONGEST_RETRY)).await;
+            retried += 1;
+            continue;
+        }
+        retried = 0;
         attached.finish();
 
         standing = match &result {
@@ -188,7 +199,7 @@ async fn keep_fresh(slot: Weak<KeySlot>, shared: Arc<Shared>) {
             Ok(_) => {
                 backoff = FIRST_BACKOFF;
                 // A little early, and not all at once.
-                JWKS_CACHE_DURATION - jitter(JWKS_CACHE_DURATION / 20)
+                pace.every - jitter(pace.every / 20)
             }
             Err(error) => {
                 tracing::warn!(source = %place(&source), class = error.class(), "keys not fetched: {error}");
@@ -269,6 +280,8 @@ fn place(source: &KeySource) -> String {
             Err(_) => "not a URL".to_owned(),
         },
         KeySource::Kubernetes { issuer } => format!("kubernetes {issuer}"),
+        KeySource::Trusting { source, .. } => place(source),
+        KeySource::Inline(_) => String::from("inline"),
     }
 }
 

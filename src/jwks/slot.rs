@@ -6,14 +6,15 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::mpsc;
 
 use super::demand::Demand;
 use crate::policy::format::KeySource;
 use crate::policy::key_set::KeySet;
-use crate::policy::limits::MAX_KEY_AGE;
+use crate::policy::limits::JWKS_CACHE_DURATION;
 
 /// Keys as last fetched or pushed.
 #[derive(Debug)]
@@ -35,6 +36,36 @@ pub struct KeySlot {
     pub(super) demand: Arc<Demand>,
     received: AtomicU64,
     failures: AtomicU64,
+    pub(super) pace: ArcSwap<Pace>,
+}
+
+/// How often a source is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// After keys came.
+    pub every: Duration,
+    /// How often a failed fetch is repeated at once before it counts as failed.
+    pub retries: u32,
+}
+
+impl Pace {
+    /// What serves two users of a source: the shorter pause, the more retries.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            every: self.every.min(other.every),
+            retries: self.retries.max(other.retries),
+        }
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            every: JWKS_CACHE_DURATION,
+            retries: 0,
+        }
+    }
 }
 
 /// Slots by source. Cheap to clone; slots live while someone outside holds them.
@@ -49,16 +80,40 @@ struct Inner {
     refresher: Option<mpsc::UnboundedSender<Weak<KeySlot>>>,
 }
 
+impl Keys {
+    /// When they were fetched, seconds since 1970; None: never, their source holds them itself.
+    pub fn fetched(&self) -> Option<u64> {
+        (self.fetched_at != u64::MAX).then_some(self.fetched_at)
+    }
+}
+
 impl KeySlot {
-    /// A slot of no store, which nothing refreshes: for keys that are pushed, or made by hand.
+    /// A slot of no store, which nothing refreshes: for keys that are pushed, or made by hand. What the
+    /// source holds itself is in it, and never too old.
     pub fn new(source: KeySource) -> Self {
+        let current = match &source {
+            KeySource::Inline(text) => KeySet::parse(text.as_bytes()).ok(),
+            _ => None,
+        };
+        let current = current.map(|set| {
+            Arc::new(Keys {
+                set: Arc::new(set),
+                fetched_at: u64::MAX,
+            })
+        });
         Self {
             source,
-            current: ArcSwapOption::empty(),
+            current: ArcSwapOption::new(current),
             demand: Arc::default(),
             received: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            pace: ArcSwap::default(),
         }
+    }
+
+    /// How often it is fetched, from the next fetch on.
+    pub fn set_pace(&self, pace: Pace) {
+        self.pace.store(Arc::new(pace));
     }
 
     /// Puts newer keys in place; the next request of every worker is judged by them.
@@ -82,12 +137,12 @@ impl KeySlot {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// The keys, while they are not older than [`MAX_KEY_AGE`]. `now`: seconds since 1970.
-    pub fn usable(&self, now: u64) -> Option<Arc<KeySet>> {
+    /// The keys, while they are not older than `max_age`, in seconds. `now`: seconds since 1970.
+    pub fn usable(&self, now: u64, max_age: u64) -> Option<Arc<KeySet>> {
         let current = self.current.load();
         let keys = current.as_ref()?;
         let age = now.saturating_sub(keys.fetched_at);
-        (age <= MAX_KEY_AGE.as_secs()).then(|| Arc::clone(&keys.set))
+        (age <= max_age).then(|| Arc::clone(&keys.set))
     }
 
     /// Asks for newer keys, for a token whose key is not known, and says whether other keys are here
@@ -123,6 +178,9 @@ impl KeyStore {
         // What is no longer used is forgotten here, so that a store never grows beyond its use.
         inner.slots.retain(|_, slot| slot.strong_count() > 0);
         let slot = Arc::new(KeySlot::new(source.clone()));
+        if !source.is_fetched() {
+            return slot;
+        }
         inner.slots.insert(source.clone(), Arc::downgrade(&slot));
         if let Some(refresher) = &inner.refresher {
             // A refresher that has ended fetches nothing any more.

@@ -241,6 +241,11 @@ impl State {
             let slot = self.store.slot(&source);
             self.slots.insert(source, slot);
         }
+        for (source, pace) in changes.sources.paces {
+            if let Some(slot) = self.slots.get(&source) {
+                slot.set_pace(pace);
+            }
+        }
         for key in &changes.remove {
             self.hub.remove(key);
             self.writer.forget(key);

@@ -26,6 +26,7 @@ use super::capture::{ServiceFacts, capture};
 use super::pod::InjectedPod;
 use super::status::{self, Facts, Sidecars};
 use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus};
+use crate::jwks::Pace;
 use crate::openapi::Diagnostic;
 use crate::policy::format::KeySource;
 use crate::policy::{self, ServiceIdentity};
@@ -88,6 +89,8 @@ pub struct SourceChanges {
     pub added: Vec<KeySource>,
     /// Nobody needs these any more.
     pub removed: Vec<KeySource>,
+    /// Fetch these this often from now on.
+    pub paces: BTreeMap<KeySource, Pace>,
 }
 
 /// Something to tell by an Event on a pod.
@@ -409,11 +412,15 @@ impl Index {
             .get(namespace_name)
             .into_iter()
             .flat_map(|namespace| namespace.entries.values())
-            .flat_map(|entry| entry.sources().iter().cloned())
-            .collect();
+            .flat_map(|entry| entry.sources().iter().map(|source| (source, entry.pace())));
+        let mut paces: BTreeMap<KeySource, Pace> = BTreeMap::new();
+        for (source, pace) in used {
+            let known = paces.entry(source.clone()).or_insert(pace);
+            *known = known.or(pace);
+        }
         let granted_before = self.sources.refused(namespace_name);
         self.sources
-            .set_used(namespace_name, used, &mut self.changes.sources);
+            .set_used(namespace_name, paces, &mut self.changes.sources);
         if granted_before != self.sources.refused(namespace_name)
             && let Some(namespace) = self.namespaces.get(namespace_name)
         {

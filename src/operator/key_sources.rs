@@ -79,7 +79,10 @@ impl ClusterFetcher {
 impl FetchKeys for ClusterFetcher {
     fn fetch<'a>(&'a self, source: &'a KeySource) -> BoxFuture<'a, Result<Vec<u8>, FetchError>> {
         match source {
-            KeySource::Url(_) | KeySource::Discovery { .. } => self.http.fetch(source),
+            KeySource::Url(_)
+            | KeySource::Discovery { .. }
+            | KeySource::Trusting { .. }
+            | KeySource::Inline(_) => self.http.fetch(source),
             KeySource::Kubernetes { issuer } => self.cluster_keys(issuer).boxed(),
         }
     }

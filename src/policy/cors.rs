@@ -51,12 +51,17 @@ pub struct CorsDecider {
 /// What a rule does to a response.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ResponseHeaders {
-    /// CORS is off, or the answer has its headers already.
+    /// CORS is off here.
     Untouched,
     /// The proxy owns CORS: the backend's `Access-Control-*` go, ours are set.
     Owned {
         /// `Access-Control-Allow-Origin`, if the origin matched.
         allow_origin: Option<HeaderValue>,
+    },
+    /// The proxy answers a preflight.
+    AnsweredPreflight {
+        /// `Access-Control-Allow-Origin`.
+        allow_origin: HeaderValue,
     },
     /// The proxy owns CORS and refuses a preflight: no origin, but the answer varies by all that a
     /// preflight says.
@@ -70,8 +75,8 @@ pub enum ResponseHeaders {
 pub enum Preflight {
     /// Not a preflight for us: route it like any request.
     No,
-    /// Answer 200 with these headers, no body.
-    Answer(HeaderMap),
+    /// Answer 200 without a body, to this `Access-Control-Allow-Origin`.
+    Answer(HeaderValue),
     /// Answer 400, with [`CorsVerdict::refusal`] for a message.
     Refuse(CorsVerdict),
 }
@@ -123,6 +128,15 @@ impl CorsRules {
         }
     }
 
+    /// What the answer to a preflight gets that a rule answers, to this `Access-Control-Allow-Origin`.
+    pub fn answered_preflight(&self, rule: RuleId, allow_origin: HeaderValue) -> ResponseCors {
+        ResponseCors {
+            rule,
+            headers: ResponseHeaders::AnsweredPreflight { allow_origin },
+            verdict: CorsVerdict::PreflightAnswered,
+        }
+    }
+
     /// What the backend's answer to a preflight gets that a rule leaves to it.
     pub fn passed_on_preflight(&self, rule: RuleId, request: &HeaderMap) -> ResponseCors {
         ResponseCors {
@@ -170,11 +184,6 @@ impl ResponseCors {
         headers: ResponseHeaders::Untouched,
         verdict: CorsVerdict::NotOurs,
     };
-    /// [`Preflight::Answer`] is complete: what its headers say is not said twice.
-    pub const ANSWERED_PREFLIGHT: Self = Self {
-        verdict: CorsVerdict::PreflightAnswered,
-        ..Self::UNTOUCHED
-    };
 }
 
 impl CorsDecider {
@@ -219,7 +228,7 @@ impl CorsDecider {
             (_, false) => CorsVerdict::PreflightMethodMissing,
             (RequestOrigin::Several, true) => CorsVerdict::PreflightOriginRepeated,
             (RequestOrigin::One(_), true) => match owned.match_origin(origin) {
-                Some(allow_origin) => return Preflight::Answer(owned.answer(allow_origin)),
+                Some(allow_origin) => return Preflight::Answer(allow_origin),
                 None => CorsVerdict::PreflightOriginUnmatched,
             },
         };
@@ -244,11 +253,16 @@ impl CorsDecider {
             (ResponseHeaders::Owned { allow_origin }, Mode::Owned(owned)) => {
                 owned.decorate(allow_origin.as_ref(), headers);
             }
-            (ResponseHeaders::RefusedPreflight, Mode::Owned(owned)) => {
-                owned.decorate(None, headers);
-                if let Some(vary) = owned.preflight.get(VARY) {
-                    headers.insert(VARY, vary.clone());
+            (ResponseHeaders::AnsweredPreflight { allow_origin }, Mode::Owned(owned)) => {
+                owned.vary_by_preflight(headers);
+                owned.decorate(Some(allow_origin), headers);
+                for (name, value) in &owned.preflight {
+                    headers.insert(name, value.clone());
                 }
+            }
+            (ResponseHeaders::RefusedPreflight, Mode::Owned(owned)) => {
+                owned.vary_by_preflight(headers);
+                owned.decorate(None, headers);
             }
             (ResponseHeaders::PassThrough, _) if ours => {
                 headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);
@@ -273,8 +287,8 @@ struct Owned {
     rule: Rule,
     /// On every answer to a matched origin, but `Access-Control-Allow-Origin`.
     actual: Vec<(HeaderName, HeaderValue)>,
-    /// On a preflight's answer, but `Access-Control-Allow-Origin`.
-    preflight: HeaderMap,
+    /// On a preflight's answer, beside those.
+    preflight: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Debug)]
@@ -332,14 +346,9 @@ impl Owned {
         }
         actual.extend(list(ACCESS_CONTROL_EXPOSE_HEADERS, &policy.expose_headers)?);
 
-        let mut preflight: HeaderMap = actual.iter().cloned().collect();
+        let mut preflight = vec![(ACCESS_CONTROL_MAX_AGE, policy.max_age_seconds.into())];
         preflight.extend(list(ACCESS_CONTROL_ALLOW_METHODS, &policy.allow_methods)?);
         preflight.extend(list(ACCESS_CONTROL_ALLOW_HEADERS, &policy.allow_headers)?);
-        preflight.insert(ACCESS_CONTROL_MAX_AGE, policy.max_age_seconds.into());
-        if !matches!(rule, Rule::Any) {
-            let names = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
-            preflight.insert(VARY, HeaderValue::from_static(names));
-        }
 
         Ok(Self {
             rule,
@@ -382,10 +391,12 @@ impl Owned {
         (ResponseHeaders::Owned { allow_origin }, verdict)
     }
 
-    fn answer(&self, allow_origin: HeaderValue) -> HeaderMap {
-        let mut headers = self.preflight.clone();
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allow_origin);
-        headers
+    /// A preflight's answer varies by all that a preflight says.
+    fn vary_by_preflight(&self, headers: &mut HeaderMap) {
+        if !matches!(self.rule, Rule::Any) && !varies_by(headers, "access-control-request-method") {
+            let names = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
+            headers.append(VARY, HeaderValue::from_static(names));
+        }
     }
 
     fn decorate(&self, allow_origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
@@ -403,7 +414,7 @@ impl Owned {
                 headers.insert(name, value.clone());
             }
         }
-        if !matches!(self.rule, Rule::Any) && !varies_by_origin(headers) {
+        if !matches!(self.rule, Rule::Any) && !varies_by(headers, "origin") {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
     }
@@ -415,11 +426,12 @@ fn names_a_site(origin: &str) -> bool {
     origin.len() <= MAX_ORIGIN_BYTES && origin.contains("://")
 }
 
-fn varies_by_origin(headers: &HeaderMap) -> bool {
+/// Whether `Vary` names this already, or everything.
+fn varies_by(headers: &HeaderMap, name: &str) -> bool {
     headers.get_all(VARY).iter().any(|value| {
-        value.as_bytes().split(|&byte| byte == b',').any(|name| {
-            let name = name.trim_ascii();
-            name == b"*" || name.eq_ignore_ascii_case(b"origin")
+        value.as_bytes().split(|&byte| byte == b',').any(|listed| {
+            let listed = listed.trim_ascii();
+            listed == b"*" || listed.eq_ignore_ascii_case(name.as_bytes())
         })
     })
 }

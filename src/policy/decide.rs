@@ -32,8 +32,8 @@ pub struct Decision<'r> {
 /// What to do with a request.
 #[derive(Debug)]
 pub enum Action<'r> {
-    /// A preflight answered by us: 200 with these headers and no body.
-    Preflight(HeaderMap),
+    /// A preflight answered by us: 200 and no body, to this `Access-Control-Allow-Origin`.
+    Preflight(HeaderValue),
     /// The health path: 200.
     Healthy,
     /// 307 to this path and query.
@@ -80,7 +80,7 @@ pub fn decide<'r>(
         ),
     };
     let cors = match &outcome {
-        Ok(Action::Preflight(_)) => ResponseCors::ANSWERED_PREFLIGHT,
+        Ok(Action::Preflight(origin)) => prepared.cors.answered_preflight(rule, origin.clone()),
         Ok(Action::Forward(forward)) if !forward.authenticate && forward.audited.is_none() => {
             prepared.cors.passed_on_preflight(rule, headers)
         }
@@ -217,19 +217,19 @@ impl<'r> Readable<'r> {
         named(&self.find(prepared, method))
     }
 
-    /// The headers of the answer, if it is a preflight that the rule answers.
+    /// `Access-Control-Allow-Origin` of the answer, if it is a preflight that the rule answers.
     fn preflight(
         &self,
         prepared: &Prepared,
         rule: RuleId,
         headers: &HeaderMap,
         declared: bool,
-    ) -> Result<Option<HeaderMap>, Refusal> {
+    ) -> Result<Option<HeaderValue>, Refusal> {
         if *self.method != Method::OPTIONS {
             return Ok(None);
         }
         match prepared.cors.decider(rule).preflight(headers, declared) {
-            Preflight::Answer(headers) => Ok(Some(headers)),
+            Preflight::Answer(origin) => Ok(Some(origin)),
             Preflight::Refuse(verdict) => {
                 Err(bad_request(Reason::PreflightRefused, verdict.refusal()))
             }

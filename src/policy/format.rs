@@ -24,7 +24,7 @@ mod upstream;
 
 pub use self::drain::{DrainSettings, MAX_GRACE_MS};
 pub use self::headers::{ForwardedMode, HeaderEdits, HeaderSettings};
-pub use self::jwt::JwtSettings;
+pub use self::jwt::{ClaimHeader, JwtSettings, UserInfoForm};
 pub use self::limits::{LimitSettings, bounds};
 pub use self::observability::{AccessLogRule, ObservabilitySettings, PerMillion, TracingRule};
 pub use self::routing::{EscapedSlashes, RoutingSettings};
@@ -227,7 +227,7 @@ pub struct Provider {
 /// Where keys come from. This, never the issuer, identifies a key set: one tenant's URL must not
 /// serve everyone's issuer.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum KeySource {
     /// A JSON Web Key Set at a URL.
     Url(String),
@@ -243,6 +243,17 @@ pub enum KeySource {
     Kubernetes {
         /// The issuer that must be the cluster's own.
         issuer: String,
+    },
+    /// A JSON Web Key Set itself, as [`super::key_set::essential`] leaves it: nothing is fetched
+    /// (format 3).
+    Inline(String),
+    /// A URL or a discovery document, by servers that these authorities vouch for and nobody else
+    /// (format 3).
+    Trusting {
+        /// Certificates, in PEM.
+        ca_bundle: String,
+        /// [`KeySource::Url`] or [`KeySource::Discovery`].
+        source: Box<KeySource>,
     },
 }
 
@@ -350,9 +361,15 @@ impl KeySource {
     /// The lowest format that knows this kind of source: an older sidecar cannot even read keys of it.
     pub fn needed_format(&self) -> u32 {
         match self {
+            Self::Inline(_) | Self::Trusting { .. } => 3,
             Self::Discovery { .. } => 2,
             Self::Url(_) | Self::Kubernetes { .. } => 1,
         }
+    }
+
+    /// Whether keys have to be brought: not where the source holds them itself.
+    pub fn is_fetched(&self) -> bool {
+        !matches!(self, Self::Inline(_))
     }
 }
 
@@ -370,7 +387,11 @@ impl Policy {
     /// The lowest format that has all forms in use here: what [`Policy::format`] should be.
     pub fn needed_format(&self) -> u32 {
         let is_http = |backend: &String| backend.starts_with("http://");
-        if !self.settings.is_default() || !self.backend.as_ref().is_none_or(is_http) {
+        let of_keys = self.providers.values().map(|it| it.keys.needed_format());
+        if !self.settings.is_default()
+            || !self.backend.as_ref().is_none_or(is_http)
+            || of_keys.max() == Some(3)
+        {
             return 3;
         }
         let newer = !self.backends.is_empty()

@@ -13,7 +13,9 @@ mod value;
 use http::{HeaderMap, HeaderName};
 
 pub use self::forwarded::{client_address, forwarded_peer};
-pub use self::names::{DEFAULT_PREFIX, Seen, TargetError, check_prefix, check_target};
+pub use self::names::{
+    DEFAULT_PREFIX, Seen, TargetError, check_claim_target, check_prefix, check_target,
+};
 pub use self::plan::{Captured, Facts, HeaderPlan, Origin, RequestEdits};
 pub use self::value::{VARIABLES, ValueError, ValueTemplate};
 

@@ -8,10 +8,12 @@
 mod cache;
 mod candidate;
 mod claims;
+mod forwarding;
 mod json;
 mod locations;
 mod refusal;
 mod security;
+mod strip;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -21,7 +23,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{self, SHA256};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 use self::candidate::{Candidate, Means};
 use self::claims::{canonical_audience, canonical_issuer};
@@ -34,7 +36,8 @@ use super::key_set::KeySet;
 use super::verdict::Refusal;
 use crate::api::endpoints_service::RegisteredClaim;
 
-pub use self::cache::TokenCache;
+pub use self::cache::{TokenCache, TokenCounts};
+pub use self::forwarding::{Forwarding, Told};
 pub use self::security::Security;
 
 /// A provider made ready.
@@ -47,6 +50,8 @@ pub struct PreparedProvider {
     issuer: String,
     audiences: Option<BTreeSet<String>>,
     required_claims: BTreeSet<RegisteredClaim>,
+    /// Seconds.
+    clock_skew: u64,
     /// Where its tokens are looked for.
     locations: Vec<Location>,
     /// Digest of its configuration: what a remembered token was verified for.
@@ -59,12 +64,7 @@ pub enum Authentication {
     /// No token is asked for, or none has come where none is needed (`{}`).
     Open,
     /// The tokens of an alternative passed.
-    Verified {
-        /// Index in [`Prepared::providers`] of the first that the alternative demands a token of.
-        provider: usize,
-        /// `X-Endpoint-API-UserInfo`.
-        user_info: HeaderValue,
-    },
+    Verified(Verified),
     /// No alternative passed.
     Refused(Refusal),
     /// A token passed issuer, time and audience, but no key of this provider fits: one bounded
@@ -77,6 +77,32 @@ pub enum Authentication {
     },
 }
 
+/// The tokens of an alternative passed.
+#[derive(Debug)]
+pub struct Verified {
+    /// Index in [`Prepared::providers`] of the first that the alternative demands a token of.
+    pub provider: usize,
+    /// What the backend is told of that token.
+    pub told: Arc<Told>,
+    /// When the first of the tokens expires, seconds since 1970, if one does.
+    pub expires: Option<u64>,
+    /// One of them came in the query: the answer is for nobody else (RFC 6750 section 2.3).
+    pub in_query: bool,
+}
+
+/// The key sets of a policy's providers.
+pub trait Keyring {
+    /// The keys of the provider with this index in [`Prepared::providers`]; `None`: none are known, or
+    /// they are too old.
+    fn keys(&self, provider: usize) -> Option<Arc<KeySet>>;
+}
+
+impl Keyring for Vec<Option<Arc<KeySet>>> {
+    fn keys(&self, provider: usize) -> Option<Arc<KeySet>> {
+        self.get(provider)?.clone()
+    }
+}
+
 /// The most tokens that are looked at in one request, hence the most that an operation may demand at
 /// once. Clients send one; a proxy in front adds one.
 pub const MAX_TOKENS: usize = 8;
@@ -85,8 +111,7 @@ pub const MAX_TOKENS: usize = 8;
 const MAX_TRIES: usize = 16;
 
 /// Checks the tokens of a request against the alternatives of an operation. `query`: raw query
-/// string (without `?`) of the request; `keys`: per provider, in the order of
-/// [`Prepared::providers`]; `now`: seconds since 1970.
+/// string (without `?`) of the request; `now`: seconds since 1970.
 ///
 /// An alternative passes when each token found where its schemes look for theirs meets one of its
 /// requirements, and each requirement has a token of its own. The token of the first requirement
@@ -97,7 +122,7 @@ pub fn authenticate(
     operation: usize,
     headers: &HeaderMap,
     query: Option<&str>,
-    keys: &[Option<Arc<KeySet>>],
+    keys: &dyn Keyring,
     cache: &mut TokenCache,
     now: u64,
 ) -> Authentication {
@@ -112,8 +137,12 @@ pub fn authenticate(
         providers: &prepared.providers,
         keys,
         cache,
+        forwarding: &prepared.forwarding,
         now,
     };
+    if let Some(verified) = recall(security, headers, query, &mut means) {
+        return Authentication::Verified(verified);
+    }
     match check(security, headers, query, &mut means) {
         Ok(authentication) => authentication,
         Err(failure) => match failure.refetch {
@@ -126,12 +155,13 @@ pub fn authenticate(
     }
 }
 
-/// The headers beside ESPv2's own in which tokens of these providers come: what may not come in
-/// trailers.
-pub fn token_headers(providers: &[PreparedProvider]) -> Arc<[HeaderName]> {
+/// The headers beside ESPv2's own in which tokens of these providers come, and those in which claims are
+/// told: what may not come in trailers.
+pub fn token_headers(providers: &[PreparedProvider], forwarding: &Forwarding) -> Arc<[HeaderName]> {
     let locations = providers.iter().flat_map(|provider| &provider.locations);
     let names: BTreeSet<_> = locations
         .filter_map(Location::header)
+        .chain(forwarding.headers())
         .map(HeaderName::as_str)
         .collect();
     names
@@ -166,10 +196,53 @@ impl PreparedProvider {
             issuer: canonical_issuer(&provider.issuer).to_owned(),
             audiences: provider.audiences.as_ref().map(canonical),
             required_claims: policy.required_claims.clone(),
+            clock_skew: policy.settings.jwt.clock_skew(),
             locations,
             fingerprint: fingerprint(provider),
         })
     }
+}
+
+/// What most requests are: one token, that the first alternative alone asks for, and that is
+/// remembered. The same checks as [`check`] makes, without room for several of anything; `None` says
+/// nothing but that this is not the case.
+fn recall(
+    security: &Security,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    means: &mut Means<'_>,
+) -> Option<Verified> {
+    let [requirement] = security.alternatives.first()?.as_slice() else {
+        return None;
+    };
+    let mut found = None;
+    let mut number = 0;
+    for (place, location) in security.locations.iter().enumerate() {
+        location.find(headers, query, |text| {
+            number += 1;
+            found = Some((text, place, location));
+        });
+    }
+    let (text, place, location) = found.filter(|_| number == 1)?;
+    if location.is_assertion() || !requirement.locations.contains(&place) || means.cache.is_off() {
+        return None;
+    }
+    let digest = TokenCache::digest(&text)?;
+    let id = &means.forwarding.id;
+    let remembered = means.cache.recall(&digest, id, means.now)?;
+    let provider = means.providers.get(requirement.provider)?;
+    let audiences = requirement.audiences.as_ref();
+    let audiences = audiences.or(provider.audiences.as_ref());
+    let claims = &remembered.claims;
+    claims.check(provider, audiences, means.now).ok()?;
+    let key = remembered.key(&provider.fingerprint)?;
+    let is_held = means.keys.keys(provider.index)?.holds(key);
+    (is_held && claims.grants(&requirement.scopes)).then(|| Verified {
+        provider: provider.index,
+        told: Arc::clone(&remembered.told),
+        expires: claims.expires,
+        in_query: location.is_query(),
+    })
 }
 
 fn check(
@@ -183,12 +256,12 @@ fn check(
     for (text, location) in &texts {
         match candidates.iter_mut().find(|known| known.text() == text) {
             Some(known) => known.locations.push(*location),
-            None => candidates.push(Candidate::new(text, *location, means.cache, means.now)),
+            None => candidates.push(Candidate::new(text, *location, means)),
         }
     }
     let mut told = Failure::from(Fault::MISSING);
     for alternative in &security.alternatives {
-        match check_all(&mut candidates, alternative, means) {
+        match check_all(&mut candidates, alternative, security, means) {
             Ok(authentication) => return Ok(authentication),
             Err(failure) => told = told.or(failure),
         }
@@ -228,6 +301,7 @@ fn concerns_us(assertion: &str, providers: &[PreparedProvider]) -> bool {
 fn check_all(
     candidates: &mut [Candidate<'_>],
     requirements: &[PreparedRequirement],
+    security: &Security,
     means: &mut Means<'_>,
 ) -> Result<Authentication, Failure> {
     let Some(first) = requirements.first() else {
@@ -239,6 +313,7 @@ fn check_all(
     };
     // Per requirement, the tokens that meet it, as bits: there are `MAX_TOKENS` at most.
     let mut fitting = vec![0_u8; requirements.len()];
+    let (mut expires, mut in_query) = (None, false);
     for at in 0..candidates.len() {
         let mut met = false;
         let mut told: Option<Failure> = None;
@@ -255,10 +330,16 @@ fn check_all(
                 Ok(()) => {
                     met = true;
                     *fitting |= 1 << same;
+                    expires = earlier(expires, candidate.expires());
+                    let of_query = |place: &usize| {
+                        let location = security.locations.get(*place);
+                        location.is_some_and(Location::is_query)
+                    };
+                    in_query |= candidate.locations.iter().any(of_query);
                 }
                 Err(failure) => {
                     told = Some(match told {
-                        Some(earlier) => earlier.or(failure),
+                        Some(first) => first.or(failure),
                         None => failure,
                     });
                 }
@@ -271,11 +352,37 @@ fn check_all(
         }
     }
     let own = assign(&fitting).ok_or(Fault::MISSING)?;
-    let user_info = candidates.get(own).ok_or(Fault::MISSING)?.user_info()?;
-    Ok(Authentication::Verified {
+    let told = candidates.get(own).and_then(Candidate::told);
+    Ok(Authentication::Verified(Verified {
         provider: first.provider,
-        user_info,
-    })
+        told: told.ok_or(Fault::MISSING)?,
+        expires,
+        in_query,
+    }))
+}
+
+fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
+}
+
+/// Takes the tokens out of a request that they let in, wherever the operation looks for them; what is
+/// left of its query, if that held one.
+pub fn strip(
+    prepared: &Prepared,
+    operation: usize,
+    headers: &mut HeaderMap,
+    query: Option<&str>,
+) -> Option<String> {
+    let security = prepared.security.get(operation)?;
+    security.strip_headers(headers, &prepared.providers);
+    security.strip_query(query?)
+}
+
+/// Whether a token of this operation stands in the query.
+pub fn is_in_query(prepared: &Prepared, operation: usize, query: Option<&str>) -> bool {
+    let security = prepared.security.get(operation);
+    let stripped = security.and_then(|security| security.strip_query(query?));
+    stripped.is_some()
 }
 
 /// The first token that meets the first requirement while each other requirement has another one.

@@ -105,6 +105,35 @@ impl KeySet {
     }
 }
 
+/// Whether a set holds nothing that must not be published: for sets that people write down, where one
+/// private key among public ones is passed over by [`KeySet::parse`] and known to everybody who reads
+/// the resource.
+///
+/// # Errors
+/// What is wrong with it, for people; never its content.
+pub fn check_public(text: &[u8]) -> Result<(), &'static str> {
+    // A certificate has no private half.
+    let Ok(Document { keys: Some(keys) }) = serde_json::from_slice(text) else {
+        return Ok(());
+    };
+    keys.iter()
+        .take(MAX_KEYS)
+        .try_for_each(|key| jwk::check_public(key.get()))
+}
+
+/// How many entries of a set are passed over, and what is wrong with the first.
+pub fn passed_over(text: &[u8]) -> Option<(usize, &'static str)> {
+    let Ok(Document { keys: Some(keys) }) = serde_json::from_slice(text) else {
+        return None;
+    };
+    let entries = keys.iter().take(MAX_KEYS);
+    let mut faults = entries
+        .filter_map(|entry| jwk::parse(entry.get()).and_then(jwk::prepare).err())
+        .peekable();
+    let first = *faults.peek()?;
+    Some((faults.count(), first))
+}
+
 /// The same set as JSON Web Keys, without anything that [`KeySet::parse`] passes over (certificates of
 /// keys, unknown members, unusable keys): what is worth keeping, and sending to every sidecar, of a
 /// set that someone padded.

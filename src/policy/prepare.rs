@@ -13,7 +13,7 @@ use super::backend::PathTranslation;
 use super::cors::CorsRules;
 use super::format::{Alternative, FORMAT, Operation};
 use super::headers::HeaderPlan;
-use super::jwt::{PreparedProvider, Security, token_headers};
+use super::jwt::{Forwarding, PreparedProvider, Security, token_headers};
 use super::path::{NormalisedPath, normalise};
 use super::route::Router;
 
@@ -32,7 +32,10 @@ pub struct Prepared {
     pub providers: Vec<PreparedProvider>,
     /// Per operation: what it demands of tokens; shared by those that demand the same.
     pub security: Vec<Arc<Security>>,
-    /// Headers in which tokens come.
+    /// What backends are told of tokens.
+    pub forwarding: Forwarding,
+    /// Headers that may not come in trailers: those in which tokens come, and those in which claims are
+    /// told.
     pub token_headers: Arc<[HeaderName]>,
     /// What is stripped, added and set.
     pub headers: Arc<HeaderPlan>,
@@ -107,13 +110,15 @@ impl Prepared {
             },
         };
         check::check(&policy)?;
-        let token_headers = token_headers(&providers);
+        let forwarding = Forwarding::new(&policy.settings.jwt).map_err(invalid)?;
+        let token_headers = token_headers(&providers, &forwarding);
         let headers = HeaderPlan::new(&policy, &token_headers).map_err(invalid)?;
         Ok(Self {
             hash: policy.hash(),
             policy: Arc::new(policy),
             router,
             cors,
+            forwarding,
             token_headers,
             headers: Arc::new(headers),
             providers,

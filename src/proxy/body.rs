@@ -76,6 +76,8 @@ pub(super) struct ResponseBody {
     content: Content,
     exchange: Option<Exchange>,
     caller: Caller,
+    /// It streams, and ends with the token that let it in.
+    expiry: Option<Box<LazyTimer>>,
 }
 
 #[derive(Debug)]
@@ -241,6 +243,7 @@ impl ResponseBody {
             content: Content::Ours(bytes),
             exchange: None,
             caller: Caller::Http,
+            expiry: None,
         }
     }
 
@@ -249,14 +252,36 @@ impl ResponseBody {
             content: Content::Backend(body),
             exchange: None,
             caller: Caller::Http,
+            expiry: None,
         }
     }
 
-    /// Keeps the exchange open until this body is sent, or given up.
+    /// Keeps the exchange open until this body is sent, or given up. What streams (its length is not
+    /// known) ends when the exchange must.
     pub(super) fn closing(mut self, exchange: Exchange, caller: Caller) -> Self {
         self.caller = caller;
+        if let Some(end) = exchange.ends()
+            && let Content::Backend(body) = &self.content
+            && body.size_hint().exact().is_none()
+        {
+            let mut timer = LazyTimer::default();
+            timer.set(end);
+            self.expiry = Some(Box::new(timer));
+        }
         self.exchange = Some(exchange);
         self
+    }
+}
+
+/// What comes next of an answer, unless its token has expired.
+fn poll_unless(
+    expired: bool,
+    body: &mut BackendBody,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+    match expired {
+        true => Poll::Ready(Some(Err(UpstreamError::TokenExpired))),
+        false => Pin::new(body).poll_frame(context),
     }
 }
 
@@ -269,6 +294,10 @@ impl Body for ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         let this = self.get_mut();
+        let expired = match &mut this.expiry {
+            Some(timer) => timer.poll(context).is_ready(),
+            None => false,
+        };
         match &mut this.content {
             Content::Ours(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Ours(bytes) => {
@@ -277,7 +306,7 @@ impl Body for ResponseBody {
                     .for_each(|it| it.wrote(bytes.len()));
                 Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
             }
-            Content::Backend(body) => match ready!(Pin::new(body).poll_frame(context)) {
+            Content::Backend(body) => match ready!(poll_unless(expired, body, context)) {
                 Some(Err(error)) => {
                     if let Some(exchange) = &mut this.exchange {
                         exchange.broken_off(&error);

@@ -41,6 +41,7 @@ pub(super) struct Exchange {
     source: Source,
     refusal: Option<Box<Refusal>>,
     broken_off: Option<Reason>,
+    ends: Option<Instant>,
     response_bytes: u64,
     /// It gets a line in the access log, however it ends.
     chosen: bool,
@@ -85,6 +86,7 @@ impl Exchange {
             source: Source::Proxy,
             refusal: None,
             broken_off: None,
+            ends: None,
             response_bytes: 0,
             chosen,
             answered: None,
@@ -143,6 +145,16 @@ impl Exchange {
     /// Bytes of the answer's body went out.
     pub(super) fn wrote(&mut self, bytes: usize) {
         self.response_bytes += bytes as u64;
+    }
+
+    /// Streams and upgraded connections of it end then: its token expires.
+    pub(super) fn end_at(&mut self, instant: Instant) {
+        self.ends = Some(instant);
+    }
+
+    /// When a stream or an upgraded connection of it must end.
+    pub(super) fn ends(&self) -> Option<Instant> {
+        self.ends
     }
 
     /// The policy forbids it, and lets it through all the same.

@@ -23,12 +23,13 @@ pub(super) use self::cell::Cell;
 pub(super) use self::exposition::CONTENT_TYPE as OPEN_METRICS;
 use self::operations::{METHODS, OperationKey};
 pub(super) use self::operations::{OperationCells, Outcome, Source};
-pub(super) use self::plain::CorsVerdict;
 pub(super) use self::process::ProcessMetrics;
 use self::remembered::Remembered;
 pub(super) use self::tokens::ProviderCells;
 use super::BackendAddress;
 use super::snapshot::{PolicyCell, Snapshot};
+use crate::policy::cors::CorsVerdict;
+use crate::policy::jwt::TokenCache;
 use crate::policy::verdict::{Reason, Refusal, Topic};
 
 /// All numbers of a process.
@@ -55,11 +56,16 @@ pub(super) struct WorkerMetrics {
     audited: [Cell; Reason::ALL.len()],
     /// By [`CorsVerdict`].
     cors_verdicts: [Cell; plain::CORS_VERDICTS.len()],
+    /// Claims that no header could hold, or that were too long.
+    pub(super) claims_omitted: Cell,
     pub(super) connections: Cell,
     pub(super) connections_open: Cell,
     pub(super) connections_refused: Cell,
     pub(super) connections_failed: Cell,
     pub(super) parser_errors: Cell,
+    token_cache_hits: Cell,
+    token_cache_misses: Cell,
+    token_cache_entries: Cell,
     pub(super) streams_open: Cell,
     pub(super) upgrades_open: Cell,
     pub(super) requests_in_flight: Cell,
@@ -134,9 +140,6 @@ impl WorkerMetrics {
         if let Some(cell) = self.refusals.get(reason as usize) {
             cell.add(1);
         }
-        if reason == Reason::PreflightRefused {
-            self.count_cors(CorsVerdict::PreflightRefused);
-        }
     }
 
     /// Counts what was let through only because the policy is not enforced.
@@ -146,9 +149,12 @@ impl WorkerMetrics {
         }
     }
 
-    /// Counts what was said about CORS.
+    /// Counts what CORS came to; nothing where there is no rule.
     pub(super) fn count_cors(&self, verdict: CorsVerdict) {
-        if let Some(cell) = self.cors_verdicts.get(verdict as usize) {
+        if verdict == CorsVerdict::NotOurs {
+            return;
+        }
+        if let Some(cell) = self.cors_verdicts.get(verdict.index()) {
             cell.add(1);
         }
     }
@@ -168,6 +174,14 @@ impl WorkerMetrics {
             .refused(refusal.reason);
     }
 
+    /// Notes what the memory of tokens says of itself.
+    pub(super) fn note_tokens(&self, tokens: &TokenCache) {
+        let counts = tokens.counts();
+        self.token_cache_hits.set(counts.hits);
+        self.token_cache_misses.set(counts.misses);
+        self.token_cache_entries.set(tokens.entries() as u64);
+    }
+
     /// Notes that the worker's thread ends.
     pub(super) fn note_end(&self) {
         self.ended.store(true, Ordering::Relaxed);
@@ -185,11 +199,15 @@ impl Default for WorkerMetrics {
             refusals: cell::row(),
             audited: cell::row(),
             cors_verdicts: cell::row(),
+            claims_omitted: Cell::default(),
             connections: Cell::default(),
             connections_open: Cell::default(),
             connections_refused: Cell::default(),
             connections_failed: Cell::default(),
             parser_errors: Cell::default(),
+            token_cache_hits: Cell::default(),
+            token_cache_misses: Cell::default(),
+            token_cache_entries: Cell::default(),
             streams_open: Cell::default(),
             upgrades_open: Cell::default(),
             requests_in_flight: Cell::default(),

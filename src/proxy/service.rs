@@ -17,15 +17,14 @@ use http::{HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 
 use self::admit::admit;
-use self::authenticate::{authenticated, realm};
+use self::authenticate::{authenticated, let_in, realm};
 use self::bounds::within;
 use self::request::{origin_form, target, to_backend};
-use self::response::from_backend;
+use self::response::{from_backend, keep_private};
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::Head;
-use super::metrics::CorsVerdict;
 use super::respond::{self, Caller};
 use super::upgrade;
 use super::upstream::{Backend, BackendBody};
@@ -33,6 +32,7 @@ use super::worker::{InForce, Worker};
 use crate::policy::cors::{ResponseCors, RuleId};
 use crate::policy::decide::{Action, Forward, decide};
 use crate::policy::headers::{Captured, Facts};
+use crate::policy::jwt::is_in_query;
 use crate::policy::verdict::{Reason, Refusal};
 
 /// Who answers a request.
@@ -57,6 +57,8 @@ struct Reply {
     cors: ResponseCors,
     /// Of a refusal about tokens.
     realm: Option<String>,
+    /// A token came in the query: the answer is for nobody else.
+    private: bool,
 }
 
 /// Serves one request. `head`: what the guard noted of it.
@@ -98,7 +100,9 @@ pub(super) async fn serve(
         answer,
         cors,
         realm,
+        private,
     } = reply;
+    exchange.worker().metrics.count_cors(cors.verdict);
     let ours = !matches!(answer, Answer::Backend(_));
     // Its rest is not read.
     let cut = matches!(&answer, Answer::Refused(refusal) if refusal.reason == Reason::BodyTooLarge);
@@ -125,6 +129,9 @@ pub(super) async fn serve(
             .headers
             .respond(&captured, code, response.headers_mut());
         prepared.cors.decorate(&cors, response.headers_mut(), ours);
+    }
+    if private {
+        keep_private(response.headers_mut());
     }
     if handshake {
         let client = exchange.client();
@@ -186,11 +193,7 @@ async fn under(
         audited,
     } = match decision.action {
         Action::Forward(forward) => forward,
-        Action::Preflight(headers) => {
-            let metrics = &exchange.worker().metrics;
-            metrics.count_cors(CorsVerdict::PreflightAnswered);
-            return Reply::ours(respond::preflight(headers), cors);
-        }
+        Action::Preflight(_) => return Reply::ours(respond::preflight(), cors),
         Action::Healthy => return Reply::ours(respond::healthy(), cors),
         Action::Redirect(location) => return Reply::ours(respond::redirect(location), cors),
         Action::Refuse(refusal) => return Reply::refused(refusal, cors),
@@ -208,12 +211,10 @@ async fn under(
         Ok(protocol) => protocol,
         Err(refusal) => return Reply::refused(refusal, cors),
     };
+    let mut verified = None;
     if let (true, Some(operation)) = (authenticate, operation) {
         match authenticated(policy, exchange, operation, &parts).await {
-            Ok(Some(user_info)) => {
-                parts.headers.insert(plan.user_info.clone(), user_info);
-            }
-            Ok(None) => {}
+            Ok(found) => verified = found,
             Err(refusal) => {
                 let metrics = &exchange.worker().metrics;
                 metrics.count_token(&refusal, &policy.providers);
@@ -225,6 +226,7 @@ async fn under(
                         .then(|| realm(&parts.headers, &path));
                     return Reply {
                         realm,
+                        private: is_in_query(prepared, operation, parts.uri.query()),
                         ..Reply::refused(refusal, cors)
                     };
                 }
@@ -232,6 +234,23 @@ async fn under(
             }
         }
     }
+    prepared.forwarding.strip(&mut parts.headers);
+    let private = verified.as_ref().is_some_and(|verified| verified.in_query);
+    let came = parts.uri.query();
+    let left = match (&verified, operation) {
+        (Some(verified), Some(operation)) => let_in(
+            policy,
+            exchange,
+            operation,
+            (&mut parts.headers, came),
+            verified,
+        ),
+        _ => None,
+    };
+    let query = match &left {
+        Some(left) => Some(left.as_str()).filter(|left| !left.is_empty()),
+        None => came,
+    };
     let edits = plan.request(
         operation,
         &Facts {
@@ -249,12 +268,17 @@ async fn under(
         .and_then(|operation| prepared.translations.get(operation))
         .and_then(Option::as_ref);
     let changed = match translation {
-        None => target(&parts.uri, path),
-        Some(translation) => origin_form(translation.apply(&path, parts.uri.query())).map(Some),
+        None => target(&parts.uri, path, query),
+        Some(translation) => origin_form(translation.apply(&path, query)).map(Some),
     };
     let changed = match changed {
         Ok(changed) => changed,
-        Err(refusal) => return Reply::refused(refusal, cors),
+        Err(refusal) => {
+            return Reply {
+                private,
+                ..Reply::refused(refusal, cors)
+            };
+        }
     };
     if let Some(uri) = changed {
         parts.uri = uri;
@@ -283,7 +307,9 @@ async fn under(
     if let Some(protocol) = protocol
         && !backend.address().http2()
     {
-        upgrade::ask(request.headers_mut(), protocol, exchange.client());
+        let client = exchange.client();
+        upgrade::ask(request.headers_mut(), protocol, client);
+        client.upgrade.ends.set(exchange.ends());
     }
     let deadline = remote.and_then(|remote| remote.deadline);
     exchange
@@ -294,11 +320,15 @@ async fn under(
             answer: Answer::Backend(response),
             cors,
             realm: None,
+            private,
         },
         Err(error) => {
             let cause = &error as &(dyn std::error::Error + 'static);
             tracing::debug!(target: "endpoints::access", error = cause, backend = %backend.address(), "no answer");
-            Reply::refused(error.refusal(backend.address()), cors)
+            Reply {
+                private,
+                ..Reply::refused(error.refusal(backend.address()), cors)
+            }
         }
     }
 }
@@ -311,6 +341,7 @@ impl Reply {
             answer: Answer::Ours(response),
             cors,
             realm: None,
+            private: false,
         }
     }
 
@@ -319,6 +350,7 @@ impl Reply {
             answer: Answer::Refused(refusal),
             cors,
             realm: None,
+            private: false,
         }
     }
 }

@@ -10,6 +10,8 @@ use super::config::{BackendAddress, BadBackendAddress};
 use crate::jwks::KeySlot;
 use crate::policy::Prepared;
 use crate::policy::format::BackendRule;
+use crate::policy::jwt::Keyring;
+use crate::policy::key_set::KeySet;
 use crate::policy::verdict::{Reason, Refusal};
 
 /// A policy ready to serve, with the places of its keys.
@@ -35,6 +37,14 @@ pub(super) struct Remote {
     pub(super) host: Option<HeaderValue>,
     /// When the whole answer must be there.
     pub(super) deadline: Option<Duration>,
+}
+
+/// The keys of a policy's providers, as they are now.
+pub(super) struct SnapshotKeys<'s> {
+    slots: &'s [Arc<KeySlot>],
+    /// Seconds.
+    max_age: u64,
+    now: u64,
 }
 
 /// Why a policy cannot be served.
@@ -111,6 +121,15 @@ impl Snapshot {
         self
     }
 
+    /// The keys of its providers, `now`: seconds since 1970.
+    pub(super) fn keys(&self, now: u64) -> SnapshotKeys<'_> {
+        SnapshotKeys {
+            slots: &self.keys,
+            max_age: self.prepared.policy.settings.jwt.max_key_age(),
+            now,
+        }
+    }
+
     /// Says which generation of the resource it was compiled from.
     #[must_use]
     pub fn of_generation(mut self, generation: i64) -> Self {
@@ -139,6 +158,12 @@ impl Snapshot {
     /// The policy's hash.
     pub fn hash(&self) -> &str {
         &self.prepared.hash
+    }
+}
+
+impl Keyring for SnapshotKeys<'_> {
+    fn keys(&self, provider: usize) -> Option<Arc<KeySet>> {
+        self.slots.get(provider)?.usable(self.now, self.max_age)
     }
 }
 

@@ -24,7 +24,6 @@ use super::upstream::{Backend, BackendTls};
 use super::{BackendAddress, Limits};
 use crate::policy::format::{LimitSettings, Operation, Settings};
 use crate::policy::jwt::TokenCache;
-use crate::policy::key_set::KeySet;
 use crate::shutdown::Shutdown;
 
 /// How often unused connections to backends are looked at.
@@ -58,8 +57,6 @@ pub(super) struct Worker {
     pub(super) teller: Teller,
     pub(super) random: Random,
     pub(super) tokens: RefCell<TokenCache>,
-    /// Room for the key sets of one request.
-    pub(super) keys: RefCell<Vec<Option<Arc<KeySet>>>>,
     policies: RefCell<Policies>,
     /// By address: operations, rules and listeners with one address share its connections.
     backends: RefCell<HashMap<BackendAddress, Rc<Backend>>>,
@@ -268,7 +265,6 @@ impl Worker {
             teller,
             random: Random::new(),
             tokens: RefCell::default(),
-            keys: RefCell::default(),
             policies: RefCell::new(Policies {
                 latest: Cache::new(policies.0.clone()),
                 current: None,
@@ -286,6 +282,10 @@ impl Worker {
         match current {
             Some(current) if Arc::ptr_eq(&current.snapshot, latest) => Some(current.clone()),
             _ => {
+                let jwt = &latest.prepared.policy.settings.jwt;
+                self.tokens
+                    .borrow_mut()
+                    .configure(jwt.token_cache_size(), jwt.token_cache_ttl());
                 let fresh = Rc::new(InForce {
                     snapshot: latest.clone(),
                     limits: self.limits_under(&latest.prepared.policy.settings.limits),

@@ -94,7 +94,7 @@ async fn one_source_of_keys_an_issuer() {
     let test = Test::without_operator().await;
     let jwt =
         |issuer: Value| json!({ "openapi": { "inline": "{}" }, "jwt": { "issuers": [issuer] } });
-    let message = "exactly one of jwksUri and kubernetes";
+    let message = "exactly one of jwksUri, jwks and kubernetes";
     refused(
         &test,
         jwt(json!({ "issuer": "https://a.example" })),
@@ -104,12 +104,69 @@ async fn one_source_of_keys_an_issuer() {
     let both =
         json!({ "issuer": "https://a.example", "jwksUri": "https://a/k", "kubernetes": true });
     refused(&test, jwt(both), message).await;
-    accepted(
-        &test,
-        "one",
-        jwt(json!({ "issuer": "https://a.example", "kubernetes": true })),
-    )
-    .await;
+    let of_cluster = json!({ "caBundle": "x", "kubernetes": true });
+    let of_keys = json!({ "caBundle": "x", "jwks": "{}" });
+    for further in [of_cluster, of_keys] {
+        let mut entry = further;
+        entry["issuer"] = json!("https://a.example");
+        refused(&test, jwt(entry), message).await;
+    }
+    for (name, further) in [
+        ("one", json!({ "kubernetes": true })),
+        ("keys", json!({ "jwks": "{}" })),
+        ("authorities", json!({ "caBundle": "x" })),
+        ("both", json!({ "caBundle": "x", "jwksUri": "https://a/k" })),
+    ] {
+        let mut entry = further;
+        entry["issuer"] = json!("https://a.example");
+        accepted(&test, name, jwt(entry)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_settings_of_tokens_have_bounds() {
+    let test = Test::without_operator().await;
+    let jwt = |fields: Value| json!({ "openapi": { "inline": "{}" }, "jwt": fields });
+    let many: Vec<_> = (0..33)
+        .map(|n| json!({ "claim": "a", "header": format!("X-{n}") }))
+        .collect();
+    for (fields, words) in [
+        (
+            json!({ "jwksFetchRetries": 11 }),
+            "less than or equal to 10",
+        ),
+        (
+            json!({ "tokenCacheSize": -1 }),
+            "greater than or equal to 0",
+        ),
+        (
+            json!({ "tokenCacheSize": 100_001 }),
+            "less than or equal to 100000",
+        ),
+        (json!({ "claimToHeaders": many }), "at most 32 items"),
+        (
+            json!({ "claimToHeaders": [{ "claim": "a", "header": "a b" }] }),
+            "should match",
+        ),
+        (
+            json!({ "forwardPayload": { "format": "envoy" } }),
+            "Unsupported value",
+        ),
+        (
+            json!({ "forwardPayload": { "format": "esp", "pad": false } }),
+            "always padded",
+        ),
+    ] {
+        refused(&test, jwt(fields), words).await;
+    }
+    let all = json!({
+        "clockSkew": "30s", "jwksCacheDuration": "1m", "jwksFetchRetries": 2, "maxKeyAge": "1h",
+        "tokenCacheSize": 0, "tokenCacheTtl": "1m", "forwardPayload": { "format": "esp", "pad": true },
+        "claimToHeaders": [{ "claim": "sub", "header": "X-User" }],
+        "stripToken": true, "closeStreamsAtExpiry": true,
+    });
+    let stored = accepted(&test, "all", jwt(all.clone())).await;
+    assert_eq!(serde_json::to_value(stored.spec.jwt).unwrap(), all);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::hints::{self, Tokens};
 use super::issuer::{self, Issuer};
 use super::say;
 use crate::cli::egress;
-use crate::jwks::{AddressRule, KeyEvent, KeySlot, KeyStore, Keys, Refresher};
+use crate::jwks::{AddressRule, KeyEvent, KeySlot, KeyStore, Keys, Pace, Refresher};
 use crate::policy::Policy;
 use crate::policy::format::{Alternative, KeySource};
 use crate::policy::key_set::{KeySet, KeySetError};
@@ -43,8 +43,18 @@ impl KeyRing {
     /// The place of each provider's keys, in the order of [`Policy::providers`].
     pub(super) fn slots(&self, policy: &Policy) -> Vec<Arc<KeySlot>> {
         let sources = policy.providers.values().map(|provider| &provider.keys);
+        let jwt = &policy.settings.jwt;
+        let pace = Pace {
+            every: jwt.key_refresh(),
+            retries: jwt.fetch_retries,
+        };
+        let fetched = |store: &KeyStore, source| {
+            let slot = store.slot(source);
+            slot.set_pace(pace);
+            slot
+        };
         match self {
-            Self::Real(store) => sources.map(|source| store.slot(source)).collect(),
+            Self::Real(store) => sources.map(|source| fetched(store, source)).collect(),
             Self::Embedded(_, set) => sources
                 .map(|source| pinned(source.clone(), Arc::clone(set)))
                 .collect(),
@@ -113,7 +123,12 @@ fn pinned(source: KeySource, set: Arc<KeySet>) -> Arc<KeySlot> {
 /// Failures are news; that keys came is not.
 fn tell(event: KeyEvent) {
     let Err(error) = event.result else { return };
-    let line = match event.source {
+    let source = match event.source {
+        KeySource::Trusting { source, .. } => *source,
+        source => source,
+    };
+    let line = match source {
+        KeySource::Inline(_) | KeySource::Trusting { .. } => return,
         KeySource::Url(url) => format!("cannot fetch the keys at {url}: {error}"),
         KeySource::Discovery { url, issuer } => {
             format!("cannot discover the keys of {issuer} by {url}: {error}")

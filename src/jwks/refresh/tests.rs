@@ -11,6 +11,8 @@ use crate::policy::key_set::tokens::{Signer, key_set};
 
 const START: u64 = 1_800_000_000;
 const MINUTE: Duration = Duration::from_secs(60);
+/// The default of `jwt.maxKeyAge`, in seconds.
+const DAY: u64 = 24 * 3600;
 
 /// Issuers in virtual time: what each answers, after how long, and how often it was asked.
 #[derive(Default)]
@@ -138,7 +140,7 @@ async fn keys_are_fetched_at_once_and_every_five_minutes() {
     world.issuers.publish(&a, &["one"]);
     let slot = world.store.slot(&a);
     settle().await;
-    assert_eq!(kids(&slot.usable(world.now()).unwrap()), ["one"]);
+    assert_eq!(kids(&slot.usable(world.now(), DAY).unwrap()), ["one"]);
     let event = world.last_event();
     assert_eq!(event.source, a);
     let fetched = event.result.unwrap();
@@ -149,9 +151,9 @@ async fn keys_are_fetched_at_once_and_every_five_minutes() {
 
     world.issuers.publish(&a, &["two"]);
     sleep(4 * MINUTE).await;
-    assert_eq!(kids(&slot.usable(world.now()).unwrap()), ["one"]);
+    assert_eq!(kids(&slot.usable(world.now(), DAY).unwrap()), ["one"]);
     sleep(MINUTE).await;
-    assert_eq!(kids(&slot.usable(world.now()).unwrap()), ["two"]);
+    assert_eq!(kids(&slot.usable(world.now(), DAY).unwrap()), ["two"]);
     sleep(5 * MINUTE).await;
     assert!(!world.last_event().result.unwrap().changed);
     assert_eq!(world.issuers.asked(&a), 3);
@@ -172,7 +174,7 @@ async fn slots_made_before_the_refresher_are_fetched_too() {
     );
     let running = tokio::spawn(refresher.run());
     settle().await;
-    assert!(slot.usable(START).is_some());
+    assert!(slot.usable(START, DAY).is_some());
     running.abort();
 }
 
@@ -186,14 +188,14 @@ async fn a_dead_issuers_keys_last_a_day_and_no_longer() {
     world.issuers.die(&a);
     sleep(6 * MINUTE).await;
     assert_eq!(world.last_event().result, Err(FetchError::Unreachable));
-    assert!(slot.usable(world.now()).is_some(), "minute 6");
+    assert!(slot.usable(world.now(), DAY).is_some(), "minute 6");
     sleep(23 * 60 * MINUTE).await;
-    assert!(slot.usable(world.now()).is_some(), "hour 23");
+    assert!(slot.usable(world.now(), DAY).is_some(), "hour 23");
     sleep(60 * MINUTE).await;
-    assert!(slot.usable(world.now()).is_none(), "after a day");
+    assert!(slot.usable(world.now(), DAY).is_none(), "after a day");
     world.issuers.publish(&a, &["two"]);
     sleep(MINUTE).await;
-    assert_eq!(kids(&slot.usable(world.now()).unwrap()), ["two"]);
+    assert_eq!(kids(&slot.usable(world.now(), DAY).unwrap()), ["two"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,7 +211,7 @@ async fn what_is_no_key_set_replaces_nothing() {
             .answer(&a, Duration::ZERO, Ok(text.to_owned()));
         sleep(6 * MINUTE).await;
         assert_eq!(world.last_event().result.unwrap_err().class(), class);
-        assert_eq!(kids(&slot.usable(world.now()).unwrap()), ["one"]);
+        assert_eq!(kids(&slot.usable(world.now(), DAY).unwrap()), ["one"]);
     }
 }
 
@@ -240,7 +242,7 @@ async fn one_slow_issuer_delays_no_other() {
     settle().await;
     let quick = world.store.slot(&quick);
     settle().await;
-    assert!(quick.usable(world.now()).is_some());
+    assert!(quick.usable(world.now(), DAY).is_some());
     sleep(FETCH_TIMEOUT).await;
     let event = world.last_event();
     assert_eq!(
@@ -263,7 +265,11 @@ async fn fetches_at_once_are_bounded() {
         .map(|source| world.store.slot(source))
         .collect();
     sleep(Duration::from_secs(4)).await;
-    assert!(slots.iter().all(|slot| slot.usable(world.now()).is_some()));
+    assert!(
+        slots
+            .iter()
+            .all(|slot| slot.usable(world.now(), DAY).is_some())
+    );
     assert_eq!(
         world.issuers.most_in_flight.load(Ordering::SeqCst),
         CONCURRENT_FETCHES as u64
@@ -290,7 +296,7 @@ async fn hundreds_of_dead_issuers_delay_neither_working_ones_nor_new_ones() {
     sleep(4 * MINUTE).await;
     let new = world.store.slot(&new);
     settle().await;
-    assert!(new.usable(world.now()).is_some(), "new");
+    assert!(new.usable(world.now(), DAY).is_some(), "new");
     let before = world.issuers.asked(&old);
     sleep(5 * MINUTE).await;
     let times = world.issuers.asked.lock().unwrap()[&old].clone();
@@ -320,7 +326,10 @@ async fn what_is_handed_on_holds_the_keys_and_nothing_beside_them() {
     assert_eq!(passed_on.version, fetched.version);
     let original = KeySet::parse(set.to_string().as_bytes()).unwrap();
     assert_eq!(passed_on.keys[0].id, original.keys[0].id);
-    assert_eq!(slot.usable(world.now()).unwrap().version, fetched.version);
+    assert_eq!(
+        slot.usable(world.now(), DAY).unwrap().version,
+        fetched.version
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -335,7 +344,7 @@ async fn a_source_that_nobody_uses_is_not_fetched() {
     assert_eq!(world.issuers.asked(&a), 1);
     let slot = world.store.slot(&a);
     settle().await;
-    assert!(slot.usable(world.now()).is_some());
+    assert!(slot.usable(world.now(), DAY).is_some());
     assert_eq!(world.issuers.asked(&a), 2);
 }
 
@@ -353,7 +362,7 @@ async fn an_unknown_key_is_fetched_on_demand_once_for_all_who_ask() {
     let answers = join_all((0..100).map(|_| slot.refresh_on_demand())).await;
     assert!(answers.into_iter().all(|changed| changed));
     assert!(asking.elapsed() < Duration::from_millis(400));
-    assert_eq!(kids(&slot.usable(world.now()).unwrap()), ["two"]);
+    assert_eq!(kids(&slot.usable(world.now(), DAY).unwrap()), ["two"]);
     settle().await;
     assert_eq!(world.issuers.asked(&a), 2);
 }
@@ -421,7 +430,7 @@ async fn a_panic_costs_one_attempt() {
     world.issuers.answers.clear_poison();
     world.issuers.publish(&a, &["one"]);
     sleep(Duration::from_secs(2)).await;
-    assert!(slot.usable(world.now()).is_some());
+    assert!(slot.usable(world.now(), DAY).is_some());
 }
 
 #[test]

@@ -16,13 +16,13 @@ fn keys(fetched_at: u64) -> Keys {
 #[test]
 fn keys_are_usable_for_a_day() {
     let slot = KeySlot::new(source("a"));
-    assert!(slot.usable(0).is_none());
+    assert!(slot.usable(0, 24 * 3600).is_none());
     slot.replace(keys(1_000));
-    assert!(slot.usable(1_000).is_some());
-    assert!(slot.usable(1_000 + 24 * 3600).is_some());
-    assert!(slot.usable(1_000 + 24 * 3600 + 1).is_none());
+    assert!(slot.usable(1_000, 24 * 3600).is_some());
+    assert!(slot.usable(1_000 + 24 * 3600, 24 * 3600).is_some());
+    assert!(slot.usable(1_000 + 24 * 3600 + 1, 24 * 3600).is_none());
     // A clock that runs behind the fetcher's.
-    assert!(slot.usable(900).is_some());
+    assert!(slot.usable(900, 24 * 3600).is_some());
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn one_source_has_one_slot_while_it_is_used() {
     assert_eq!(store.sources(), [source("a")]);
     drop(slot);
     assert!(store.sources().is_empty());
-    assert!(store.slot(&source("a")).usable(1).is_none());
+    assert!(store.slot(&source("a")).usable(1, 24 * 3600).is_none());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Compile;
 use crate::api::endpoints_service::PolicyStatus;
 use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus, conditions};
+use crate::jwks::Pace;
 use crate::openapi::{Diagnostic, Place};
 use crate::operator::admission::SidecarSettings;
 use crate::operator::status::Verdict;
@@ -54,6 +55,8 @@ pub(super) struct Entry {
     /// How many of those the stored one comes after.
     pub(super) mended: u64,
     sources: BTreeSet<KeySource>,
+    /// How often the policy wants its keys fetched.
+    pace: Pace,
     /// Whether that policy is only told, not enforced.
     pub(super) audits: bool,
 }
@@ -120,6 +123,11 @@ impl Entry {
         }
     }
 
+    /// How often the policy in force wants its keys fetched.
+    pub(super) fn pace(&self) -> Pace {
+        self.pace
+    }
+
     /// The sources that the policy in force names.
     pub(super) fn sources(&self) -> &BTreeSet<KeySource> {
         &self.sources
@@ -143,11 +151,18 @@ impl Entry {
         let before = self
             .policy
             .replace(summary(policy, snapshot.hash(), self.generation));
+        let jwt = &policy.settings.jwt;
+        self.pace = Pace {
+            every: jwt.key_refresh(),
+            retries: jwt.fetch_retries,
+        };
         self.audits = policy.settings.routing.audit;
         self.sources = policy
             .providers
             .values()
-            .map(|provider| provider.keys.clone())
+            .map(|provider| &provider.keys)
+            .filter(|source| source.is_fetched())
+            .cloned()
             .collect();
         // An edit that changes nothing is acknowledged already.
         (before.is_none_or(|before| before.hash != snapshot.hash())).then_some(snapshot)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::SourceChanges;
+use crate::jwks::Pace;
 use crate::operator::status::Keys;
 use crate::policy::format::KeySource;
 
@@ -24,7 +25,7 @@ pub enum KeyOutcome {
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     namespaces: BTreeMap<String, Granted>,
-    /// How many namespaces use a source, and what is known of it.
+    /// How many namespaces use a source, how often it is fetched, and what is known of it.
     states: BTreeMap<KeySource, State>,
 }
 
@@ -32,11 +33,14 @@ pub(super) struct Sources {
 struct Granted {
     granted: BTreeSet<KeySource>,
     refused: BTreeSet<KeySource>,
+    /// Of those granted.
+    paces: BTreeMap<KeySource, Pace>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     users: usize,
+    pace: Pace,
     /// Keys were fetched once: the last good ones are in force.
     known: bool,
     last: Option<KeyOutcome>,
@@ -48,9 +52,10 @@ impl Sources {
     pub(super) fn set_used(
         &mut self,
         namespace: &str,
-        used: BTreeSet<KeySource>,
+        mut paces: BTreeMap<KeySource, Pace>,
         changes: &mut SourceChanges,
     ) {
+        let used: BTreeSet<_> = paces.keys().cloned().collect();
         let before = self
             .namespaces
             .remove(namespace)
@@ -79,9 +84,34 @@ impl Sources {
             }
         }
         let refused = used.difference(&granted).cloned().collect();
+        paces.retain(|source, _| granted.contains(source));
+        let concerned: Vec<_> = before.union(&granted).cloned().collect();
         if !used.is_empty() {
-            self.namespaces
-                .insert(namespace.to_owned(), Granted { granted, refused });
+            let own = Granted {
+                granted,
+                refused,
+                paces,
+            };
+            self.namespaces.insert(namespace.to_owned(), own);
+        }
+        for source in concerned {
+            self.set_pace(&source, changes);
+        }
+    }
+
+    /// The pace of a source is that of the namespace that wants it most often.
+    fn set_pace(&mut self, source: &KeySource, changes: &mut SourceChanges) {
+        let all = self.namespaces.values();
+        let pace = all
+            .filter_map(|own| own.paces.get(source).copied())
+            .reduce(Pace::or);
+        let Some((state, pace)) = self.states.get_mut(source).zip(pace) else {
+            changes.paces.remove(source);
+            return;
+        };
+        if state.pace != pace {
+            state.pace = pace;
+            changes.paces.insert(source.clone(), pace);
         }
     }
 
@@ -162,6 +192,8 @@ fn name(source: &KeySource) -> String {
             format!("{} (discovered by {})", shown(issuer), shown(url))
         }
         KeySource::Kubernetes { issuer } => issuer.clone(),
+        KeySource::Trusting { source, .. } => name(source),
+        KeySource::Inline(_) => String::from("a key set in the resource"),
     }
 }
 

@@ -9,7 +9,9 @@ use crate::api::endpoints_service::{AudienceMode, JwtSpec, RegisteredClaim};
 use crate::openapi::description::JwtScheme;
 use crate::openapi::diagnostic::{code, quote};
 use crate::openapi::{Description, Diagnostic, Findings, Place};
-use crate::policy::format::{KeySource, Provider};
+use crate::policy::format::Provider;
+
+use keys::Written;
 
 pub(super) use keys::check_issuers;
 
@@ -25,7 +27,7 @@ pub(super) fn required_claims(spec: Option<&JwtSpec>) -> BTreeSet<RegisteredClai
 pub(super) fn providers(
     description: &Description,
     spec: Option<&JwtSpec>,
-    sources: &BTreeMap<String, KeySource>,
+    written: &BTreeMap<String, Written>,
     service: &str,
     demanded: &HashSet<&str>,
     findings: &mut Findings,
@@ -39,7 +41,7 @@ pub(super) fn providers(
         }
         let locations = locations::compile(&scheme.locations, findings);
         let audiences = audiences(scheme, mode, service, findings);
-        let Some(keys) = keys::source_of(at, scheme, sources, findings) else {
+        let Some(keys) = keys::source_of(at, scheme, written, findings) else {
             continue;
         };
         let provider = Provider {

@@ -7,6 +7,7 @@ mod canonical;
 mod cors;
 mod described;
 mod jwt;
+mod jwt_settings;
 mod keys;
 mod limits;
 mod observability;

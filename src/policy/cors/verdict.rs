@@ -51,12 +51,12 @@ impl CorsVerdict {
     ];
 
     /// Its place in [`Self::ALL`], for a table of counters.
-    pub fn index(self) -> usize {
+    pub const fn index(self) -> usize {
         self as usize
     }
 
     /// The stable name.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotOurs => "NotOurs",
             Self::PreflightPassedOn => "PreflightPassedOn",

@@ -83,6 +83,9 @@ pub enum TargetError {
     /// Only the proxy may say it.
     #[error("the proxy makes such headers itself, and takes them from nobody")]
     Generated,
+    /// Clients send it, for the proxy or the backend to read.
+    #[error("clients send it, and could not any more")]
+    Read,
     /// `X-Forwarded-For`.
     #[error("`headers.forwarded` says what becomes of it")]
     Forwarded,
@@ -116,6 +119,28 @@ pub fn check_target(name: &str, prefix: &str) -> Result<HeaderName, TargetError>
             Err(TargetError::Generated)
         }
         _ => Ok(header),
+    }
+}
+
+/// Whether a header may be set from a claim: clients cannot send it then.
+///
+/// # Errors
+/// Why not.
+pub fn check_claim_target(name: &str, prefix: &str) -> Result<HeaderName, TargetError> {
+    let header = check_target(name, prefix)?;
+    let read = header.as_str().replace('_', "-");
+    let is_read = matches!(
+        &*read,
+        "authorization"
+            | "content-encoding"
+            | "content-type"
+            | "cookie"
+            | "origin"
+            | "x-goog-iap-jwt-assertion"
+    );
+    match is_read || read.starts_with("access-control-") || read.starts_with("x-forwarded-") {
+        true => Err(TargetError::Read),
+        false => Ok(header),
     }
 }
 

@@ -1,13 +1,13 @@
 //! A worker's memory of verified tokens.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{self, SHA256};
-use http::HeaderValue;
 
 use super::claims::Claims;
-use super::token::Token;
+use super::forwarding::Told;
 use crate::policy::limits::{TOKEN_CACHE_SIZE, TOKEN_CACHE_TOKEN_BYTES, TOKEN_CACHE_TTL};
 
 /// A worker's memory of verified tokens. An entry proves only (token digest, provider
@@ -19,10 +19,44 @@ use crate::policy::limits::{TOKEN_CACHE_SIZE, TOKEN_CACHE_TOKEN_BYTES, TOKEN_CAC
 /// used since is forgotten.
 #[derive(Debug)]
 pub struct TokenCache {
-    young: HashMap<Digest, Arc<Remembered>>,
-    old: HashMap<Digest, Arc<Remembered>>,
+    young: Generation,
+    old: Generation,
     /// Entries in each generation.
     capacity: usize,
+    /// Seconds.
+    ttl: u64,
+    counts: TokenCounts,
+}
+
+/// How often a memory helped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    /// Tokens that were verified before, by a key that is still there.
+    pub hits: u64,
+    /// Tokens whose signature had to be verified.
+    pub misses: u64,
+}
+
+type Generation = HashMap<Digest, Arc<Remembered>, BuildHasherDefault<OfDigest>>;
+
+/// A digest is as good as random: eight of its bytes are its hash. Nobody gains by two that share
+/// them, since only tokens that were verified get in.
+#[derive(Debug, Default)]
+struct OfDigest(u64);
+
+impl Hasher for OfDigest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*first);
+        }
+    }
+
+    // The length of an array, which comes before its bytes.
+    fn write_usize(&mut self, _: usize) {}
 }
 
 /// SHA-256 of a token: never the token itself.
@@ -32,8 +66,9 @@ pub(super) type Digest = [u8; 32];
 #[derive(Clone, Debug)]
 pub(super) struct Remembered {
     pub(super) claims: Claims,
-    /// `X-Endpoint-API-UserInfo`.
-    pub(super) user_info: HeaderValue,
+    pub(super) told: Arc<Told>,
+    /// [`super::Forwarding::id`] of what that was made by.
+    forwarding: [u8; 32],
     /// By what it was verified: usually one.
     proofs: Vec<Proof>,
     /// Seconds since 1970.
@@ -54,10 +89,47 @@ impl TokenCache {
     /// A memory of at most `entries` tokens; 0 remembers nothing.
     pub fn with_capacity(entries: usize) -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: Generation::default(),
+            old: Generation::default(),
             capacity: entries.div_ceil(2),
+            ttl: TOKEN_CACHE_TTL.as_secs(),
+            counts: TokenCounts::default(),
         }
+    }
+
+    /// Takes the bounds of another policy over: at most `entries` tokens, each for `ttl` seconds. Where
+    /// they differ from those before, everything is forgotten.
+    pub fn configure(&mut self, entries: usize, ttl: u64) {
+        if (self.capacity, self.ttl) != (entries.div_ceil(2), ttl) {
+            *self = Self {
+                ttl,
+                counts: self.counts,
+                ..Self::with_capacity(entries)
+            };
+        }
+    }
+
+    /// How often it helped, since it is there.
+    pub fn counts(&self) -> TokenCounts {
+        self.counts
+    }
+
+    /// How many tokens are remembered; one may count twice until it is asked for again.
+    pub fn entries(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    /// Notes whether a token was remembered as verified.
+    pub(super) fn note(&mut self, hit: bool) {
+        match hit {
+            true => self.counts.hits += 1,
+            false => self.counts.misses += 1,
+        }
+    }
+
+    /// Whether nothing is ever remembered.
+    pub(super) fn is_off(&self) -> bool {
+        self.capacity == 0
     }
 
     /// The digest under which a token is remembered; none for one that is too long to be.
@@ -70,8 +142,13 @@ impl TokenCache {
         Some(key)
     }
 
-    /// What is remembered, if it is still to be believed.
-    pub(super) fn recall(&mut self, digest: &Digest, now: u64) -> Option<Arc<Remembered>> {
+    /// What is remembered, if it is still to be believed, and if backends are still told the same.
+    pub(super) fn recall(
+        &mut self,
+        digest: &Digest,
+        forwarding: &[u8; 32],
+        now: u64,
+    ) -> Option<Arc<Remembered>> {
         let remembered = match self.young.get(digest) {
             Some(found) => Arc::clone(found),
             None => {
@@ -80,7 +157,7 @@ impl TokenCache {
                 found
             }
         };
-        if remembered.until <= now {
+        if remembered.until <= now || remembered.forwarding != *forwarding {
             self.young.remove(digest);
             return None;
         }
@@ -89,16 +166,22 @@ impl TokenCache {
 
     /// Remembers that a token was verified. A proof is added to what is known already; its time does
     /// not start again, so that no proof outlives its five minutes.
-    pub(super) fn remember(&mut self, digest: Digest, token: &Token<'_>, proof: Proof, now: u64) {
-        let longest = now.saturating_add(TOKEN_CACHE_TTL.as_secs());
-        let until = token
-            .claims
+    pub(super) fn remember(
+        &mut self,
+        digest: Digest,
+        (claims, told): (&Claims, &Arc<Told>),
+        forwarding: &[u8; 32],
+        proof: Proof,
+        now: u64,
+    ) {
+        let longest = now.saturating_add(self.ttl);
+        let until = claims
             .expires
             .map_or(longest, |expires| expires.min(longest));
         if until <= now || self.capacity == 0 {
             return;
         }
-        let entry = match self.recall(&digest, now) {
+        let entry = match self.recall(&digest, forwarding, now) {
             Some(known) => {
                 let mut known = Arc::unwrap_or_clone(known);
                 known.proofs.retain(|own| own.provider != proof.provider);
@@ -107,8 +190,9 @@ impl TokenCache {
                 known
             }
             None => Remembered {
-                claims: token.claims.clone(),
-                user_info: token.user_info.clone(),
+                claims: claims.clone(),
+                told: Arc::clone(told),
+                forwarding: *forwarding,
                 proofs: vec![proof],
                 until,
             },
@@ -137,12 +221,5 @@ impl Remembered {
             .iter()
             .find(|proof| proof.provider == *provider)
             .map(|proof| &proof.key)
-    }
-}
-
-#[cfg(test)]
-impl TokenCache {
-    pub(super) fn len(&self) -> usize {
-        self.young.len() + self.old.len()
     }
 }

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use super::cache::{Digest, Proof, Remembered, TokenCache};
 use super::claims::Claims;
+use super::forwarding::{Forwarding, Told};
 use super::refusal::{Failure, Fault};
 use super::security::PreparedRequirement;
 use super::token::Token;
-use super::{MAX_TRIES, PreparedProvider};
+use super::{Keyring, MAX_TRIES, PreparedProvider};
 use crate::policy::key_set::KeySet;
 
 /// What tokens are checked with.
 pub(super) struct Means<'m> {
     pub(super) providers: &'m [PreparedProvider],
-    /// Per provider.
-    pub(super) keys: &'m [Option<Arc<KeySet>>],
+    pub(super) keys: &'m dyn Keyring,
     pub(super) cache: &'m mut TokenCache,
+    pub(super) forwarding: &'m Forwarding,
     pub(super) now: u64,
 }
 
@@ -27,20 +28,29 @@ pub(super) struct Candidate<'t> {
     digest: Option<Digest>,
     remembered: Option<Arc<Remembered>>,
     token: OnceCell<Result<Token<'t>, Fault>>,
+    /// Of one that passed.
+    told: Option<Arc<Told>>,
     /// Providers by whose keys it was tried to verify it: that is what costs.
     tried: Vec<(usize, Result<(), Failure>)>,
 }
 
 impl<'t> Candidate<'t> {
-    pub(super) fn new(text: &'t str, location: usize, cache: &mut TokenCache, now: u64) -> Self {
-        let digest = TokenCache::digest(text);
-        let remembered = digest.as_ref().and_then(|digest| cache.recall(digest, now));
+    pub(super) fn new(text: &'t str, location: usize, means: &mut Means<'_>) -> Self {
+        let digest = match means.cache.is_off() {
+            true => None,
+            false => TokenCache::digest(text),
+        };
+        let id = &means.forwarding.id;
+        let remembered = digest
+            .as_ref()
+            .and_then(|digest| means.cache.recall(digest, id, means.now));
         Self {
             text,
             locations: vec![location],
             digest,
             remembered,
             token: OnceCell::new(),
+            told: None,
             tried: Vec::new(),
         }
     }
@@ -64,12 +74,15 @@ impl<'t> Candidate<'t> {
             .any(|location| requirement.locations.contains(location))
     }
 
-    /// `X-Endpoint-API-UserInfo`, of a token that passed.
-    pub(super) fn user_info(&self) -> Result<http::HeaderValue, Fault> {
-        match &self.remembered {
-            Some(remembered) => Ok(remembered.user_info.clone()),
-            None => Ok(self.token()?.user_info.clone()),
-        }
+    /// What the backend is told, of a token that passed.
+    pub(super) fn told(&self) -> Option<Arc<Told>> {
+        let remembered = self.remembered.as_ref().map(|it| &it.told);
+        self.told.as_ref().or(remembered).cloned()
+    }
+
+    /// `exp`, of a token that passed.
+    pub(super) fn expires(&self) -> Option<u64> {
+        self.claims().ok()?.expires
     }
 
     /// Whether it meets a requirement: issuer, time, required claims, audience; then keys and
@@ -125,29 +138,37 @@ impl<'t> Candidate<'t> {
     }
 
     fn verify_once(
-        &self,
+        &mut self,
         provider: &PreparedProvider,
         means: &mut Means<'_>,
     ) -> Result<(), Failure> {
-        let keys = means.keys.get(provider.index).and_then(Option::as_deref);
+        let keys = means.keys.keys(provider.index);
         let keys = keys.ok_or(Fault::KEYS_UNAVAILABLE)?;
         let proof = self
             .remembered
             .as_ref()
             .and_then(|remembered| remembered.key(&provider.fingerprint));
-        if proof.is_some_and(|key| keys.holds(key)) {
+        let known = proof.is_some_and(|key| keys.holds(key));
+        means.cache.note(known);
+        if known {
             return Ok(());
         }
         let token = self.token()?;
-        let key = verify(token, keys).map_err(|(fault, newer_may_help)| Failure {
+        let key = verify(token, &keys).map_err(|(fault, newer_may_help)| Failure {
             refetch: newer_may_help.then_some(provider.index),
             ..fault.into()
         })?;
+        let told = match self.told() {
+            Some(told) => told,
+            None => Arc::new(token.tell(means.forwarding)?),
+        };
         if let Some(digest) = self.digest {
             let provider = provider.fingerprint;
-            let proof = Proof { provider, key };
-            means.cache.remember(digest, token, proof, means.now);
+            let (proof, known) = (Proof { provider, key }, (&token.claims, &told));
+            let id = &means.forwarding.id;
+            means.cache.remember(digest, known, id, proof, means.now);
         }
+        self.told = Some(told);
         Ok(())
     }
 }

@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use super::PreparedProvider;
 use super::refusal::Fault;
 use crate::api::endpoints_service::RegisteredClaim;
-use crate::policy::limits::CLOCK_SKEW;
 
 /// What a token claims, as far as it is checked. Times are seconds since 1970.
 #[derive(Clone, Debug)]
@@ -73,7 +72,7 @@ impl Claims {
         if self.issuer != provider.issuer {
             return Err(Fault::ISSUER);
         }
-        let skew = CLOCK_SKEW.as_secs();
+        let skew = provider.clock_skew;
         if self
             .not_before
             .is_some_and(|time| time > now.saturating_add(skew))

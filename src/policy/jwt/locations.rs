@@ -73,6 +73,11 @@ impl Location {
         }
     }
 
+    /// Whether it is a parameter of the query.
+    pub(super) fn is_query(&self) -> bool {
+        matches!(self, Self::Query(_))
+    }
+
     /// Identity-Aware Proxy's header, where a token of an issuer that the document does not name
     /// says nothing to us: the proxy in front put it there for itself.
     pub(super) fn is_assertion(&self) -> bool {
@@ -119,7 +124,7 @@ impl Location {
 }
 
 /// What follows the prefix, without the white space around it.
-fn after<'v>(value: &'v [u8], prefix: &str, apart: bool) -> Option<&'v [u8]> {
+pub(super) fn after<'v>(value: &'v [u8], prefix: &str, apart: bool) -> Option<&'v [u8]> {
     let (start, token) = value.split_at_checked(prefix.len())?;
     let fits = start.eq_ignore_ascii_case(prefix.as_bytes())
         && (!apart || matches!(token.first(), Some(b' ' | b'\t')));

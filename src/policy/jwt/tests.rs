@@ -1,5 +1,6 @@
 mod alternatives;
 mod claims;
+mod forwarding;
 mod hostile;
 mod keys;
 mod locations;
@@ -8,12 +9,12 @@ mod places;
 mod scopes;
 mod sections;
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::policy::format::{self, CorsMode, KeySource};
+use crate::policy::format::{self, ClaimHeader, CorsMode, KeySource, UserInfoForm};
 use crate::policy::key_set::tokens::{ALGORITHMS, Signer, key_set};
 use crate::policy::verdict::{Challenge, Reason};
 
@@ -188,10 +189,10 @@ fn signer() -> Signer {
 #[track_caller]
 fn verified(authentication: Authentication) -> (usize, String) {
     match authentication {
-        Authentication::Verified {
-            provider,
-            user_info,
-        } => (provider, user_info.to_str().unwrap().to_owned()),
+        Authentication::Verified(verified) => (
+            verified.provider,
+            verified.told.user_info.to_str().unwrap().to_owned(),
+        ),
         other => panic!("expected a verified token, got {other:?}"),
     }
 }

@@ -2,13 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderValue;
 use serde_json::{Map, Value};
 
 use super::claims::{Claims, canonical_issuer};
+use super::forwarding::{Forwarding, Payload, Told};
 use super::json;
 use super::refusal::Fault;
 use crate::policy::key_set::Algorithm;
+
+const BAD_PAYLOAD: Fault = Fault::malformed("Jwt payload is an invalid Base64url encoded");
 
 /// A token that is well-formed. Its signature is not verified.
 pub(super) struct Token<'t> {
@@ -18,25 +20,30 @@ pub(super) struct Token<'t> {
     pub(super) kid: Option<String>,
     /// From the payload.
     pub(super) claims: Claims,
-    /// The payload section as it came: what `X-Endpoint-API-UserInfo` holds.
-    pub(super) user_info: HeaderValue,
     /// What the signature is over: header and payload sections with their dot.
     pub(super) signed: &'t [u8],
     /// Decoded.
     pub(super) signature: Vec<u8>,
+    section: &'t str,
+    payload: Decoded,
+}
+
+/// A payload, decoded and read.
+struct Decoded {
+    text: String,
+    claims: Map<String, Value>,
 }
 
 impl<'t> Token<'t> {
     /// Takes a token apart. Checks and their sentences in ESPv2's order.
     pub(super) fn parse(text: &'t str) -> Result<Self, Fault> {
-        let [header, payload, signature] = sections(text)?;
+        let [header, section, signature] = sections(text)?;
         let (algorithm, kid) = parse_header(header)?;
-        let claims = Claims::parse(&decode_payload(payload)?)?;
-        let user_info = HeaderValue::from_str(payload)
-            .map_err(|_| Fault::malformed("Jwt payload is an invalid Base64url encoded"))?;
+        let payload = decode_payload(section)?;
+        let claims = Claims::parse(&payload.claims)?;
         let signed = text
             .as_bytes()
-            .get(..header.len() + 1 + payload.len())
+            .get(..header.len() + 1 + section.len())
             .unwrap_or_default();
         let signature = URL_SAFE_NO_PAD
             .decode(signature)
@@ -48,10 +55,21 @@ impl<'t> Token<'t> {
             algorithm,
             kid,
             claims,
-            user_info,
             signed,
             signature,
+            section,
+            payload,
         })
+    }
+
+    /// What the backend is told of it, once it is believed.
+    pub(super) fn tell(&self, forwarding: &Forwarding) -> Result<Told, Fault> {
+        let payload = Payload {
+            section: self.section,
+            text: &self.payload.text,
+            claims: &self.payload.claims,
+        };
+        forwarding.tell(payload).ok_or(BAD_PAYLOAD)
     }
 }
 
@@ -60,6 +78,7 @@ pub(super) fn issuer(text: &str) -> Result<String, Fault> {
     let [_, payload, _] = sections(text)?;
     let payload = decode_payload(payload)?;
     let issuer = payload
+        .claims
         .get("iss")
         .and_then(Value::as_str)
         .unwrap_or_default();
@@ -107,9 +126,10 @@ fn parse_header(section: &str) -> Result<(Algorithm, Option<String>), Fault> {
     }
 }
 
-fn decode_payload(section: &str) -> Result<Map<String, Value>, Fault> {
-    let text = URL_SAFE_NO_PAD
-        .decode(section)
-        .map_err(|_| Fault::malformed("Jwt payload is an invalid Base64url encoded"))?;
-    json::object(&text).ok_or(Fault::malformed("Jwt payload is an invalid JSON"))
+fn decode_payload(section: &str) -> Result<Decoded, Fault> {
+    const NOT_JSON: Fault = Fault::malformed("Jwt payload is an invalid JSON");
+    let bytes = URL_SAFE_NO_PAD.decode(section).map_err(|_| BAD_PAYLOAD)?;
+    let text = String::from_utf8(bytes).map_err(|_| NOT_JSON)?;
+    let claims = json::object(text.as_bytes()).ok_or(NOT_JSON)?;
+    Ok(Decoded { text, claims })
 }

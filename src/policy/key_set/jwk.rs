@@ -45,6 +45,42 @@ pub(super) fn parse(text: &str) -> Result<Jwk, &'static str> {
         .map_err(|_| "a key is not a JSON Web Key (a member is repeated or of the wrong type)")
 }
 
+/// Whether a key holds no secret (RFC 7518 sections 6.2.2, 6.3.2, 6.4.1).
+///
+/// # Errors
+/// It does.
+pub(super) fn check_public(text: &str) -> Result<(), &'static str> {
+    #[derive(Deserialize)]
+    struct Secrets {
+        d: Option<IgnoredAny>,
+        p: Option<IgnoredAny>,
+        q: Option<IgnoredAny>,
+        dp: Option<IgnoredAny>,
+        dq: Option<IgnoredAny>,
+        qi: Option<IgnoredAny>,
+        oth: Option<IgnoredAny>,
+        k: Option<IgnoredAny>,
+    }
+    // What cannot be read is refused, or passed over, by whoever reads the set.
+    let Ok(own) = serde_json::from_str::<Secrets>(text) else {
+        return Ok(());
+    };
+    let Secrets {
+        d,
+        p,
+        q,
+        dp,
+        dq,
+        qi,
+        oth,
+        k,
+    } = own;
+    match [d, p, q, dp, dq, qi, oth, k].iter().any(Option::is_some) {
+        true => Err("it holds a private or symmetric key"),
+        false => Ok(()),
+    }
+}
+
 /// Prepares a key.
 ///
 /// # Errors

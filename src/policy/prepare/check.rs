@@ -8,10 +8,13 @@ use http::uri::Authority;
 
 use super::{PrepareError, invalid};
 use crate::policy::Policy;
+use crate::policy::ca;
 use crate::policy::format::{
-    AccessLogRule, Alternative, BackendRule, MAX_DEADLINE_MS, MAX_GRACE_MS, Operation, PathRule,
-    PerMillion, Provider, Settings, TokenLocation,
+    AccessLogRule, Alternative, BackendRule, ClaimHeader, KeySource, MAX_DEADLINE_MS, MAX_GRACE_MS,
+    Operation, PathRule, PerMillion, Provider, Settings, TokenLocation,
 };
+use crate::policy::headers::{DEFAULT_PREFIX, check_claim_target};
+use crate::policy::key_set::KeySet;
 use crate::policy::path::normalise;
 
 /// Checks the form; what routes, expressions and key sets need is checked where they are made ready.
@@ -45,6 +48,7 @@ pub(super) fn check(policy: &Policy) -> Result<(), PrepareError> {
         .providers
         .iter()
         .try_for_each(|(name, own)| provider(name, own))?;
+    claim_headers(policy)?;
     policy.operations.iter().try_for_each(operation)
 }
 
@@ -112,7 +116,41 @@ fn scheme(address: &str) -> Option<&'static str> {
         .find(|known| is_good && *known == written)
 }
 
+/// Nobody but the proxy may say these, and the proxy says each once.
+fn claim_headers(policy: &Policy) -> Result<(), PrepareError> {
+    let prefix = policy.settings.headers.generated_prefix.as_deref();
+    let prefix = prefix.unwrap_or(DEFAULT_PREFIX);
+    let mut known = BTreeSet::new();
+    for ClaimHeader { claim, header } in &policy.settings.jwt.claim_headers {
+        let is_good = HeaderName::from_lowercase(header.as_bytes()).is_ok()
+            && check_claim_target(header, prefix).is_ok()
+            && !claim.is_empty()
+            && known.insert(header.replace('_', "-"));
+        if !is_good {
+            return Err(invalid(format_args!("`{header}` is no header of a claim")));
+        }
+    }
+    Ok(())
+}
+
+fn keys(name: &str, source: &KeySource) -> Result<(), PrepareError> {
+    match source {
+        KeySource::Inline(text) => KeySet::parse(text.as_bytes())
+            .map(drop)
+            .map_err(|why| invalid(format_args!("the keys of `{name}`: {why}"))),
+        KeySource::Trusting { ca_bundle, source } => {
+            let is_remote = matches!(**source, KeySource::Url(_) | KeySource::Discovery { .. });
+            match is_remote && ca::certificates(ca_bundle).is_ok() {
+                true => Ok(()),
+                false => Err(invalid(format_args!("`{name}` trusts nobody for its keys"))),
+            }
+        }
+        KeySource::Url(_) | KeySource::Discovery { .. } | KeySource::Kubernetes { .. } => Ok(()),
+    }
+}
+
 fn provider(name: &str, provider: &Provider) -> Result<(), PrepareError> {
+    keys(name, &provider.keys)?;
     for (index, location) in provider.locations.iter().enumerate() {
         let is_good = match location {
             TokenLocation::Header { name, value_prefix } => {

@@ -185,10 +185,10 @@ fn policy(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Resu
         ]
     };
     // Two schemes may share an issuer and its keys: they are one line.
-    let of_keys = |number: fn(&Keys) -> u64| -> BTreeMap<_, _> {
+    let of_keys = |number: fn(&Keys) -> Option<u64>| -> BTreeMap<_, _> {
         let numbers = providers().filter_map(|(provider, slot)| {
             let keys = slot.current.load();
-            Some((labels(provider), number(keys.as_ref()?)))
+            Some((labels(provider), number(keys.as_ref()?)?))
         });
         numbers.collect()
     };
@@ -212,14 +212,14 @@ fn policy(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Resu
         "jwks_keys",
         "Keys in a key set",
         gauge,
-        of_keys(|keys| keys.set.keys.len() as u64),
+        of_keys(|keys| Some(keys.set.keys.len() as u64)),
     )?;
     family(
         encoder,
         "jwks_fetched_timestamp_seconds",
         "When a key set was fetched, by whoever fetched it, in seconds since 1970",
         gauge,
-        of_keys(|keys| keys.fetched_at),
+        of_keys(Keys::fetched),
     )
 }
 

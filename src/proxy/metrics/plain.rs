@@ -5,19 +5,26 @@ use prometheus_client::metrics::MetricType;
 
 use super::WorkerMetrics;
 use super::cell::Cell;
+use crate::policy::cors::CorsVerdict;
 
-/// What was said about CORS.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::proxy) enum CorsVerdict {
-    PreflightAnswered,
-    PreflightRefused,
-}
-
-/// By [`CorsVerdict`].
-pub(super) const CORS_VERDICTS: [&str; 2] = ["PreflightAnswered", "PreflightRefused"];
+/// The names of [`CorsVerdict::ALL`].
+pub(super) const CORS_VERDICTS: [&str; CorsVerdict::ALL.len()] = {
+    let mut names = [""; CorsVerdict::ALL.len()];
+    let mut place = 0;
+    while place < names.len() {
+        names[place] = CorsVerdict::ALL[place].as_str();
+        place += 1;
+    }
+    names
+};
 
 /// Name, explanation, kind and number of each.
 pub(super) const PLAIN: &[Plain] = &[
+    counter(
+        "claims_omitted",
+        "Claims (jwt.claimToHeaders) that no header could hold, or that were too long",
+        |w| &w.claims_omitted,
+    ),
     counter("connections", "Client connections accepted", |w| {
         &w.connections
     }),
@@ -55,6 +62,21 @@ pub(super) const PLAIN: &[Plain] = &[
         |w| &w.requests_in_flight,
     ),
     counter(
+        "token_cache_hits",
+        "Tokens that were verified before, and remembered",
+        |w| &w.token_cache_hits,
+    ),
+    counter(
+        "token_cache_misses",
+        "Tokens whose signature had to be verified",
+        |w| &w.token_cache_misses,
+    ),
+    gauge(
+        "token_cache_entries",
+        "Verified tokens that are remembered",
+        |w| &w.token_cache_entries,
+    ),
+    counter(
         "panics",
         "Connections ended by a defect of the proxy",
         |w| &w.panics,
@@ -65,7 +87,7 @@ pub(super) const PLAIN: &[Plain] = &[
 /// Name, explanation, kind, label, its values and their numbers.
 pub(super) const LABELLED: &[Labelled] = &[Labelled {
     name: "cors_verdicts",
-    help: "Answers to preflights, by what they said",
+    help: "Requests under a CORS rule, by what it came to",
     kind: MetricType::Counter,
     label: "verdict",
     values: &CORS_VERDICTS,

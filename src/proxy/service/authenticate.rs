@@ -1,23 +1,28 @@
 //! The token of a request: the policy's decision, and the one look for a new key around it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
+use http::HeaderMap;
 use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use tokio::time::Instant;
 
-use crate::policy::jwt::{Authentication, authenticate};
+use crate::policy::jwt::{Authentication, Verified, authenticate, strip};
 use crate::policy::verdict::Refusal;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::worker::{InForce, Worker, now};
 
-/// Checks the token; what comes back goes into `X-Endpoint-API-UserInfo`.
+/// The longest that a timer runs for a token, in seconds: as good as for ever.
+const LONGEST: u64 = 365 * 24 * 60 * 60;
+
+/// Checks the tokens; `None`: none was asked for.
 pub(super) async fn authenticated(
     policy: &Rc<InForce>,
     exchange: &Exchange,
     operation: usize,
     parts: &Parts,
-) -> Result<Option<HeaderValue>, Refusal> {
+) -> Result<Option<Verified>, Refusal> {
     let worker = exchange.worker();
     let (provider, refusal) = match check(worker, policy, operation, parts) {
         Authentication::UnknownKey { provider, refusal } => (provider, refusal),
@@ -33,38 +38,64 @@ pub(super) async fn authenticated(
 
 fn check(worker: &Worker, policy: &InForce, operation: usize, parts: &Parts) -> Authentication {
     let now = now();
-    let mut keys = worker.keys.borrow_mut();
-    keys.clear();
-    keys.extend(policy.snapshot.keys.iter().map(|slot| slot.usable(now)));
-    let prepared = &policy.snapshot.prepared;
-    let tokens = &mut *worker.tokens.borrow_mut();
-    authenticate(
-        prepared,
+    let mut tokens = worker.tokens.borrow_mut();
+    let found = authenticate(
+        &policy.snapshot.prepared,
         operation,
         &parts.headers,
         parts.uri.query(),
-        &keys,
-        tokens,
+        &policy.snapshot.keys(now),
+        &mut tokens,
         now,
-    )
+    );
+    worker.metrics.note_tokens(&tokens);
+    found
 }
 
-fn verdict(policy: &InForce, found: Authentication) -> Result<Option<HeaderValue>, Refusal> {
+fn verdict(policy: &InForce, found: Authentication) -> Result<Option<Verified>, Refusal> {
     match found {
         Authentication::Open => Ok(None),
-        Authentication::Verified {
-            provider,
-            user_info,
-        } => {
-            if let Some(cells) = policy.providers.get(provider) {
+        Authentication::Verified(verified) => {
+            if let Some(cells) = policy.providers.get(verified.provider) {
                 cells.verified.add(1);
             }
-            Ok(Some(user_info))
+            Ok(Some(verified))
         }
         Authentication::Refused(refusal) | Authentication::UnknownKey { refusal, .. } => {
             Err(refusal)
         }
     }
+}
+
+/// What follows for a request from the tokens that let it in; its query, where that changes.
+pub(super) fn let_in(
+    policy: &InForce,
+    exchange: &mut Exchange,
+    operation: usize,
+    (headers, query): (&mut HeaderMap, Option<&str>),
+    verified: &Verified,
+) -> Option<String> {
+    let prepared = &policy.snapshot.prepared;
+    let jwt = &prepared.policy.settings.jwt;
+    let query = match jwt.strip_token {
+        true => strip(prepared, operation, headers, query),
+        false => None,
+    };
+    let told = &verified.told;
+    headers.insert(prepared.headers.user_info.clone(), told.user_info.clone());
+    for (name, value) in &told.claims {
+        headers.insert(name.clone(), value.clone());
+    }
+    if told.omitted > 0 {
+        let metrics = &exchange.worker().metrics;
+        metrics.claims_omitted.add(told.omitted.into());
+    }
+    if let (true, Some(expires)) = (jwt.close_streams_at_expiry, verified.expires) {
+        let end = expires.saturating_add(jwt.clock_skew());
+        let left = Duration::from_secs(end.saturating_sub(now()).min(LONGEST));
+        exchange.end_at(Instant::now() + left);
+    }
+    query
 }
 
 /// ESPv2's realm: the request's URL, but without its query, which may hold a token.

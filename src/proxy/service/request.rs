@@ -15,12 +15,20 @@ use crate::proxy::client::Client;
 use crate::proxy::respond::refusal;
 use crate::proxy::upstream::Backend;
 
-/// The target in origin form, with the path that was decided about; None: it is as it came.
-pub(super) fn target(came: &Uri, path: Cow<'_, str>) -> Result<Option<Uri>, Refusal> {
+/// The target in origin form, with the path that was decided about and this query, which is the one that
+/// came or a part of it; None: it is as it came.
+pub(super) fn target(
+    came: &Uri,
+    path: Cow<'_, str>,
+    query: Option<&str>,
+) -> Result<Option<Uri>, Refusal> {
+    let same_query = query.map(str::len) == came.query().map(str::len);
     match (path, came.path_and_query()) {
-        (Cow::Borrowed(_), Some(_)) if came.authority().is_none() => Ok(None),
-        (Cow::Borrowed(_), Some(as_it_came)) => Ok(Some(Uri::from(as_it_came.clone()))),
-        (path, _) => origin_form(match came.query() {
+        (Cow::Borrowed(_), Some(_)) if same_query && came.authority().is_none() => Ok(None),
+        (Cow::Borrowed(_), Some(as_it_came)) if same_query => {
+            Ok(Some(Uri::from(as_it_came.clone())))
+        }
+        (path, _) => origin_form(match query {
             Some(query) => format!("{path}?{query}"),
             None => path.into_owned(),
         })

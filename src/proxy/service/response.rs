@@ -1,6 +1,6 @@
 //! The backend's answer as the client gets it.
 
-use http::header::CONTENT_LENGTH;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Response, Version};
 use hyper::body::Body;
 
@@ -20,6 +20,37 @@ pub(super) fn from_backend(response: Response<BackendBody>) -> Response<Response
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     Response::from_parts(parts, ResponseBody::backend(body))
+}
+
+/// Says that the answer is for one client only (RFC 9111 section 5.2.2.7), whatever the backend says but
+/// that it may not be stored at all.
+pub(super) fn keep_private(headers: &mut HeaderMap) {
+    let directives: Vec<String> = headers
+        .get_all(CACHE_CONTROL)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .map(|directive| String::from_utf8_lossy(directive.trim_ascii()).into_owned())
+        .filter(|directive| !directive.is_empty())
+        .collect();
+    let name = |directive: &str| {
+        let name = directive.split('=').next().unwrap_or_default();
+        name.trim().to_ascii_lowercase()
+    };
+    if directives.iter().any(|it| name(it) == "no-store") {
+        return;
+    }
+    // `private="field"` is of that field only.
+    let others = directives
+        .into_iter()
+        .filter(|it| !matches!(&*name(it), "public" | "private" | "s-maxage"));
+    let all: Vec<_> = std::iter::once("private".to_owned())
+        .chain(others)
+        .collect();
+    let value = HeaderValue::try_from(all.join(", "));
+    headers.insert(
+        CACHE_CONTROL,
+        value.unwrap_or(HeaderValue::from_static("private")),
+    );
 }
 
 /// Equal lengths, listed or repeated, become one (RFC 9110 section 8.6): hyper takes them, whoever

@@ -42,6 +42,9 @@ pub(in crate::proxy) enum UpstreamError {
     /// The deadline passed.
     #[error("the backend's deadline passed")]
     Deadline,
+    /// The token that let the request in has expired, and the policy ends streams then.
+    #[error("the token of the stream expired")]
+    TokenExpired,
     /// The client's body could not be read to its end.
     #[error("the client's body ended early")]
     ClientBody(#[source] Box<dyn Error + Send + Sync>),
@@ -89,6 +92,7 @@ impl UpstreamError {
             Self::Malformed(_) | Self::HeadTooLarge | Self::Unasked => Reason::BackendMalformed,
             Self::BadAuthority => Reason::BadHost,
             Self::Deadline => Reason::BackendTimeout,
+            Self::TokenExpired => Reason::TokenExpired,
             Self::ClientBody(error) if root(&**error).is::<LargeBody>() => Reason::BodyTooLarge,
             Self::ClientBody(_) => Reason::BadBody,
         }
@@ -100,6 +104,7 @@ impl UpstreamError {
             Self::Unreachable { .. } | Self::Reset(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
             Self::ClientBody(_) => StatusCode::BAD_REQUEST,
+            Self::TokenExpired => StatusCode::UNAUTHORIZED,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         grpc_status(&refusal(status, self.reason(), self.to_string()))
@@ -109,7 +114,9 @@ impl UpstreamError {
     fn phase(&self) -> Phase {
         match self {
             Self::Unreachable { .. } => Phase::Connect,
-            Self::Malformed(_) | Self::HeadTooLarge | Self::Unasked => Phase::Response,
+            Self::Malformed(_) | Self::HeadTooLarge | Self::Unasked | Self::TokenExpired => {
+                Phase::Response
+            }
             Self::Reset(_) | Self::BadAuthority | Self::Deadline | Self::ClientBody(_) => {
                 Phase::Request
             }
@@ -172,6 +179,9 @@ impl UpstreamError {
                 self.reason(),
                 format!("upstream request timeout, backend {backend}"),
             ),
+            Self::TokenExpired => {
+                refusal(StatusCode::UNAUTHORIZED, self.reason(), "Jwt is expired")
+            }
             Self::ClientBody(error) => {
                 let (status, message) = match root(&**error) {
                     root if root.is::<StalledBody>() => {

@@ -282,6 +282,7 @@ impl Snapshot {
             .providers
             .into_values()
             .map(|provider| provider.keys)
+            .filter(KeySource::is_fetched)
             .collect();
         Ok(Self {
             hash,

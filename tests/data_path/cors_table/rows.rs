@@ -363,3 +363,59 @@ async fn a_body_that_is_too_large_is_refused_aloud() {
       /public: {x-endpoints-cors: {}, post: {responses: {200: {description: ok}}}}";
     hold(&specification(&limited, "", paths), rows).await;
 }
+
+#[tokio::test]
+async fn what_cors_came_to_is_counted() {
+    let backend = Backend::answering(reply).await;
+    let proxy = TestProxy::start(backend.address).under(&specification(SHOP, "", ""));
+    let asked = "Access-Control-Request-Method: GET\r\n";
+    let (good, bad) = (
+        "Origin: https://shop.example\r\n",
+        "Origin: https://other.example\r\n",
+    );
+    for (method, fields) in [
+        ("OPTIONS", format!("{good}{asked}")),
+        ("OPTIONS", format!("{bad}{asked}")),
+        ("OPTIONS", format!("{bad}{asked}")),
+        ("OPTIONS", asked.to_owned()),
+        ("OPTIONS", good.to_owned()),
+        ("GET", good.to_owned()),
+        ("GET", good.to_owned()),
+        ("PUT", bad.to_owned()),
+        ("GET", String::new()),
+        ("GET", "Host: again\r\n".to_owned()),
+    ] {
+        let head = format!("{method} /open HTTP/1.1\r\nHost: books.example.com\r\n{fields}\r\n");
+        ask(proxy.address, &head).await;
+    }
+    let text = crate::admin::metrics(&proxy).await;
+    for (verdict, count) in [
+        ("PreflightAnswered", 1),
+        ("PreflightOriginUnmatched", 2),
+        ("PreflightOriginMissing", 1),
+        ("PreflightMethodMissing", 1),
+        ("OriginMatched", 2),
+        ("OriginUnmatched", 1),
+        ("OriginAbsent", 2),
+        ("NotOurs", 0),
+    ] {
+        let line = format!("cors_verdicts_total{{verdict=\"{verdict}\"}} {count}\n");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+}
+
+/// Headers that the policy adds to every answer take nothing from those of CORS.
+#[tokio::test]
+async fn no_other_header_plan_takes_the_place_of_cors() {
+    let paths = "
+      /public: {x-endpoints-cors: {allowOrigins: [\"https://shop.example\"]}, get: {responses: {200: {description: ok}}}}";
+    let headers =
+        "headers: {response: {set: {Vary: Accept-Language, Access-Control-Allow-Origin: \"*\"}}}";
+    let rows = "
+        OPTIONS /public | https://shop.example  | GET | 200 | https://shop.example | Accept-Language + Origin, Access-Control-Request-Method, Access-Control-Request-Headers | -
+        OPTIONS /public | https://other.example | GET | 400 PreflightRefused | - | Accept-Language + Origin, Access-Control-Request-Method, Access-Control-Request-Headers | -
+        GET     /public | https://shop.example  | -   | 200 | https://shop.example | Accept-Language + Origin | seen
+        GET     /public | https://other.example | -   | 200 | - | Accept-Language + Origin | seen
+    ";
+    hold(&specification(headers, "", paths), rows).await;
+}

@@ -9,9 +9,21 @@ use super::super::invalid;
 use crate::api::endpoints_service::{IssuerSpec, JwtSpec};
 use crate::openapi::description::{JwtScheme, Scheme};
 use crate::openapi::diagnostic::{code, quote};
-use crate::openapi::{Description, Diagnostic, Findings, Place};
+use crate::openapi::{Description, Diagnostic, Findings, Place, lints};
+use crate::policy::ca;
 use crate::policy::format::KeySource;
+use crate::policy::key_set;
 
+/// What `jwt.issuers` says of one issuer.
+pub(in super::super) struct Written {
+    /// Its source; absent: the document's.
+    source: Option<KeySource>,
+    /// The authorities that the source's server is recognised by.
+    ca_bundle: Option<String>,
+}
+
+/// The most bytes of a key set in a resource; also in its schema.
+const MAX_INLINE_BYTES: usize = 64 * 1024;
 /// The most entries of `jwt.issuers`; also in the resource's schema.
 const MAX_ISSUERS: usize = 64;
 /// The longest URL of a key set, in bytes; also in the resource's schema.
@@ -25,11 +37,11 @@ const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 /// What to do where keys are not discovered.
 const WAY_OUT: &str = "name the keys: `x-google-jwks_uri` (in OpenAPI 3 `jwksUri`) in the scheme, or `jwt.issuers[].jwksUri` of the EndpointsService";
 
-/// Checks `jwt.issuers` by itself; the sources by issuer.
+/// Checks `jwt.issuers` by itself; what it says by issuer.
 pub(in super::super) fn check_issuers(
     spec: Option<&JwtSpec>,
     findings: &mut Findings,
-) -> BTreeMap<String, KeySource> {
+) -> BTreeMap<String, Written> {
     let entries = spec
         .and_then(|spec| spec.issuers.as_deref())
         .unwrap_or_default();
@@ -51,40 +63,86 @@ pub(in super::super) fn check_issuers(
                 )
                 .help("keep one"),
             );
-        } else if let Some(source) = source(entry, &pointer, findings) {
-            sources.insert(entry.issuer.clone(), source);
+        } else if let Some(written) = written(entry, &pointer, findings) {
+            sources.insert(entry.issuer.clone(), written);
         }
     }
     sources
 }
 
-fn source(entry: &IssuerSpec, pointer: &str, findings: &mut Findings) -> Option<KeySource> {
-    match (&entry.jwks_uri, entry.kubernetes.unwrap_or(false)) {
-        (None, true) => Some(KeySource::Kubernetes {
+fn written(entry: &IssuerSpec, pointer: &str, findings: &mut Findings) -> Option<Written> {
+    let mut refuse = |field: &str, message: String, help: &str| {
+        let pointer = format!("{pointer}{field}");
+        findings.push(invalid(&pointer, message).help(help.to_owned()));
+        None
+    };
+    if let Some(bundle) = &entry.ca_bundle
+        && let Err(why) = ca::certificates(bundle)
+    {
+        return refuse(
+            "/caBundle",
+            format!("the certificates of authorities cannot be used: {why}"),
+            "write them in PEM form, one after the other",
+        );
+    }
+    let kubernetes = entry.kubernetes.unwrap_or(false);
+    let source = match (&entry.jwks_uri, &entry.jwks, kubernetes, &entry.ca_bundle) {
+        (None, None, true, None) => Some(KeySource::Kubernetes {
             issuer: entry.issuer.clone(),
         }),
-        (Some(uri), false) => match key_set_url(uri) {
+        (None, None, false, Some(_)) => None,
+        (None, Some(text), false, None) => match inline(text) {
+            Ok(source) => {
+                if let Some((number, why)) = key_set::passed_over(text.as_bytes()) {
+                    let place = Place::resource(format!("{pointer}/jwks"));
+                    let message = format!("{number} of the keys cannot be used: {why}");
+                    findings.push(
+                        Diagnostic::warning(lints::NO_EFFECT, place, message)
+                            .help("remove what is not used"),
+                    );
+                }
+                Some(source)
+            }
+            Err(why) => {
+                let message = format!("the key set cannot be used: {why}");
+                return refuse(
+                    "/jwks",
+                    message,
+                    "write a JSON Web Key Set of public keys: `{\"keys\": [{\"kty\": \"EC\", …}]}`",
+                );
+            }
+        },
+        (Some(uri), None, false, _) => match key_set_url(uri) {
             Ok(url) => Some(KeySource::Url(url)),
             Err((why, help)) => {
                 let message = format!("{} cannot be used: {why}", quote(uri));
-                findings.push(invalid(&format!("{pointer}/jwksUri"), message).help(help));
-                None
+                return refuse("/jwksUri", message, help);
             }
         },
         _ => {
-            findings.push(
-                invalid(
-                    pointer,
-                    format!(
-                        "the issuer {} needs exactly one source of keys",
-                        quote(&entry.issuer)
-                    ),
-                )
-                .help("give `jwksUri` or `kubernetes: true`"),
+            let issuer = quote(&entry.issuer);
+            return refuse(
+                "",
+                format!("the issuer {issuer} needs exactly one source of keys"),
+                "give `jwksUri`, `jwks` or `kubernetes: true`; `caBundle` stands beside `jwksUri` or alone",
             );
-            None
         }
+    };
+    Some(Written {
+        source,
+        ca_bundle: entry.ca_bundle.clone(),
+    })
+}
+
+/// A key set written down, as every sidecar gets it.
+fn inline(text: &str) -> Result<KeySource, String> {
+    if text.len() > MAX_INLINE_BYTES {
+        return Err(String::from("it is larger than 64 KiB"));
     }
+    key_set::check_public(text.as_bytes())?;
+    let essential = key_set::essential(text.as_bytes()).map_err(|error| error.to_string())?;
+    let text = String::from_utf8(essential).map_err(|_| "it is not text")?;
+    Ok(KeySource::Inline(text))
 }
 
 /// A URL in its normal form, so that one key set has one name; or what is wrong and what to write.
@@ -154,12 +212,39 @@ pub(super) fn check_issuers_are_named(
 pub(super) fn source_of(
     at: &Scheme,
     scheme: &JwtScheme,
-    sources: &BTreeMap<String, KeySource>,
+    written: &BTreeMap<String, Written>,
     findings: &mut Findings,
 ) -> Option<KeySource> {
-    if let Some(source) = sources.get(&scheme.issuer) {
-        return Some(source.clone());
+    let written = written.get(&scheme.issuer);
+    let source = match written.and_then(|written| written.source.clone()) {
+        Some(source) => source,
+        None => of_document(at, scheme, findings)?,
+    };
+    let Some(ca_bundle) = written.and_then(|written| written.ca_bundle.clone()) else {
+        return Some(source);
+    };
+    if let KeySource::Url(url) | KeySource::Discovery { url, .. } = &source
+        && url.starts_with("http:")
+    {
+        let message = format!(
+            "the keys of {} are fetched without TLS, where no `caBundle` counts",
+            quote(&scheme.issuer)
+        );
+        findings.push(
+            invalid("/spec/jwt/issuers", message)
+                .help("name an https URL, or remove `caBundle`")
+                .related(at.place.clone(), "the scheme"),
+        );
+        return None;
     }
+    Some(KeySource::Trusting {
+        ca_bundle,
+        source: Box::new(source),
+    })
+}
+
+/// The keys that the document names, or by which issuer they are discovered.
+fn of_document(at: &Scheme, scheme: &JwtScheme, findings: &mut Findings) -> Option<KeySource> {
     let source = match (&scheme.jwks_uri, &scheme.discovery_url) {
         (Some(uri), _) => key_set_url(uri).map(KeySource::Url).map_err(|(why, help)| {
             let message = format!("the key set {} cannot be used: {why}", quote(uri));

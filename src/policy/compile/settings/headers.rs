@@ -198,7 +198,7 @@ impl List<'_> {
 fn remedy(why: TargetError) -> &'static str {
     match why {
         TargetError::NotAName => "write letters, digits and hyphens",
-        TargetError::Pseudo | TargetError::Framing | TargetError::HopByHop => {
+        TargetError::Pseudo | TargetError::Framing | TargetError::HopByHop | TargetError::Read => {
             "remove it, or give it another name"
         }
         TargetError::Host => "remove it: `backend.address` decides where requests go",

@@ -5,7 +5,7 @@ fn a_remembered_token_is_not_verified_again() {
     let mut operation = Operation::of(&signer());
     let token = signer().token(&claims());
     let first = verified(operation.bearer(&token));
-    assert_eq!(operation.cache.len(), 1);
+    assert_eq!(operation.cache.entries(), 1);
     // The entry, not the key, answers: a key with this id that verifies nothing.
     let id = operation.keys[0].as_ref().unwrap().keys[0].id;
     let mut blind = KeySet::parse(key_set(&[&Signer::new("ES256", "b")]).as_bytes()).unwrap();
@@ -87,9 +87,10 @@ fn a_proof_is_believed_for_five_minutes() {
     let token = signer().token(&claims());
     verified(operation.bearer(&token));
     let digest = TokenCache::digest(&token).unwrap();
-    assert!(operation.cache.recall(&digest, NOW + 299).is_some());
-    assert!(operation.cache.recall(&digest, NOW + 300).is_none());
-    assert_eq!(operation.cache.len(), 0);
+    let id = operation.prepared.forwarding.id;
+    assert!(operation.cache.recall(&digest, &id, NOW + 299).is_some());
+    assert!(operation.cache.recall(&digest, &id, NOW + 300).is_none());
+    assert_eq!(operation.cache.entries(), 0);
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn two_providers_of_one_issuer_share_an_entry_but_not_a_proof() {
     assert_eq!(verified(operation.bearer(&token)).0, 1);
     operation.publish(0, &[&a]);
     assert_eq!(verified(operation.bearer(&token)).0, 0);
-    assert_eq!(operation.cache.len(), 1);
+    assert_eq!(operation.cache.entries(), 1);
 }
 
 #[test]
@@ -122,12 +123,13 @@ fn the_memory_is_bounded_and_keeps_what_is_used() {
         verified(operation.bearer(&token));
         verified(operation.bearer(&used));
         first.get_or_insert(token);
-        assert!(operation.cache.len() <= 10);
+        assert!(operation.cache.entries() <= 10);
     }
+    let id = operation.prepared.forwarding.id;
     let mut recalls = |token: &str| {
         operation
             .cache
-            .recall(&TokenCache::digest(token).unwrap(), NOW)
+            .recall(&TokenCache::digest(token).unwrap(), &id, NOW)
             .is_some()
     };
     assert!(recalls(&used));
@@ -138,5 +140,95 @@ fn the_memory_is_bounded_and_keeps_what_is_used() {
 fn long_tokens_are_not_remembered() {
     let mut operation = Operation::of(&signer());
     verified(operation.bearer(&signer().token(&with("groups", json!("g".repeat(5000))))));
-    assert_eq!(operation.cache.len(), 0);
+    assert_eq!(operation.cache.entries(), 0);
+}
+
+#[test]
+fn what_was_told_under_other_settings_is_not_told_again() {
+    let mut operation = Operation::of(&signer());
+    let token = signer().token(&claims());
+    let plain = verified(operation.bearer(&token)).1;
+    operation.policy.settings.jwt.user_info = UserInfoForm::Esp;
+    operation.prepare();
+    for _ in 0..2 {
+        assert_ne!(verified(operation.bearer(&token)).1, plain);
+    }
+    operation.policy.settings.jwt.user_info = UserInfoForm::Payload;
+    operation.prepare();
+    assert_eq!(verified(operation.bearer(&token)).1, plain);
+    assert_eq!(operation.cache.entries(), 1);
+}
+
+#[test]
+fn other_bounds_forget_everything_and_none_remembers_nothing() {
+    let mut operation = Operation::of(&signer());
+    let token = signer().token(&claims());
+    for (size, ttl, left) in [(1000, 300, 1), (1000, 10, 0), (0, 10, 0)] {
+        verified(operation.bearer(&token));
+        operation.cache.configure(size, ttl);
+        assert_eq!(operation.cache.entries(), left, "{size} {ttl}");
+    }
+    verified(operation.bearer(&token));
+    assert_eq!(operation.cache.entries(), 0);
+}
+
+/// The short way, for one token that is remembered, makes every check of the long one.
+#[test]
+fn a_remembered_token_is_refused_for_every_reason_that_a_new_one_is() {
+    let mut operation = Operation::of(&signer());
+    let token = signer().token(&with("scope", json!("read")));
+    operation.demand(&[&[with_scopes("p0", &["read"])]]);
+    for _ in 0..2 {
+        verified(operation.bearer(&token));
+    }
+    let remembered = operation.cache.entries();
+    assert_eq!(remembered, 1);
+    let mut refused = |change: &dyn Fn(&mut Operation), reason: Reason| {
+        let before = operation.policy.clone();
+        let (now, keys) = (operation.now, operation.keys.clone());
+        change(&mut operation);
+        operation.prepare();
+        let answer = match operation.bearer(&token) {
+            Authentication::Refused(refusal) | Authentication::UnknownKey { refusal, .. } => {
+                refusal
+            }
+            other => panic!("{reason:?}: {other:?}"),
+        };
+        assert_eq!(answer.reason, reason);
+        operation.policy = before;
+        (operation.now, operation.keys) = (now, keys);
+        operation.prepare();
+        verified(operation.bearer(&token));
+    };
+    let provider = |operation: &mut Operation, change: fn(&mut Provider)| {
+        change(operation.policy.providers.get_mut("p0").unwrap());
+    };
+    refused(
+        &|it| provider(it, |p| p.issuer = "https://i".into()),
+        Reason::TokenIssuer,
+    );
+    refused(
+        &|it| {
+            provider(it, |p| {
+                p.audiences = Some(BTreeSet::from(["else".to_owned()]))
+            })
+        },
+        Reason::TokenAudience,
+    );
+    refused(&|it| it.now = NOW + 3600 + 61, Reason::TokenExpired);
+    refused(
+        &|it| {
+            it.policy.required_claims.insert(RegisteredClaim::Jti);
+        },
+        Reason::TokenClaimMissing,
+    );
+    refused(
+        &|it| it.demand(&[&[with_scopes("p0", &["write"])]]),
+        Reason::TokenScope,
+    );
+    refused(
+        &|it| it.publish(0, &[&Signer::new("ES256", "b")]),
+        Reason::TokenKeyUnknown,
+    );
+    refused(&|it| it.keys[0] = None, Reason::KeysUnavailable);
 }

@@ -37,6 +37,17 @@ browser: ## What scripts can read through the proxy, by a real Chromium
 oidc: ## Tokens and keys of a real OpenID provider, found by discovery
 	tests/interop/oidc/run
 
+.PHONY: grpc
+grpc: ## Google's gRPC client and server for Python, with the proxy between them
+	tests/interop/grpc/run
+
+.PHONY: websocket
+websocket: ## Autobahn's WebSocket suite through the proxy (Python 2.7)
+	tests/interop/autobahn/run
+
+.PHONY: full
+full: websocket fuzz ## What takes long: the WebSocket suite, every fuzz target for TIME=600 seconds
+
 .PHONY: lint
 lint: $(CARGO_DENY) ## Format, clippy, licences and bans
 	cargo fmt --check
@@ -65,9 +76,18 @@ image: binary ## The image as a tar that containerd imports: target/image/$(PROF
 	BUILDAH_ISOLATION=chroot buildah bud --pull=never --quiet --tag $(IMAGE) --file Dockerfile target/image/context
 	buildah push --quiet $(IMAGE) docker-archive:$(IMAGE_TAR):$(IMAGE)
 
+.PHONY: soak
+soak: ## Mixed load over the real sidecar for TIME=600 seconds: nothing wrong, nothing grows
+	SOAK_SECONDS=$(TIME) cargo test --locked --release --test soak -- --nocapture
+
+.PHONY: instructions
+instructions: ## Instructions a request, by callgrind, against the committed ones
+	cargo bench --locked --bench instructions
+
 .PHONY: bench
-bench: ## Instructions per plain proxied request (callgrind), lookups, compiling
-	cargo bench --locked --bench instructions --bench route --bench compile
+bench: instructions ## Envoy, nginx and ours in turn, into docs/performance.md; instructions, lookups, compiling
+	cargo bench --locked --bench route --bench compile
+	benches/compare/run
 
 # libFuzzer, with the pinned compiler: LLVM's coverage is switched on by stable options, and the
 # package of fuzz/ is of the form that `cargo fuzz` knows, for those who have it and a nightly.

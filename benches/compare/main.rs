@@ -1,4 +1,4 @@
-//! The parts of `make compare` that are ours: backend, operator, tokens, WebSocket client. `run`, in
+//! The parts of `make bench` that are ours: backend, operator, tokens, WebSocket client. `run`, in
 //! this folder, starts them, nginx and Envoy, and says what each costs.
 #![allow(clippy::print_stdout)]
 
@@ -6,6 +6,8 @@ mod backend;
 mod operator;
 #[path = "../support/shop.rs"]
 mod shop;
+#[path = "../../tests/support/operator.rs"]
+mod support;
 #[path = "../../tests/support/tokens.rs"]
 mod tokens;
 mod websocket;
@@ -27,6 +29,7 @@ fn main() {
         ["backend"] => runtime.block_on(backend::run()),
         ["operator", keys] => runtime.block_on(operator::run(Path::new(keys))),
         ["tokens", folder, number] => tokens(Path::new(folder), number.parse().expect("a number")),
+        ["operations", policy] => operations(policy),
         ["websocket", address, connections, time] => {
             let connections = connections.parse().expect("a number");
             let address = address.parse().expect("an address");
@@ -34,6 +37,17 @@ fn main() {
         }
         // What `cargo bench` gives to every bench.
         _ => println!("benches/compare/run starts this program"),
+    }
+}
+
+/// Prints method, path and need of a token of each operation of a policy.
+fn operations(policy: &str) {
+    for operation in shop::policy(operator::shape(policy, 0)).operations {
+        let need = match operation.security.is_empty() {
+            true => "open",
+            false => "secured",
+        };
+        println!("{} {} {need}", operation.method, operation.path);
     }
 }
 

@@ -5,6 +5,7 @@
 //! visits no node of the tree twice. Segments with variables in them (`{stem}.{suffix}`) are hashed
 //! by the text before and after those; how many of them may differ only in between is bounded.
 
+mod hash;
 mod overlap;
 mod partial;
 mod spelling;
@@ -175,7 +176,7 @@ impl Router {
                     .map_err(|Crowded| RouteError::Crowded {
                         template: operation.path.clone(),
                     })?;
-            if let Some(first) = route.methods.insert(operation.method.clone(), index) {
+            if let Some(first) = route.insert(operation.method.clone(), index) {
                 return Err(RouteError::Duplicate {
                     method: operation.method.clone(),
                     first: operations[first].path.clone(),

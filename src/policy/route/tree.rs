@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use http::HeaderValue;
 
 use super::RouteMatch;
+use super::hash::ByWords;
 use super::partial::{Partial, fold};
 use super::template::Segment;
 
@@ -21,7 +22,7 @@ const MAX_ALIKE: usize = 32;
 pub(super) struct Node {
     /// The template that ends here.
     route: Option<Route>,
-    literals: HashMap<String, Node>,
+    literals: HashMap<String, Node, ByWords>,
     partials: Option<Box<Partials>>,
     one: Option<Box<Node>>,
     rest: Option<Box<Rest>>,
@@ -43,7 +44,7 @@ pub(super) struct Crowded;
 #[derive(Debug, Default)]
 struct Rest {
     /// By the literal segments that follow, joined with slashes.
-    routes: HashMap<String, Route>,
+    routes: HashMap<String, Route, ByWords>,
     /// The numbers of segments in `routes`' keys: the longest first, the most specific.
     lengths: BTreeSet<Reverse<usize>>,
 }
@@ -54,7 +55,9 @@ pub(super) struct Route {
     /// As the document writes it (the first, where spellings differ).
     pub(super) template: String,
     /// Operations by method.
-    pub(super) methods: BTreeMap<String, usize>,
+    methods: BTreeMap<String, usize>,
+    /// Their methods, as `Allow` has them.
+    allow: Option<HeaderValue>,
 }
 
 /// One lookup's method, and what it met.
@@ -197,6 +200,22 @@ impl Rest {
     }
 }
 
+impl Route {
+    /// Adds an operation; the one that had its method before is returned.
+    pub(super) fn insert(&mut self, method: String, operation: usize) -> Option<usize> {
+        let before = self.methods.insert(method, operation);
+        self.allow = allow(self.methods.keys());
+        before
+    }
+}
+
+/// Methods in the order of their names. They are tokens (`Prepared::new` checks), hence fit a header.
+fn allow<'r>(methods: impl Iterator<Item = &'r String>) -> Option<HeaderValue> {
+    let methods: BTreeSet<_> = methods.map(String::as_str).collect();
+    let methods: Vec<_> = methods.into_iter().collect();
+    HeaderValue::from_str(&methods.join(", ")).ok()
+}
+
 impl<'r, 'm> Lookup<'r, 'm> {
     pub(super) fn new(method: &'m str, no_colon: bool) -> Self {
         Self {
@@ -228,17 +247,14 @@ impl<'r, 'm> Lookup<'r, 'm> {
         else {
             return RouteMatch::NotFound;
         };
-        let methods: BTreeSet<_> = self
-            .refused
-            .iter()
-            .flat_map(|route| route.methods.keys().map(String::as_str))
-            .collect();
-        let methods: Vec<_> = methods.into_iter().collect();
         RouteMatch::MethodNotAllowed {
             template: &first.template,
-            // Methods are tokens (`Prepared::new` checks), hence fit a header.
-            allow: HeaderValue::from_str(&methods.join(", "))
-                .unwrap_or_else(|_| HeaderValue::from_static("")),
+            allow: match self.refused.as_slice() {
+                // Ready, where one template matches.
+                [only] => only.allow.clone(),
+                several => allow(several.iter().flat_map(|route| route.methods.keys())),
+            }
+            .unwrap_or_else(|| HeaderValue::from_static("")),
             sibling,
         }
     }

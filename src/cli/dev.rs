@@ -79,6 +79,7 @@ enum Issuers {
 /// Serves FILE until SIGTERM or SIGINT.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let log_filter = crate::telemetry::init(&args.log).context("--log")?;
+    crate::telemetry::log_panics();
     if let Some(backend) = &args.backend {
         refuse_own_address(backend, args.listen)?;
     }

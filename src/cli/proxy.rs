@@ -122,6 +122,7 @@ struct WorkerCount(NonZeroUsize);
 /// Runs the sub-command until SIGTERM.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let log_filter = telemetry::init(&args.log).context("--log")?;
+    telemetry::log_panics();
     let config = Config {
         log_filter: Some(log_filter),
         ..args.proxy(unspecified(), egress::roots()?)

@@ -333,6 +333,55 @@ async fn settings_of_backends_have_bounds() {
 }
 
 #[tokio::test]
+async fn what_is_told_of_requests_has_bounds() {
+    let test = Test::without_operator().await;
+    let spec = |fields: Value| {
+        let mut spec = json!({ "openapi": { "inline": document(&[]) } });
+        let whole = spec.as_object_mut().unwrap();
+        whole.extend(fields.as_object().unwrap().clone());
+        spec
+    };
+    for (fields, message) in [
+        (
+            json!({ "accessLog": { "sample": 0.5 } }),
+            "sample is the share that mode Sampled logs",
+        ),
+        (
+            json!({ "accessLog": { "mode": "Sampled", "sample": 1.5 } }),
+            "should be less than or equal to 1",
+        ),
+        (
+            json!({ "accessLog": { "mode": "Some" } }),
+            "Unsupported value",
+        ),
+        (json!({ "tracing": {} }), "otlpEndpoint: Required value"),
+        (
+            json!({ "tracing": { "otlpEndpoint": "collector:4318" } }),
+            "should match '^https?://.+$'",
+        ),
+        (
+            json!({ "tracing": { "otlpEndpoint": "http://c", "sample": -1 } }),
+            "should be greater than or equal to 0",
+        ),
+        (
+            json!({ "drain": { "grace": "" } }),
+            "should be at least 1 chars long",
+        ),
+    ] {
+        refused(&test, spec(fields), message).await;
+    }
+    let good = json!({
+        "accessLog": { "mode": "Sampled", "sample": 0.25 },
+        "tracing": { "otlpEndpoint": "http://collector:4318", "sample": 1 },
+        "drain": { "grace": "1m" },
+    });
+    let stored = accepted(&test, "told", spec(good.clone())).await;
+    let stored = serde_json::to_value(stored.spec).unwrap();
+    assert_eq!(stored["accessLog"], good["accessLog"]);
+    assert_eq!(stored["drain"], good["drain"]);
+}
+
+#[tokio::test]
 async fn routing_and_mode_have_the_values_there_are() {
     let test = Test::without_operator().await;
     let with = |fields: Value| {

@@ -203,6 +203,14 @@ impl TestProxy {
         })
     }
 
+    /// With an admin server on this address.
+    pub fn with_admin_on(backend: SocketAddr, admin: SocketAddr) -> Self {
+        Self::run(Config {
+            admin: Some(admin),
+            ..Self::config(backend)
+        })
+    }
+
     /// What a proxy is told that is told nothing in particular.
     pub fn config(backend: SocketAddr) -> Config {
         config(

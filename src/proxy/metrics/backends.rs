@@ -11,6 +11,8 @@ pub(in crate::proxy) struct BackendCells {
     pub(in crate::proxy) connects: Cell,
     /// Connections that could not be made.
     pub(in crate::proxy) connect_failures: Cell,
+    /// Requests whose answers are not complete.
+    pub(in crate::proxy) requests_in_flight: Cell,
     /// Requests that were sent once more.
     pub(in crate::proxy) retries: Cell,
     /// Requests that were not, because too many were already.
@@ -30,6 +32,12 @@ pub(super) const BACKENDS: &[BackendNumber] = &[
         "Connections to a backend that could not be made",
         MetricType::Counter,
         |cells| &cells.connect_failures,
+    ),
+    (
+        "backend_requests_in_flight",
+        "Requests that a backend has, or waits for, and whose answers are not complete",
+        MetricType::Gauge,
+        |cells| &cells.requests_in_flight,
     ),
     (
         "backend_retries",

@@ -38,7 +38,7 @@ impl<'t> Candidate<'t> {
     pub(super) fn new(text: &'t str, location: usize, means: &mut Means<'_>) -> Self {
         let digest = match means.cache.is_off() {
             true => None,
-            false => TokenCache::digest(text),
+            false => means.cache.digest(text),
         };
         let id = &means.forwarding.id;
         let remembered = digest
@@ -148,7 +148,9 @@ impl<'t> Candidate<'t> {
             .remembered
             .as_ref()
             .and_then(|remembered| remembered.key(&provider.fingerprint));
-        if proof.is_some_and(|key| keys.holds(key)) {
+        let known = proof.is_some_and(|key| keys.holds(key));
+        means.cache.note(known);
+        if known {
             return Ok(());
         }
         let token = self.token()?;

@@ -98,6 +98,7 @@ impl Streams {
             unread_since: Cell::new(None),
         });
         self.open.borrow_mut().push(Rc::downgrade(&state));
+        self.client.metrics().streams_open.add(1);
         Stream {
             state,
             streams: self.clone(),
@@ -135,6 +136,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        self.streams.client.metrics().streams_open.subtract(1);
         if !self.state.finished.get() && self.state.began.elapsed() < AT_ONCE {
             let streams = &self.streams;
             streams.given_up.set(streams.given_up.get() + 1);

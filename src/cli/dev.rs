@@ -127,6 +127,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             access_log: LogOutput::stderr(),
             log_filter: Some(log_filter),
             roots: egress::roots()?,
+            client_certificate: None,
             certificate: args.certificate(),
         },
         policies.clone(),

@@ -17,7 +17,7 @@ use rustls::RootCertStore;
 use self::sink::PolicySink;
 use super::drain::drain;
 use super::egress;
-use crate::api::annotations::LISTENER_TLS_FOLDER;
+use crate::api::annotations::{BACKEND_TLS_FOLDER, LISTENER_TLS_FOLDER};
 use crate::api::endpoints_service::MAX_WORKERS;
 use crate::proxy::{
     BackendAddress, CertificateFiles, Config, Limits, Listener, LogOutput, PolicyCell, Proxy,
@@ -168,6 +168,7 @@ impl Args {
             access_log: LogOutput::stdout(),
             log_filter: None,
             roots,
+            client_certificate: Some(PathBuf::from(BACKEND_TLS_FOLDER)),
             certificate: Some(CertificateFiles::in_folder(&self.listener_tls)),
         }
     }

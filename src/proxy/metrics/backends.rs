@@ -15,6 +15,8 @@ pub(in crate::proxy) struct BackendCells {
     pub(in crate::proxy) requests_in_flight: Cell,
     /// Requests that were sent once more.
     pub(in crate::proxy) retries: Cell,
+    /// Requests that were not, because too many were already.
+    pub(in crate::proxy) retries_over_budget: Cell,
 }
 
 /// Name, explanation, kind and number of each.
@@ -42,6 +44,12 @@ pub(super) const BACKENDS: &[BackendNumber] = &[
         "Requests sent to a backend once more",
         MetricType::Counter,
         |cells| &cells.retries,
+    ),
+    (
+        "backend_retries_over_budget",
+        "Requests not sent to a backend once more, because too many were already",
+        MetricType::Counter,
+        |cells| &cells.retries_over_budget,
     ),
 ];
 

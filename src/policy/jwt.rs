@@ -227,7 +227,7 @@ fn recall(
     if location.is_assertion() || !requirement.locations.contains(&place) || means.cache.is_off() {
         return None;
     }
-    let digest = TokenCache::digest(&text)?;
+    let digest = means.cache.digest(&text)?;
     let id = &means.forwarding.id;
     let remembered = means.cache.recall(&digest, id, means.now)?;
     let provider = means.providers.get(requirement.provider)?;

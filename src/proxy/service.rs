@@ -136,13 +136,18 @@ pub(super) async fn serve(
     if handshake {
         let client = exchange.client();
         upgrade::answer(response.status(), response.headers_mut(), client);
-    } else if http1 && (cut || exchange.worker().drain.started()) {
+    } else if http1 && (cut || retires(&exchange)) {
         // HTTP/2 says it by GOAWAY.
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| body.closing(exchange, caller)))
+}
+
+/// Whether this answer is the last of an HTTP/1 connection.
+fn retires(exchange: &Exchange) -> bool {
+    exchange.worker().drain.started() || exchange.client().retires(exchange.started())
 }
 
 /// What the policy decides, done. `captured`: for what the answer's headers need of the request.
@@ -223,7 +228,7 @@ async fn under(
                     let realm = refusal
                         .challenge
                         .is_some()
-                        .then(|| realm(&parts.headers, &path));
+                        .then(|| realm(exchange.client().scheme(), &parts.headers, &path));
                     return Reply {
                         realm,
                         private: is_in_query(prepared, operation, parts.uri.query()),

@@ -23,6 +23,7 @@ pub struct Snapshot {
     /// In the order of the policy's backends.
     pub(super) backends: Vec<Remote>,
     key_hint: Option<&'static str>,
+    tls: bool,
     /// `metadata.generation` of the resource that it was compiled from.
     generation: Option<i64>,
     since: SystemTime,
@@ -90,12 +91,14 @@ impl Snapshot {
         if providers != slots {
             return Err(SnapshotError::Keys { providers, slots });
         }
+        let tls = prepared.policy.settings.limits.tls;
         Ok(Self {
             prepared,
             keys,
             backend,
             backends,
             key_hint: None,
+            tls,
             generation: None,
             since: SystemTime::now(),
         })
@@ -119,6 +122,18 @@ impl Snapshot {
             remote.host = None;
         }
         self
+    }
+
+    /// Speaks TLS to clients, or does not, whatever the policy says.
+    #[must_use]
+    pub fn with_tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Whether clients are spoken to by TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.tls
     }
 
     /// The keys of its providers, `now`: seconds since 1970.

@@ -14,6 +14,7 @@ use tokio::runtime::LocalRuntime;
 use tokio::task::spawn_local;
 use tokio::time::{interval, sleep, timeout};
 
+use super::certificate::ClientTls;
 use super::connection;
 use super::drain::Drain;
 use super::metrics::{OperationCells, Outcome, ProviderCells, WorkerMetrics};
@@ -39,6 +40,7 @@ pub(super) struct Setup {
     /// How many workers share [`Limits::connections`].
     pub(super) workers: usize,
     pub(super) tls: BackendTls,
+    pub(super) client_tls: ClientTls,
     pub(super) policies: PolicyCell,
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) teller: Teller,
@@ -61,6 +63,7 @@ pub(super) struct Worker {
     /// By address: operations, rules and listeners with one address share its connections.
     backends: RefCell<HashMap<BackendAddress, Rc<Backend>>>,
     tls: BackendTls,
+    client_tls: ClientTls,
 }
 
 /// A snapshot with what this worker adds to it.
@@ -135,6 +138,7 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
             setup.metrics,
             &setup.policies,
             setup.tls,
+            setup.client_tls,
             setup.teller,
         ));
         let accepting: Vec<_> = listeners
@@ -192,10 +196,14 @@ async fn accept(
             worker.metrics.connections_refused.add(1);
             return;
         }
+        let Ok(tls) = worker.client_tls() else {
+            worker.metrics.connections_refused.add(1);
+            return;
+        };
         spawn_local(connection::serve(
             worker.clone(),
             backend.clone(),
-            stream,
+            (stream, tls),
             peer,
             open.clone(),
         ));
@@ -256,6 +264,7 @@ impl Worker {
         metrics: Arc<WorkerMetrics>,
         policies: &PolicyCell,
         tls: BackendTls,
+        client_tls: ClientTls,
         teller: Teller,
     ) -> Self {
         Self {
@@ -271,6 +280,7 @@ impl Worker {
             }),
             backends: RefCell::default(),
             tls,
+            client_tls,
         }
     }
 
@@ -309,6 +319,20 @@ impl Worker {
         match self.policy() {
             Some(policy) => policy.limits.clone(),
             None => self.defaults.clone(),
+        }
+    }
+
+    /// How the policy in force has clients spoken to; None: without TLS.
+    ///
+    /// # Errors
+    /// By TLS, and there is no usable certificate.
+    fn client_tls(&self) -> Result<Option<Arc<rustls::ServerConfig>>, NoCertificate> {
+        match self.policy() {
+            Some(policy) if policy.snapshot.speaks_tls() => {
+                let config = self.client_tls.config().ok_or(NoCertificate)?;
+                Ok(Some(config.clone()))
+            }
+            _ => Ok(None),
         }
     }
 
@@ -352,6 +376,10 @@ impl Worker {
         }
     }
 }
+
+/// A client that is to be shown a certificate when there is none.
+#[derive(Debug)]
+struct NoCertificate;
 
 // === impl InForce ===
 

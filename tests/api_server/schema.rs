@@ -256,6 +256,90 @@ async fn timeouts_are_text_of_bounded_length() {
 }
 
 #[tokio::test]
+async fn routing_and_mode_have_the_values_there_are() {
+    let test = Test::without_operator().await;
+    let with = |fields: Value| {
+        let mut spec = json!({ "openapi": { "inline": document(&[]) } });
+        spec.as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        spec
+    };
+    for fields in [
+        json!({ "routing": { "escapedSlashes": "keep" } }),
+        json!({ "mode": "Off" }),
+        json!({ "headers": { "forwarded": { "mode": "append" } } }),
+    ] {
+        refused(&test, with(fields), "Unsupported value").await;
+    }
+    let all = json!({
+        "mode": "Audit",
+        "routing": {
+            "normalizePath": false, "mergeSlashes": false, "escapedSlashes": "Redirect",
+            "colonInWildcard": false, "underscoresInHeaders": true, "methodOverride": false,
+        },
+        "headers": {
+            "request": { "set": { "X-Env": "prod" }, "append": { "X-Way": "%PROTOCOL%" } },
+            "response": { "set": { "Strict-Transport-Security": "max-age=1" } },
+            "operationName": true, "generatedPrefix": "X-Books-",
+            "forwarded": { "mode": "Set", "trustedHops": 16 },
+        },
+    });
+    let stored = accepted(&test, "all", with(all.clone())).await;
+    let stored = serde_json::to_value(stored.spec).unwrap();
+    for field in ["mode", "routing", "headers"] {
+        assert_eq!(stored[field], all[field]);
+    }
+}
+
+#[tokio::test]
+async fn headers_have_names_and_bounds() {
+    let test = Test::without_operator().await;
+    let headers =
+        |fields: Value| json!({ "openapi": { "inline": document(&[]) }, "headers": fields });
+    for side in ["request", "response"] {
+        for action in ["set", "append"] {
+            let list = |list: Value| headers(json!({ side: { action: list } }));
+            refused(
+                &test,
+                list(json!({ "X A": "b" })),
+                "is not the name of a header",
+            )
+            .await;
+            refused(
+                &test,
+                list(json!({ ":path": "b" })),
+                "is not the name of a header",
+            )
+            .await;
+            let many: serde_json::Map<_, _> =
+                (0..33).map(|n| (format!("X-{n}"), json!("1"))).collect();
+            refused(&test, list(json!(many)), "must have at most 32 items").await;
+            refused(&test, list(json!({ "X-A": "x".repeat(4097) })), "Too long").await;
+            refused(&test, list(json!({ "X-A": 1 })), "must be of type string").await;
+        }
+    }
+    refused(
+        &test,
+        headers(json!({ "generatedPrefix": "X_Books" })),
+        "should match",
+    )
+    .await;
+    refused(
+        &test,
+        headers(json!({ "forwarded": { "trustedHops": 17 } })),
+        "less than or equal to 16",
+    )
+    .await;
+    refused(
+        &test,
+        headers(json!({ "forwarded": { "trustedHops": -1 } })),
+        "greater than or equal to 0",
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn nothing_is_defaulted_into_what_the_user_wrote() {
     let test = Test::without_operator().await;
     let stored = accepted(&test, "plain", cors(json!({}))).await;

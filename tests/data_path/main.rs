@@ -38,6 +38,7 @@ mod routing;
 mod start;
 mod streams;
 mod swap;
+mod tls;
 mod tokens_forwarded;
 mod tracing;
 mod unix;

@@ -152,19 +152,36 @@ impl TestProxy {
         limits: Limits,
         workers: usize,
     ) -> Self {
-        let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let config = Config {
-            listeners: vec![Listener {
-                address: free,
-                backend: backend.into(),
-            }],
+        Self::run(Config {
             workers: NonZeroUsize::new(workers).expect("some"),
-            admin: Some(free),
             limits,
             access_log,
             log_filter,
             roots,
-        };
+            ..Self::config(backend)
+        })
+    }
+
+    /// What a proxy is told that is told nothing in particular.
+    pub fn config(backend: SocketAddr) -> Config {
+        let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        Config {
+            listeners: vec![Listener {
+                address: free,
+                backend: backend.into(),
+            }],
+            workers: NonZeroUsize::MIN,
+            admin: Some(free),
+            limits: Limits::default(),
+            access_log: LogOutput::to(Lines::default()),
+            log_filter: None,
+            roots: tls::built_in_roots(),
+            certificate: None,
+        }
+    }
+
+    /// Without a policy, told this.
+    pub fn run(config: Config) -> Self {
         let (trigger, shutdown) = shutdown::channel();
         let (policies, readiness) = (PolicyCell::new(), Readiness::new());
         let running = Proxy::start(config, policies.clone(), readiness.clone(), shutdown)

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::jwks::Pace;
+use crate::jwks::slot::Pace;
 use crate::policy::key_set::tokens::{Signer, key_set};
 
 const START: u64 = 1_800_000_000;
@@ -232,6 +232,30 @@ async fn failures_are_retried_after_one_second_doubling_to_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_has_its_pace_and_repeats_a_fetch_before_it_counts_as_failed() {
+    let world = World::new();
+    let a = source("a");
+    world.issuers.die(&a);
+    let slot = world.store.slot(&a);
+    slot.set_pace(Pace {
+        every: Duration::from_secs(20),
+        retries: 2,
+    });
+    // At once, 200 ms later, 400 ms later; then it has failed, and the pause of failures begins.
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.issuers.asked(&a), 2);
+    assert!(world.events.lock().unwrap().is_empty());
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.issuers.asked(&a), 3);
+    assert_eq!(world.events.lock().unwrap().len(), 1);
+    world.issuers.publish(&a, &["one"]);
+    sleep(Duration::from_secs(18)).await;
+    assert_eq!(world.issuers.asked(&a), 4);
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(world.issuers.asked(&a), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_slow_issuer_delays_no_other() {
     let world = World::new();
     let (slow, quick) = (source("slow"), source("quick"));
@@ -442,49 +466,4 @@ fn logs_name_the_place_without_what_a_url_may_hide() {
         "https://issuer.example:8443/jwks"
     );
     assert_eq!(place(&KeySource::Url("password".to_owned())), "not a URL");
-}
-
-#[tokio::test(start_paused = true)]
-async fn keys_are_fetched_as_often_as_their_pace_says() {
-    let world = World::new();
-    let a = source("a");
-    world.issuers.publish(&a, &["one"]);
-    let slot = world.store.slot(&a);
-    slot.set_pace(Pace {
-        every: MINUTE,
-        retries: 0,
-    });
-    sleep(10 * MINUTE + MINUTE / 2).await;
-    // A little early each time.
-    let asked = world.issuers.asked(&a);
-    assert!((11..=12).contains(&asked), "{asked}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failed_fetch_is_repeated_before_it_is_told() {
-    let world = World::new();
-    let a = source("a");
-    world.issuers.die(&a);
-    let slot = world.store.slot(&a);
-    slot.set_pace(Pace {
-        retries: 3,
-        ..Pace::default()
-    });
-    // 200, 400 and 800 ms.
-    sleep(Duration::from_millis(1_300)).await;
-    assert_eq!(
-        (world.issuers.asked(&a), world.events.lock().unwrap().len()),
-        (3, 0)
-    );
-    sleep(Duration::from_millis(200)).await;
-    assert_eq!(
-        (world.issuers.asked(&a), world.events.lock().unwrap().len()),
-        (4, 1)
-    );
-    assert_eq!(world.last_event().result, Err(FetchError::Unreachable));
-    // The next round begins after a second, and its retries are its own.
-    world.issuers.publish(&a, &["one"]);
-    sleep(Duration::from_millis(1_100)).await;
-    assert_eq!(world.issuers.asked(&a), 5);
-    assert!(slot.usable(world.now(), DAY).is_some());
 }

@@ -38,7 +38,7 @@ impl<'t> Candidate<'t> {
     pub(super) fn new(text: &'t str, location: usize, means: &mut Means<'_>) -> Self {
         let digest = match means.cache.is_off() {
             true => None,
-            false => TokenCache::digest(text),
+            false => means.cache.digest(text),
         };
         let id = &means.forwarding.id;
         let remembered = digest

@@ -104,9 +104,11 @@ impl Location {
             } => {
                 for value in headers.get_all(name) {
                     if let Some(text) = after(value.as_bytes(), prefix, *apart) {
-                        // Not UTF-8 is not a token either: the replacement character is in no
-                        // alphabet of ours.
-                        found(String::from_utf8_lossy(text));
+                        found(match std::str::from_utf8(text) {
+                            Ok(text) => Cow::Borrowed(text),
+                            // No token either: the replacement character is in no alphabet of ours.
+                            Err(_) => String::from_utf8_lossy(text),
+                        });
                     }
                 }
             }

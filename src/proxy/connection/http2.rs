@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 
 use self::streams::{Streams, Watched};
@@ -49,7 +49,7 @@ pub(super) async fn serve(
     worker: Rc<Worker>,
     backend: Rc<Backend>,
     client: Rc<Client>,
-    socket: Begun<TcpStream>,
+    socket: Begun<impl AsyncRead + AsyncWrite + Unpin + 'static>,
     mut member: Member,
 ) -> hyper::Result<()> {
     let limits = client.limits();

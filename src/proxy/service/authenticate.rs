@@ -96,10 +96,10 @@ pub(super) fn let_in(
 }
 
 /// ESPv2's realm: the request's URL, but without its query, which may hold a token.
-pub(super) fn realm(headers: &HeaderMap, path: &str) -> String {
+pub(super) fn realm(scheme: &str, headers: &HeaderMap, path: &str) -> String {
     let host = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
-    format!("http://{host}{path}")
+    format!("{scheme}://{host}{path}")
 }

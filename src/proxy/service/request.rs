@@ -64,7 +64,7 @@ pub(super) fn to_backend(
     if let Some(host) = headers.get(HOST).cloned() {
         let origin = Origin {
             peer: &client.forwarded_for,
-            scheme: "http",
+            scheme: client.scheme(),
         };
         plan.forward(headers, origin, &host);
     }

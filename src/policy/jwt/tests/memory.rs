@@ -86,7 +86,7 @@ fn a_proof_is_believed_for_five_minutes() {
     let mut operation = Operation::of(&signer());
     let token = signer().token(&claims());
     verified(operation.bearer(&token));
-    let digest = TokenCache::digest(&token).unwrap();
+    let digest = operation.cache.digest(&token).unwrap();
     let id = operation.prepared.forwarding.id;
     assert!(operation.cache.recall(&digest, &id, NOW + 299).is_some());
     assert!(operation.cache.recall(&digest, &id, NOW + 300).is_none());
@@ -127,10 +127,8 @@ fn the_memory_is_bounded_and_keeps_what_is_used() {
     }
     let id = operation.prepared.forwarding.id;
     let mut recalls = |token: &str| {
-        operation
-            .cache
-            .recall(&TokenCache::digest(token).unwrap(), &id, NOW)
-            .is_some()
+        let digest = operation.cache.digest(token).unwrap();
+        operation.cache.recall(&digest, &id, NOW).is_some()
     };
     assert!(recalls(&used));
     assert!(!recalls(&first.unwrap()));

@@ -50,7 +50,7 @@ pub(super) struct WatchedBody<B> {
     stream: Stream,
 }
 
-/// A connection that ends when it is idle for too long, or a client leaves an answer unread.
+/// A connection that ends when it is idle for too long or old, or a client leaves an answer unread.
 #[derive(Debug)]
 pub(super) struct Watched<C> {
     connection: C,
@@ -152,6 +152,17 @@ impl<C> Watched<C> {
     }
 }
 
+impl<C: Finish + Unpin> Watched<C> {
+    /// Lets the client go, after what is being served.
+    fn retire(&mut self, context: &mut Context<'_>, now: Instant) {
+        self.finishing = true;
+        self.streams.idle_since.set(now);
+        Pin::new(&mut self.connection).finish();
+        // What that asks for is done the next time round.
+        context.waker().wake_by_ref();
+    }
+}
+
 impl<C, E> Future for Watched<C>
 where
     C: Future<Output = Result<(), E>> + Finish + Unpin,
@@ -169,10 +180,16 @@ where
         loop {
             let now = Instant::now();
             let limits = this.streams.client.limits();
+            if !this.finishing && this.streams.client.retires(now) {
+                this.retire(context, now);
+            }
             if this.streams.is_idle() {
                 this.looking = false;
-                this.timer
-                    .set(this.streams.idle_since.get() + limits.idle_timeout);
+                let mut deadline = this.streams.idle_since.get() + limits.idle_timeout;
+                if !this.finishing {
+                    deadline = deadline.min(this.streams.client.old_at());
+                }
+                this.timer.set(deadline);
             } else if !this.looking {
                 this.looking = true;
                 this.timer
@@ -182,19 +199,16 @@ where
                 return Poll::Pending;
             }
             let was_looking = std::mem::take(&mut this.looking);
-            if was_looking && this.streams.is_stalled(Instant::now()) {
+            let now = Instant::now();
+            if was_looking && this.streams.is_stalled(now) {
+                return Poll::Ready(Ok(()));
+            }
+            if !was_looking && this.finishing {
+                // It was told, and does not go.
                 return Poll::Ready(Ok(()));
             }
             if !was_looking {
-                if this.finishing {
-                    // It was told, and does not go.
-                    return Poll::Ready(Ok(()));
-                }
-                this.finishing = true;
-                this.streams.idle_since.set(Instant::now());
-                Pin::new(&mut this.connection).finish();
-                // What that asks for is done the next time round.
-                context.waker().wake_by_ref();
+                this.retire(context, now);
             }
         }
     }

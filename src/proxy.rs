@@ -49,7 +49,7 @@ use self::certificate::ClientTls;
 use self::control::Control;
 use self::metrics::Metrics;
 use self::teller::Teller;
-use self::upstream::BackendTls;
+use self::upstream::{BackendTls, ClientIdentity};
 use self::worker::Setup;
 use crate::readiness::Readiness;
 use crate::shutdown::{self, Shutdown, Trigger};
@@ -64,6 +64,8 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     workers: Vec<JoinHandle<()>>,
+    /// Whoever reads the certificate for backends.
+    certificates: Option<JoinHandle<()>>,
     control: Option<Control>,
     log: Option<Writer>,
     /// Reads the certificate towards clients.
@@ -116,7 +118,8 @@ impl Proxy {
             .map(|address| listen::bind(address, 1))
             .transpose()?;
 
-        let tls = BackendTls::new(config.roots)?;
+        let identity = ClientIdentity::default();
+        let tls = BackendTls::new(config.roots, identity.clone())?;
         let client_tls = ClientTls::new()?;
         let metrics = Metrics::new(workers, policies.clone());
         // Workers end with the process's shutdown, or at once if the start fails half-way.
@@ -126,10 +129,15 @@ impl Proxy {
             addresses,
             admin_address: admin_socket.as_ref().map(|(address, _)| *address),
             workers: Vec::new(),
+            certificates: None,
             control: None,
             log: None,
             certificate: None,
         };
+        if let Some(folder) = config.client_certificate {
+            let watching = identity.watch(folder, shutdown.clone());
+            running.certificates = Some(watching.map_err(StartError::Thread)?);
+        }
         if let Some(files) = config.certificate {
             let (trigger, ended) = shutdown::channel();
             let reading = client_tls.watch(files, ended).map_err(StartError::Thread)?;
@@ -206,6 +214,8 @@ impl Running {
             // A worker that panicked has said so on stderr.
             let _ = worker.join();
         }
+        // Ends with the shutdown, too; where the start failed, it may go on until that comes.
+        drop(self.certificates);
         if let Some((trigger, certificate)) = self.certificate {
             trigger.start();
             let _ = certificate.join();

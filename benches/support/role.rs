@@ -31,6 +31,7 @@ pub fn proxy(backend: SocketAddr, whole: bool, keys: &str) {
         access_log: LogOutput::stdout(),
         log_filter: None,
         roots: tls::built_in_roots(),
+        client_certificate: None,
         certificate: None,
     };
     let running = Proxy::start(config, policies, Readiness::new(), shutdown).expect("it starts");

@@ -79,6 +79,7 @@ enum Issuers {
 /// Serves FILE until SIGTERM or SIGINT.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let log_filter = crate::telemetry::init(&args.log).context("--log")?;
+    crate::telemetry::log_panics();
     if let Some(backend) = &args.backend {
         refuse_own_address(backend, args.listen)?;
     }
@@ -126,6 +127,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             access_log: LogOutput::stderr(),
             log_filter: Some(log_filter),
             roots: egress::roots()?,
+            client_certificate: None,
             certificate: args.certificate(),
         },
         policies.clone(),

@@ -17,7 +17,7 @@ use rustls::RootCertStore;
 use self::sink::PolicySink;
 use super::drain::drain;
 use super::egress;
-use crate::api::annotations::LISTENER_TLS_FOLDER;
+use crate::api::annotations::{BACKEND_TLS_FOLDER, LISTENER_TLS_FOLDER};
 use crate::api::endpoints_service::MAX_WORKERS;
 use crate::proxy::{
     BackendAddress, CertificateFiles, Config, Limits, Listener, LogOutput, PolicyCell, Proxy,
@@ -122,6 +122,7 @@ struct WorkerCount(NonZeroUsize);
 /// Runs the sub-command until SIGTERM.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let log_filter = telemetry::init(&args.log).context("--log")?;
+    telemetry::log_panics();
     let config = Config {
         log_filter: Some(log_filter),
         ..args.proxy(unspecified(), egress::roots()?)
@@ -167,6 +168,7 @@ impl Args {
             access_log: LogOutput::stdout(),
             log_filter: None,
             roots,
+            client_certificate: Some(PathBuf::from(BACKEND_TLS_FOLDER)),
             certificate: Some(CertificateFiles::in_folder(&self.listener_tls)),
         }
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Limits;
 use super::guard::Head;
+use super::metrics::WorkerMetrics;
 use super::timer::LazyTimer;
 use super::upgrade;
 use super::worker::Worker;
@@ -63,6 +64,11 @@ impl Client {
             head: RefCell::default(),
             idle_since: Cell::new(Some(Instant::now())),
         }
+    }
+
+    /// What its worker counts.
+    pub(super) fn metrics(&self) -> &WorkerMetrics {
+        &self.worker.metrics
     }
 
     /// The same client, for one stream of a connection that has several.

@@ -79,6 +79,10 @@ async fn serve_stream(
     };
     if let Err(error) = ended {
         worker.metrics.connections_failed.add(1);
+        // Past our guard: then the library has answered it.
+        if error.is_parse() {
+            worker.metrics.parser_errors.add(1);
+        }
         let error = &error as &(dyn std::error::Error + 'static);
         tracing::debug!(target: "endpoints::access", error, %peer, "a client connection failed");
     }

@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use self::admit::admit;
 use self::authenticate::{authenticated, let_in, realm};
 use self::bounds::within;
-use self::request::{origin_form, target, to_backend};
+use self::request::{origin_form, original_path, target, to_backend};
 use self::response::{from_backend, keep_private};
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
@@ -31,7 +31,7 @@ use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker};
 use crate::policy::cors::{ResponseCors, RuleId};
 use crate::policy::decide::{Action, Forward, decide};
-use crate::policy::headers::{Captured, Facts};
+use crate::policy::headers::{Captured, Facts, ORIGINAL_PATH};
 use crate::policy::jwt::is_in_query;
 use crate::policy::verdict::{Reason, Refusal};
 
@@ -274,7 +274,12 @@ async fn under(
         .and_then(Option::as_ref);
     let changed = match translation {
         None => target(&parts.uri, path, query),
-        Some(translation) => origin_form(translation.apply(&path, query)).map(Some),
+        Some(translation) => {
+            if let Some(original) = original_path(&path, query) {
+                parts.headers.insert(ORIGINAL_PATH, original);
+            }
+            origin_form(translation.apply(&path, query)).map(Some)
+        }
     };
     let changed = match changed {
         Ok(changed) => changed,

@@ -1,7 +1,6 @@
 //! A worker: one thread with its own runtime, listeners, clients and connections to backends.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use super::metrics::{OperationCells, Outcome, ProviderCells, WorkerMetrics};
 use super::random::Random;
 use super::snapshot::{PolicyCell, Remote, Snapshot};
 use super::teller::Teller;
-use super::upstream::{Backend, BackendTls};
+use super::upstream::{Backend, BackendTls, Backends};
 use super::{BackendAddress, Limits};
 use crate::policy::format::{LimitSettings, Operation, Settings};
 use crate::policy::jwt::TokenCache;
@@ -60,9 +59,7 @@ pub(super) struct Worker {
     pub(super) random: Random,
     pub(super) tokens: RefCell<TokenCache>,
     policies: RefCell<Policies>,
-    /// By address: operations, rules and listeners with one address share its connections.
-    backends: RefCell<HashMap<BackendAddress, Rc<Backend>>>,
-    tls: BackendTls,
+    backends: Backends,
     client_tls: ClientTls,
 }
 
@@ -76,6 +73,8 @@ pub(super) struct InForce {
     pub(super) backend: Option<Rc<Backend>>,
     /// In the order of the policy's backends: where a rule names an address.
     backends: Vec<Option<Rc<Backend>>>,
+    /// The backend of a listener, and what takes its place.
+    apps: Vec<[Rc<Backend>; 2]>,
     cells: Vec<Arc<OperationCells>>,
     /// In the order of the policy's providers.
     pub(super) providers: Vec<Arc<ProviderCells>>,
@@ -144,7 +143,7 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
         let accepting: Vec<_> = listeners
             .into_iter()
             .map(|(listener, backend)| {
-                let backend = worker.backend(&backend);
+                let backend = worker.backends.listener(&backend);
                 let workers = setup.workers;
                 spawn_local(accept(
                     worker.clone(),
@@ -268,6 +267,7 @@ impl Worker {
         teller: Teller,
     ) -> Self {
         Self {
+            backends: Backends::new(limits.clone(), metrics.clone(), tls),
             defaults: Rc::new(limits),
             metrics,
             drain: Rc::default(),
@@ -278,8 +278,6 @@ impl Worker {
                 latest: Cache::new(policies.0.clone()),
                 current: None,
             }),
-            backends: RefCell::default(),
-            tls,
             client_tls,
         }
     }
@@ -292,6 +290,9 @@ impl Worker {
         match current {
             Some(current) if Arc::ptr_eq(&current.snapshot, latest) => Some(current.clone()),
             _ => {
+                let (backends, upstream) = (&self.backends, &latest.upstream);
+                let own = latest.backend.as_ref();
+                let remotes = latest.backends.iter();
                 let jwt = &latest.prepared.policy.settings.jwt;
                 self.tokens
                     .borrow_mut()
@@ -299,12 +300,11 @@ impl Worker {
                 let fresh = Rc::new(InForce {
                     snapshot: latest.clone(),
                     limits: self.limits_under(&latest.prepared.policy.settings.limits),
-                    backend: latest.backend.as_ref().map(|it| self.backend(it)),
-                    backends: latest
-                        .backends
-                        .iter()
-                        .map(|rule| Some(self.backend(rule.address.as_ref()?)))
+                    backend: own.map(|address| backends.own(address, upstream)),
+                    backends: remotes
+                        .map(|rule| Some(backends.remote(rule.address.as_ref()?, upstream)))
                         .collect(),
+                    apps: backends.apps(upstream),
                     cells: self.metrics.operations(latest),
                     providers: self.metrics.providers(latest),
                 });
@@ -343,21 +343,6 @@ impl Worker {
         }
     }
 
-    /// The backend with this address; its connections outlive policies.
-    fn backend(&self, address: &BackendAddress) -> Rc<Backend> {
-        let mut backends = self.backends.borrow_mut();
-        if let Some(known) = backends.get(address) {
-            return known.clone();
-        }
-        let backend = Rc::new(Backend::new(
-            address.clone(),
-            self.tls.clone(),
-            self.metrics.backend(address),
-        ));
-        backends.insert(address.clone(), backend.clone());
-        backend
-    }
-
     /// How long requests in flight may still take when the end has come.
     fn drain_grace(&self) -> Duration {
         let policy = self.policy();
@@ -368,12 +353,7 @@ impl Worker {
     fn sweep(&self) {
         // A policy that no request has asked for yet is in force all the same.
         self.policy();
-        let mut backends = self.backends.borrow_mut();
-        // Held by this list alone: neither a listener's nor the policy's any more.
-        backends.retain(|_, backend| Rc::strong_count(backend) > 1);
-        for backend in backends.values() {
-            backend.sweep();
-        }
+        self.backends.sweep();
     }
 }
 
@@ -400,13 +380,25 @@ impl InForce {
         operation: Option<usize>,
         listener: &'p Rc<Backend>,
     ) -> (&'p Rc<Backend>, Option<&'p Remote>) {
-        let default = self.backend.as_ref().unwrap_or(listener);
+        let default = match &self.backend {
+            Some(own) => own,
+            None => self.app(listener),
+        };
         let named = operation.and_then(|operation| self.operation(operation));
         let Some(index) = named.and_then(|it| it.backend) else {
             return (default, None);
         };
         let named = self.backends.get(index).and_then(Option::as_ref);
         (named.unwrap_or(default), self.snapshot.backends.get(index))
+    }
+
+    /// The app behind a listener, as the policy wants it to be talked to.
+    fn app<'p>(&'p self, listener: &'p Rc<Backend>) -> &'p Rc<Backend> {
+        let apps = self.apps.iter();
+        apps.filter(|[of, _]| Rc::ptr_eq(of, listener))
+            .map(|[_, ours]| ours)
+            .next()
+            .unwrap_or(listener)
     }
 
     pub(super) fn count(&self, index: usize, outcome: &Outcome<'_>) {

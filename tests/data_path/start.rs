@@ -22,6 +22,7 @@ fn config(listeners: Vec<Listener>, workers: usize) -> Config {
         access_log: LogOutput::nowhere(),
         log_filter: None,
         roots: endpoints::tls::built_in_roots(),
+        client_certificate: None,
         certificate: None,
     }
 }

@@ -26,7 +26,7 @@ fn a_panic_ends_its_connection_and_is_counted() {
             Limits::default(),
             metrics.clone(),
             &PolicyCell::new(),
-            BackendTls::new(crate::tls::built_in_roots()).unwrap(),
+            BackendTls::new(crate::tls::built_in_roots(), Default::default()).unwrap(),
             ClientTls::new().unwrap(),
             Teller::new(Arc::default()).0,
         ));

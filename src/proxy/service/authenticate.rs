@@ -38,15 +38,18 @@ pub(super) async fn authenticated(
 
 fn check(worker: &Worker, policy: &InForce, operation: usize, parts: &Parts) -> Authentication {
     let now = now();
-    authenticate(
+    let mut tokens = worker.tokens.borrow_mut();
+    let found = authenticate(
         &policy.snapshot.prepared,
         operation,
         &parts.headers,
         parts.uri.query(),
         &policy.snapshot.keys(now),
-        &mut worker.tokens.borrow_mut(),
+        &mut tokens,
         now,
-    )
+    );
+    worker.metrics.note_tokens(&tokens);
+    found
 }
 
 fn verdict(policy: &InForce, found: Authentication) -> Result<Option<Verified>, Refusal> {

@@ -74,6 +74,7 @@ impl Streams {
     pub(super) fn open(self: &Rc<Self>) -> Stream {
         let state = Rc::new(State::default());
         self.open.borrow_mut().push(Rc::downgrade(&state));
+        self.client.metrics().streams_open.add(1);
         Stream {
             state,
             streams: self.clone(),
@@ -103,6 +104,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        self.streams.client.metrics().streams_open.subtract(1);
         let ours = Rc::downgrade(&self.state);
         let mut open = self.streams.open.borrow_mut();
         open.retain(|stream| !stream.ptr_eq(&ours));

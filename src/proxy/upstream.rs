@@ -15,6 +15,7 @@ mod error;
 mod http1;
 mod http2;
 mod resolve;
+mod spare;
 mod stream;
 mod tls;
 
@@ -23,12 +24,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::TRAILER;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Request, Response, StatusCode};
 
 pub(super) use self::body::BackendBody;
 use self::connect::{ConnectError, Connector};
 pub(super) use self::error::UpstreamError;
 use self::http1::{Connection, Failure};
+use self::spare::Spare;
 pub(super) use self::stream::Stream;
 pub(super) use self::tls::BackendTls;
 use super::body::RequestBody;
@@ -228,43 +230,4 @@ fn answer_http2(
     }
     let body = BackendBody::http2(receiving, client.clone(), &parts);
     Response::from_parts(parts, body)
-}
-
-/// What is kept of a request to send it again: of idempotent ones without a body (RFC 9110 section
-/// 9.2.2). A list of its headers costs half of what a map of them does.
-struct Spare {
-    method: Method,
-    uri: Uri,
-    headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl Spare {
-    fn of(request: &Request<RequestBody>) -> Option<Self> {
-        let idempotent = matches!(
-            *request.method(),
-            Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
-        );
-        if !idempotent || !matches!(request.body(), RequestBody::Empty) {
-            return None;
-        }
-        let mut headers = Vec::with_capacity(request.headers().len());
-        for (name, value) in request.headers() {
-            headers.push((name.clone(), value.clone()));
-        }
-        Some(Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers,
-        })
-    }
-
-    fn into_request(self) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::Empty);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        for (name, value) in self.headers {
-            request.headers_mut().append(name, value);
-        }
-        request
-    }
 }

@@ -11,7 +11,12 @@ pub fn run(data: &[u8]) {
     let normal = normalise(raw);
     for (resolve, merge) in [(false, false), (false, true), (true, false)] {
         let few = read(raw, Steps { resolve, merge });
-        assert_eq!(few.is_ok(), normal.is_ok(), "{raw:?}");
+        // Merged before it is resolved, `///..` leads above the root.
+        let stricter = merge && !resolve;
+        assert!(
+            few.is_ok() == normal.is_ok() || (stricter && normal.is_ok()),
+            "{raw:?}"
+        );
         if let (Ok(few), Ok(normal)) = (few, &normal) {
             let again = read(&few.0, Steps { resolve, merge }).expect("it is a path");
             assert_eq!(again.0, few.0, "{raw:?}");

@@ -21,6 +21,7 @@ mod authentication;
 mod backend_connections;
 mod backend_tls;
 mod bounds;
+mod connections;
 mod cors;
 mod cors_table;
 mod drain;

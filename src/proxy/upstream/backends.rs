@@ -23,11 +23,13 @@ pub(in crate::proxy) struct Backends {
     /// Of the policy last asked for.
     tls_under: RefCell<Option<(Arc<UpstreamPolicy>, BackendTls)>>,
     listeners: RefCell<Vec<Rc<Backend>>>,
-    known: RefCell<HashMap<Key, Vec<(Arc<UpstreamPolicy>, Rc<Backend>)>>>,
+    known: RefCell<HashMap<Key, Vec<Known>>>,
 }
 
 /// Address, and whom its certificate must name if that is not the address's host.
 type Key = (BackendAddress, Option<ServerName<'static>>);
+/// A backend, and the policy that it was made under.
+type Known = (Arc<UpstreamPolicy>, Rc<Backend>);
 
 impl Backends {
     pub(in crate::proxy) fn new(

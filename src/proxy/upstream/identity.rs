@@ -38,8 +38,11 @@ struct Current(ArcSwapOption<CertifiedKey>);
 struct Folder {
     path: PathBuf,
     /// Certificates and key, as they were read last.
-    seen: Option<Result<(Vec<u8>, Vec<u8>), String>>,
+    seen: Option<Contents>,
 }
+
+/// Certificates and key, or why they cannot be read.
+type Contents = Result<(Vec<u8>, Vec<u8>), String>;
 
 impl ClientIdentity {
     /// Reads the folder once, and goes on reading it on a thread of its own until the shutdown.
@@ -103,7 +106,7 @@ impl ClientIdentity {
 
 impl Folder {
     /// What it holds, if that is something else than before.
-    fn changed(&mut self) -> Option<Result<(Vec<u8>, Vec<u8>), String>> {
+    fn changed(&mut self) -> Option<Contents> {
         // Nobody has mounted one: most sidecars need none.
         if self.seen.is_none() && !self.path.exists() {
             return None;

@@ -124,7 +124,7 @@ fn retries(spec: &RetriesSpec, findings: &mut Findings) -> RetrySettings {
                     findings.push(
                         Diagnostic::warning(
                             lints::NO_EFFECT,
-                            Place::resource(&format!("/spec/backend/{field}")),
+                            Place::resource(format!("/spec/backend/{field}")),
                             format!("{code} changes nothing: no answer ends with it"),
                         )
                         .help("remove it"),

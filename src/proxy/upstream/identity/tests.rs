@@ -38,7 +38,7 @@ fn the_last_good_certificate_stays_until_a_better_one_comes() {
     for bad in [
         (first.0.clone(), second.1.clone()),
         (String::new(), first.1.clone()),
-        (first.0.clone(), String::new()),
+        (first.0, String::new()),
         ("nonsense".to_owned(), "nonsense".to_owned()),
     ] {
         write(&bad);

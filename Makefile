@@ -37,6 +37,10 @@ browser: ## What scripts can read through the proxy, by a real Chromium
 oidc: ## Tokens and keys of a real OpenID provider, found by discovery
 	tests/interop/oidc/run
 
+.PHONY: h2spec
+h2spec: ## The conformance suite of HTTP/2, against the listener
+	tests/interop/h2spec/run
+
 .PHONY: grpc
 grpc: ## Google's gRPC client and server for Python, with the proxy between them
 	tests/interop/grpc/run

@@ -13,6 +13,7 @@
 mod access_log;
 mod admin;
 mod body;
+mod certificate;
 mod client;
 mod config;
 mod connection;
@@ -34,7 +35,7 @@ mod upstream;
 mod worker;
 
 pub use access_log::LogOutput;
-pub use config::{BackendAddress, BadBackendAddress, Config, Limits, Listener};
+pub use config::{BackendAddress, BadBackendAddress, CertificateFiles, Config, Limits, Listener};
 pub use snapshot::{PolicyCell, Snapshot, SnapshotError};
 
 use std::io;
@@ -44,13 +45,14 @@ use std::thread::JoinHandle;
 
 use self::access_log::Writer;
 use self::admin::Admin;
+use self::certificate::ClientTls;
 use self::control::Control;
 use self::metrics::Metrics;
 use self::teller::Teller;
-use self::upstream::BackendTls;
+use self::upstream::{BackendTls, ClientIdentity};
 use self::worker::Setup;
 use crate::readiness::Readiness;
-use crate::shutdown::{self, Shutdown};
+use crate::shutdown::{self, Shutdown, Trigger};
 
 /// The data path of one process.
 #[derive(Debug)]
@@ -62,8 +64,12 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     workers: Vec<JoinHandle<()>>,
+    /// Whoever reads the certificate for backends.
+    certificates: Option<JoinHandle<()>>,
     control: Option<Control>,
     log: Option<Writer>,
+    /// Reads the certificate towards clients.
+    certificate: Option<(Trigger, JoinHandle<()>)>,
 }
 
 /// Why a proxy cannot start.
@@ -78,7 +84,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The crypto provider cannot be used: a defect of the build.
-    #[error("cannot set up TLS for backends")]
+    #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
     /// A thread or its runtime cannot be made.
     #[error("cannot start a thread")]
@@ -112,7 +118,9 @@ impl Proxy {
             .map(|address| listen::bind(address, 1))
             .transpose()?;
 
-        let tls = BackendTls::new(config.roots)?;
+        let identity = ClientIdentity::default();
+        let tls = BackendTls::new(config.roots, identity.clone())?;
+        let client_tls = ClientTls::new()?;
         let metrics = Metrics::new(workers, policies.clone());
         // Workers end with the process's shutdown, or at once if the start fails half-way.
         let (abandon, abandoned) = shutdown::channel();
@@ -121,15 +129,27 @@ impl Proxy {
             addresses,
             admin_address: admin_socket.as_ref().map(|(address, _)| *address),
             workers: Vec::new(),
+            certificates: None,
             control: None,
             log: None,
+            certificate: None,
         };
+        if let Some(folder) = config.client_certificate {
+            let watching = identity.watch(folder, shutdown.clone());
+            running.certificates = Some(watching.map_err(StartError::Thread)?);
+        }
+        if let Some(files) = config.certificate {
+            let (trigger, ended) = shutdown::channel();
+            let reading = client_tls.watch(files, ended).map_err(StartError::Thread)?;
+            running.certificate = Some((trigger, reading));
+        }
         let (teller, queues) = Teller::new(metrics.process());
         let outcome = running.start_threads(sockets, &started, |index, listeners| Setup {
             listeners,
             workers,
             limits: config.limits.clone(),
             tls: tls.clone(),
+            client_tls: client_tls.clone(),
             policies: policies.clone(),
             metrics: metrics.worker(index),
             teller: teller.clone(),
@@ -150,6 +170,7 @@ impl Proxy {
                 let admin = Admin {
                     metrics,
                     policies,
+                    tls: client_tls,
                     readiness,
                     shutdown,
                     log_filter: config.log_filter,
@@ -192,6 +213,12 @@ impl Running {
         for worker in self.workers {
             // A worker that panicked has said so on stderr.
             let _ = worker.join();
+        }
+        // Ends with the shutdown, too; where the start failed, it may go on until that comes.
+        drop(self.certificates);
+        if let Some((trigger, certificate)) = self.certificate {
+            trigger.start();
+            let _ = certificate.join();
         }
         if let Some(control) = self.control {
             control.join();

@@ -33,8 +33,6 @@ pub struct LogFilter {
 /// Installs the process's logger: `filter` as in `RUST_LOG` (`info`, `endpoints=debug`). To stderr:
 /// stdout belongs to output that people asked for. A second call changes nothing.
 ///
-/// From now on a panic is one line in that log, and none of what it was working on is in it.
-///
 /// # Errors
 /// A filter that does not parse.
 pub fn init(filter: &str) -> Result<LogFilter, BadFilter> {
@@ -48,11 +46,15 @@ pub fn init(filter: &str) -> Result<LogFilter, BadFilter> {
     } else {
         registry.with(format.json().flatten_event(true)).try_init()
     };
-    std::panic::set_hook(Box::new(log_panic));
     Ok(LogFilter {
         handle,
         written: Arc::new(Mutex::new(filter.to_owned())),
     })
+}
+
+/// Makes every panic one line in the log, with none of what it was working on in it.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(log_panic));
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, BadFilter> {

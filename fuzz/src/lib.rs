@@ -6,6 +6,7 @@
 
 pub mod compile;
 mod findings;
+pub mod headers;
 pub mod key_set;
 pub mod path;
 pub mod policy;
@@ -21,6 +22,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of them.
 pub const TARGETS: &[Target] = &[
     ("compile", compile::run),
+    ("headers", headers::run),
     ("key_set", key_set::run),
     ("path", path::run),
     ("policy", policy::run),

@@ -22,7 +22,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-pub use self::backend::{BackendSpec, BackendTlsSpec};
+pub use self::backend::{BackendPoolSpec, BackendSpec, BackendTlsSpec, RetriesSpec, RetryOn};
 pub use self::cors::{CorsPreset, CorsSpec};
 pub use self::drain::DrainSpec;
 pub use self::headers::{

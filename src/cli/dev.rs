@@ -27,7 +27,8 @@ use crate::cli::drain::drain;
 use crate::cli::{echo, egress, report};
 use crate::policy::{Compiled, Policy, Prepared};
 use crate::proxy::{
-    BackendAddress, Config, Limits, Listener, LogOutput, PolicyCell, Proxy, Snapshot,
+    BackendAddress, CertificateFiles, Config, Limits, Listener, LogOutput, PolicyCell, Proxy,
+    Snapshot,
 };
 use crate::readiness::Readiness;
 use crate::shutdown;
@@ -50,6 +51,12 @@ pub(super) struct Args {
     /// The address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
+    /// Speak TLS to clients, with this certificate chain (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// What is logged, as in RUST_LOG
     #[arg(
         long,
@@ -72,6 +79,7 @@ enum Issuers {
 /// Serves FILE until SIGTERM or SIGINT.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let log_filter = crate::telemetry::init(&args.log).context("--log")?;
+    crate::telemetry::log_panics();
     if let Some(backend) = &args.backend {
         refuse_own_address(backend, args.listen)?;
     }
@@ -105,7 +113,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let policies = PolicyCell::new();
     let lines = printed(&compiled.policy, &keys)?;
-    policies.store(snapshot(compiled.policy, &keys)?);
+    let ready = snapshot(compiled.policy, &keys)?;
+    policies.store(ready.with_tls(args.tls_cert.is_some()));
     let running = Proxy::start(
         Config {
             listeners: vec![Listener {
@@ -118,13 +127,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             access_log: LogOutput::stderr(),
             log_filter: Some(log_filter),
             roots: egress::roots()?,
+            client_certificate: None,
+            certificate: args.certificate(),
         },
         policies.clone(),
         Readiness::new(),
         shutdown.clone(),
     )?;
     let address = running.addresses().first().copied().unwrap_or(args.listen);
-    lines.print(address)?;
+    lines.print(args.scheme(), address)?;
     runtime.block_on(reload::watch(
         &args.file,
         text,
@@ -132,8 +143,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         |text| match compile(&args, text)? {
             Some(compiled) => {
                 let lines = printed(&compiled.policy, &keys)?;
-                policies.store(snapshot(compiled.policy, &keys)?);
-                lines.print(address)
+                let ready = snapshot(compiled.policy, &keys)?;
+                policies.store(ready.with_tls(args.tls_cert.is_some()));
+                lines.print(args.scheme(), address)
             }
             None => say("the last good policy stays"),
         },
@@ -143,6 +155,18 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
+    fn scheme(&self) -> &'static str {
+        match self.tls_cert {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
+    fn certificate(&self) -> Option<CertificateFiles> {
+        let (certificate, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
+        Some(CertificateFiles { certificate, key })
+    }
+
     fn issuers(&self) -> Issuers {
         self.issuers.unwrap_or(match self.backend {
             None => Issuers::Embedded,
@@ -226,10 +250,10 @@ fn printed(policy: &Policy, keys: &KeyRing) -> anyhow::Result<Lines> {
 }
 
 impl Lines {
-    fn print(&self, address: SocketAddr) -> anyhow::Result<()> {
+    fn print(&self, scheme: &str, address: SocketAddr) -> anyhow::Result<()> {
         let mut stdout = std::io::stdout().lock();
         let color = stdout.is_terminal();
-        let host = format!("http://{}", reachable(address));
+        let host = format!("{scheme}://{}", reachable(address));
         let text = hints::render(&host, &self.hints, self.tokens.as_ref(), color);
         stdout.write_all(text.as_bytes())?;
         stdout.flush().context("cannot print")?;

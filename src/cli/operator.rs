@@ -100,6 +100,7 @@ pub(super) struct Args {
 /// Runs the sub-command until SIGTERM or SIGINT.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     telemetry::init(&args.log).context("--log")?;
+    telemetry::log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -17,8 +17,11 @@ use rustls::RootCertStore;
 use self::sink::PolicySink;
 use super::drain::drain;
 use super::egress;
+use crate::api::annotations::{BACKEND_TLS_FOLDER, LISTENER_TLS_FOLDER};
 use crate::api::endpoints_service::MAX_WORKERS;
-use crate::proxy::{BackendAddress, Config, Limits, Listener, LogOutput, PolicyCell, Proxy};
+use crate::proxy::{
+    BackendAddress, CertificateFiles, Config, Limits, Listener, LogOutput, PolicyCell, Proxy,
+};
 use crate::push::client;
 use crate::push::wire::PodRef;
 use crate::readiness::Readiness;
@@ -79,6 +82,14 @@ pub(super) struct Args {
         default_value = "14070"
     )]
     admin_port: u16,
+    /// Folder with tls.crt and tls.key, for policies that want TLS towards clients
+    #[arg(
+        long,
+        env = "ENDPOINTS_LISTENER_TLS",
+        value_name = "FOLDER",
+        default_value = LISTENER_TLS_FOLDER
+    )]
+    listener_tls: PathBuf,
     /// Threads that serve requests: 1 to 4, or auto (the CPU limit, 4 at most)
     #[arg(
         long,
@@ -111,14 +122,15 @@ struct WorkerCount(NonZeroUsize);
 /// Runs the sub-command until SIGTERM.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let log_filter = telemetry::init(&args.log).context("--log")?;
+    telemetry::log_panics();
     let config = Config {
         log_filter: Some(log_filter),
         ..args.proxy(unspecified(), egress::roots()?)
     };
-    let client = args.client()?;
     let (trigger, shutdown) = shutdown::channel();
     let policies = PolicyCell::new();
-    let sink = PolicySink::new(policies.clone());
+    let sink = PolicySink::new(policies.clone(), args.listener_tls.clone());
+    let client = args.client()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -156,6 +168,8 @@ impl Args {
             access_log: LogOutput::stdout(),
             log_filter: None,
             roots,
+            client_certificate: Some(PathBuf::from(BACKEND_TLS_FOLDER)),
+            certificate: Some(CertificateFiles::in_folder(&self.listener_tls)),
         }
     }
 

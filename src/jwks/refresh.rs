@@ -177,6 +177,9 @@ async fn keep_fresh(slot: Weak<KeySlot>, shared: Arc<Shared>) {
         let fetched = fetched.unwrap_or_else(|_| Err(FetchError::Source(DEFECT.to_owned())));
         let Some(in_use) = slot.upgrade() else { return };
         let result = fetched.map(|(set, text)| in_use.accept(set, text, (shared.clock)()));
+        if result.is_err() {
+            in_use.note_failure();
+        }
         let pace = **in_use.pace.load();
         drop(in_use);
         if result.is_err() && retried < pace.retries {

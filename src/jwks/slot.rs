@@ -4,6 +4,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct KeySlot {
     /// The last good keys, if any; read them by [`KeySlot::usable`], which knows their age.
     pub current: ArcSwapOption<Keys>,
     pub(super) demand: Arc<Demand>,
+    received: AtomicU64,
+    failures: AtomicU64,
     pub(super) pace: ArcSwap<Pace>,
 }
 
@@ -77,6 +80,13 @@ struct Inner {
     refresher: Option<mpsc::UnboundedSender<Weak<KeySlot>>>,
 }
 
+impl Keys {
+    /// When they were fetched, seconds since 1970; None: never, their source holds them itself.
+    pub fn fetched(&self) -> Option<u64> {
+        (self.fetched_at != u64::MAX).then_some(self.fetched_at)
+    }
+}
+
 impl KeySlot {
     /// A slot of no store, which nothing refreshes: for keys that are pushed, or made by hand. What the
     /// source holds itself is in it, and never too old.
@@ -95,6 +105,8 @@ impl KeySlot {
             source,
             current: ArcSwapOption::new(current),
             demand: Arc::default(),
+            received: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
             pace: ArcSwap::default(),
         }
     }
@@ -107,6 +119,22 @@ impl KeySlot {
     /// Puts newer keys in place; the next request of every worker is judged by them.
     pub fn replace(&self, keys: Keys) {
         self.current.store(Some(Arc::new(keys)));
+        self.received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes a fetch that brought no keys.
+    pub(super) fn note_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often keys came, fetched or pushed.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// How often a fetch brought none.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 
     /// The keys, while they are not older than `max_age`, in seconds. `now`: seconds since 1970.

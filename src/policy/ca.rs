@@ -1,7 +1,14 @@
 //! Bundles of certificates of authorities, as resources hold them.
 
-use rustls_pki_types::CertificateDer;
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+
+#[cfg(test)]
+mod tests;
 
 /// The most bytes of a bundle; also in the resource's schema.
 pub const MAX_CA_BUNDLE_BYTES: usize = 64 * 1024;
@@ -33,4 +40,31 @@ pub fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, &'static 
         true => Err("it holds no certificate"),
         false => Ok(certificates),
     }
+}
+
+/// The certificates of a bundle in their one form: DER in base64, each once, whatever their order and
+/// what stands around them.
+///
+/// # Errors
+/// As [`certificates`].
+pub fn encoded(pem: &str) -> Result<BTreeSet<String>, &'static str> {
+    let certificates = certificates(pem)?;
+    Ok(certificates
+        .iter()
+        .map(|der| STANDARD.encode(der))
+        .collect())
+}
+
+/// What was [`encoded`], ready to verify by.
+///
+/// # Errors
+/// One that is never written so.
+pub fn anchors(encoded: &BTreeSet<String>) -> Result<Vec<TrustAnchor<'static>>, String> {
+    let read = |text: &String| {
+        let der = STANDARD.decode(text).map_err(|error| error.to_string())?;
+        let anchor = webpki::anchor_from_trusted_cert(&CertificateDer::from(der))
+            .map(|anchor| anchor.to_owned());
+        anchor.map_err(|error| error.to_string())
+    };
+    encoded.iter().map(read).collect()
 }

@@ -20,7 +20,7 @@ mod jwt;
 mod limits;
 mod observability;
 mod routing;
-mod upstream;
+pub mod upstream;
 
 pub use self::drain::{DrainSettings, MAX_GRACE_MS};
 pub use self::headers::{ForwardedMode, HeaderEdits, HeaderSettings};

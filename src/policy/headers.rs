@@ -22,6 +22,8 @@ pub use self::value::{VARIABLES, ValueError, ValueTemplate};
 /// What the backend learns of the verified token: ESPv2's header, unless the policy says otherwise
 /// ([`HeaderPlan::user_info`]).
 pub const USER_INFO: HeaderName = HeaderName::from_static("x-endpoint-api-userinfo");
+/// The path before its translation, with the query: the header of Envoy, and so of ESPv2.
+pub const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 /// Replaces POST by another method before routing; read by [`super::decide`], stripped by whoever
 /// forwards.
 pub const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");

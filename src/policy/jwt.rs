@@ -36,7 +36,7 @@ use super::key_set::KeySet;
 use super::verdict::Refusal;
 use crate::api::endpoints_service::RegisteredClaim;
 
-pub use self::cache::TokenCache;
+pub use self::cache::{TokenCache, TokenCounts};
 pub use self::forwarding::{Forwarding, Told};
 pub use self::security::Security;
 

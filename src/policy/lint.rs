@@ -4,6 +4,7 @@
 //! bounded by the size of the document. Their names stand in [`crate::openapi::lints`], what they mean
 //! in `docs/lints.md`.
 
+mod backend;
 mod cors;
 mod issuers;
 mod jwt;
@@ -38,6 +39,7 @@ pub(super) struct Subject<'a> {
 /// Looks for everything.
 pub(super) fn run(subject: Subject<'_>, findings: &mut Findings) {
     security::check(subject, findings);
+    backend::check(subject, findings);
     cors::check(subject, findings);
     jwt::check(subject, findings);
     placeholders::check(subject, findings);

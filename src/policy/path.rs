@@ -79,6 +79,10 @@ pub fn read(raw: &str, steps: Steps) -> Result<NormalisedPath<'_>, PathError> {
     // new dot segments.
     if steps.merge {
         merge_slashes(&mut path);
+        if !steps.resolve {
+            // What `..` removes is another segment now: `///..` has become `/..`.
+            resolve(&path)?;
+        }
     }
     Ok(NormalisedPath(if path == raw {
         Cow::Borrowed(raw)

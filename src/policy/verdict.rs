@@ -116,6 +116,8 @@ reasons! {
     // === the backend's side ===
     /// The backend cannot be connected: 503.
     BackendUnreachable: Backend, Backend;
+    /// No connection to the backend became free in time: 503.
+    BackendOverflow: Backend, Backend;
     /// The backend broke off before its answer: 502.
     BackendReset: Backend, Backend;
     /// The backend's answer is not HTTP: 502.

@@ -4,6 +4,7 @@
 
 mod policy;
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 pub(super) use self::policy::source;
+use super::certificate::ClientTls;
 use super::metrics::{Metrics, OPEN_METRICS};
 use super::snapshot::PolicyCell;
 use crate::connection_limit::ConnectionLimit;
@@ -45,6 +47,7 @@ const FILTER_BYTES: usize = 1024;
 pub(super) struct Admin {
     pub(super) metrics: Metrics,
     pub(super) policies: PolicyCell,
+    pub(super) tls: ClientTls,
     pub(super) readiness: Readiness,
     pub(super) shutdown: Shutdown,
     /// None: the process's log is not ours to change.
@@ -63,13 +66,23 @@ type Answer = Response<Full<Bytes>>;
 
 impl Admin {
     /// Why no request should come here, in words; empty: they may.
-    fn not_ready(&self) -> Vec<&'static str> {
-        let mut reasons = self.readiness.reasons();
+    fn not_ready(&self) -> Vec<Cow<'static, str>> {
+        let reasons = self.readiness.reasons().into_iter();
+        let mut reasons: Vec<_> = reasons.map(Cow::Borrowed).collect();
         if self.shutdown.started() {
-            reasons.push("shutting down");
+            reasons.push("shutting down".into());
         }
-        if self.policies.load().is_none() {
-            reasons.push("no policy yet");
+        match self.policies.load() {
+            None => reasons.push("no policy yet".into()),
+            Some(policy) if policy.speaks_tls() => {
+                let lack = self.tls.lack();
+                reasons.extend(
+                    lack.map(|why| {
+                        format!("no certificate for TLS towards clients ({why})").into()
+                    }),
+                );
+            }
+            Some(_) => {}
         }
         reasons
     }

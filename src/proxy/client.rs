@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 use super::Limits;
 use super::guard::Head;
+use super::metrics::WorkerMetrics;
 use super::timer::LazyTimer;
 use super::upgrade;
 use super::worker::Worker;
@@ -25,6 +27,7 @@ pub(super) struct Client {
     /// Whose policy says what bounds hold here.
     worker: Rc<Worker>,
     limits: RefCell<Rc<Limits>>,
+    secure: bool,
     /// Who is connected.
     pub(super) peer: SocketAddr,
     /// The peer as `X-Forwarded-For` has it.
@@ -37,14 +40,20 @@ pub(super) struct Client {
     pub(super) sent: Cell<u64>,
     /// How far a change of protocols has come.
     pub(super) upgrade: upgrade::Slot,
+    /// When the connection has been used for long enough.
+    old_at: Instant,
     head: RefCell<Option<Result<Head, Refusal>>>,
     idle_since: Cell<Option<Instant>>,
 }
 
 impl Client {
-    pub(super) fn new(worker: &Rc<Worker>, peer: SocketAddr) -> Self {
+    /// `secure`: by TLS.
+    pub(super) fn new(worker: &Rc<Worker>, peer: SocketAddr, secure: bool) -> Self {
+        let limits = worker.limits();
         Self {
-            limits: RefCell::new(worker.limits()),
+            secure,
+            old_at: Instant::now() + spread(limits.connection_age),
+            limits: RefCell::new(limits),
             worker: worker.clone(),
             peer,
             forwarded_for: forwarded_peer(peer.ip()),
@@ -57,11 +66,18 @@ impl Client {
         }
     }
 
+    /// What its worker counts.
+    pub(super) fn metrics(&self) -> &WorkerMetrics {
+        &self.worker.metrics
+    }
+
     /// The same client, for one stream of a connection that has several.
     pub(super) fn stream(&self) -> Self {
         Self {
             limits: RefCell::new(self.limits()),
             worker: self.worker.clone(),
+            secure: self.secure,
+            old_at: self.old_at,
             peer: self.peer,
             forwarded_for: self.forwarded_for.clone(),
             deadline: RefCell::default(),
@@ -70,6 +86,14 @@ impl Client {
             upgrade: upgrade::Slot::default(),
             head: RefCell::default(),
             idle_since: Cell::new(None),
+        }
+    }
+
+    /// What the client's URLs begin with.
+    pub(super) fn scheme(&self) -> &'static str {
+        match self.secure {
+            true => "https",
+            false => "http",
         }
     }
 
@@ -85,6 +109,18 @@ impl Client {
             self.limits.replace(limits.clone());
         }
         limits
+    }
+
+    /// When the connection has been used for long enough.
+    pub(super) fn old_at(&self) -> Instant {
+        self.old_at
+    }
+
+    /// Whether the connection is to end with what is being served: it has been used for long enough, or
+    /// the policy in force has clients spoken to otherwise.
+    pub(super) fn retires(&self, now: Instant) -> bool {
+        let policy = self.worker.policy();
+        now >= self.old_at || policy.is_some_and(|it| it.snapshot.speaks_tls() != self.secure)
     }
 
     /// The guard notes what it saw of the head that it passes on.
@@ -126,4 +162,13 @@ impl Client {
         })
         .await
     }
+}
+
+/// Give or take a tenth: connections made together do not end together.
+fn spread(age: Duration) -> Duration {
+    // As random as a map's seed.
+    let random = RandomState::new().build_hasher().finish();
+    let tenth = age / 10;
+    let part = u32::try_from(random % 2001).unwrap_or(0);
+    age - tenth + tenth * part / 1000
 }

@@ -4,6 +4,7 @@ mod address;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustls::RootCertStore;
@@ -32,6 +33,20 @@ pub struct Config {
     pub log_filter: Option<LogFilter>,
     /// What backends with `https://` and `grpcs://` are verified by ([`crate::tls::roots`]).
     pub roots: RootCertStore,
+    /// The folder with the certificate (`tls.crt`, `tls.key`) that backends are shown where a policy
+    /// says so; read again when it changes.
+    pub client_certificate: Option<PathBuf>,
+    /// What clients are shown where the policy says TLS. None: there its connections are refused.
+    pub certificate: Option<CertificateFiles>,
+}
+
+/// A certificate chain and its private key, both PEM; read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// A port and the app behind it.
@@ -79,6 +94,18 @@ pub struct Limits {
     pub backend_idle_timeout: Duration,
     /// [`limits::DRAIN_GRACE`].
     pub drain_grace: Duration,
+}
+
+// === impl CertificateFiles ===
+
+impl CertificateFiles {
+    /// Those of a mounted Secret of type `kubernetes.io/tls`.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            certificate: folder.join("tls.crt"),
+            key: folder.join("tls.key"),
+        }
+    }
 }
 
 // === impl Limits ===

@@ -1,25 +1,30 @@
 //! One client connection: HTTP/1 or HTTP/2, told apart by its first bytes.
 
+mod handshake;
 mod http1;
 mod http2;
 mod preface;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use self::handshake::Handshake;
 use self::preface::{Detect, Protocol};
 use super::client::Client;
+use super::drain::Member;
 use super::upstream::Backend;
 use super::worker::Worker;
 
-/// Serves a client until it goes, or is idle for too long, or the worker drains. `place`: what the
-/// worker counts its connections by.
+/// Serves a client until it goes, or is idle for too long, or the worker drains. `stream`: the socket,
+/// and how TLS is spoken on it, if it is. `place`: what the worker counts its connections by.
 pub(super) async fn serve(
     worker: Rc<Worker>,
     backend: Rc<Backend>,
-    stream: TcpStream,
+    (stream, tls): (TcpStream, Option<Arc<rustls::ServerConfig>>),
     peer: SocketAddr,
     place: Rc<()>,
 ) {
@@ -27,11 +32,44 @@ pub(super) async fn serve(
     // A socket that is gone already says so at the first read.
     let _ = stream.set_nodelay(true);
     let mut member = worker.drain.join();
-    let client = Rc::new(Client::new(&worker, peer));
+    let client = Rc::new(Client::new(&worker, peer, tls.is_some()));
+    match tls {
+        None => serve_stream(worker, backend, client, stream, member, None).await,
+        // Apart, so that a connection without TLS does not hold room for it.
+        Some(tls) => {
+            Box::pin(async move {
+                let handshake = Handshake::new(tls, stream, &client.limits());
+                let Some(stream) = member.run(handshake).await else {
+                    worker.metrics.connections_failed.add(1);
+                    return;
+                };
+                let agreed = handshake::agreed(&stream);
+                serve_stream(worker, backend, client, stream, member, agreed).await;
+            })
+            .await;
+        }
+    }
+    drop(place);
+}
+
+/// Serves a client on a stream that is ready for HTTP. `agreed`: the only protocol it may speak.
+async fn serve_stream(
+    worker: Rc<Worker>,
+    backend: Rc<Backend>,
+    client: Rc<Client>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    mut member: Member,
+    agreed: Option<Protocol>,
+) {
+    let peer = client.peer;
     let detect = Detect::new(stream, client.limits());
     let Some((protocol, begun)) = member.run(detect).await else {
         return;
     };
+    if agreed.is_some_and(|agreed| agreed != protocol) {
+        worker.metrics.connections_failed.add(1);
+        return;
+    }
     let ended = match protocol {
         Protocol::Http1 => {
             let (first, socket) = begun.into_parts();
@@ -41,10 +79,13 @@ pub(super) async fn serve(
     };
     if let Err(error) = ended {
         worker.metrics.connections_failed.add(1);
+        // Past our guard: then the library has answered it.
+        if error.is_parse() {
+            worker.metrics.parser_errors.add(1);
+        }
         let error = &error as &(dyn std::error::Error + 'static);
         tracing::debug!(target: "endpoints::access", error, %peer, "a client connection failed");
     }
-    drop(place);
 }
 
 /// Counts a connection while it is open; one that ends by a panic counts as that too.

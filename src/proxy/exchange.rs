@@ -114,6 +114,7 @@ impl Exchange {
 
     /// A backend is asked, with these headers: those of a trace that is on are put in.
     pub(super) fn asks(&mut self, backend: &Rc<Backend>, headers: &mut HeaderMap) {
+        backend.metrics.requests_in_flight.add(1);
         self.backend = Some(backend.clone());
         if let Some(trace) = &self.trace {
             trace.propagate(headers);
@@ -214,6 +215,9 @@ impl Drop for Exchange {
         let now = Instant::now();
         self.client.end(now);
         self.worker.metrics.requests_in_flight.subtract(1);
+        if let Some(backend) = &self.backend {
+            backend.metrics.requests_in_flight.subtract(1);
+        }
         let code = self.status.map_or(CLIENT_GONE, |status| status.as_u16());
         let outcome = Outcome {
             method: &self.method,

@@ -34,6 +34,9 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
 /// connection under an answer that the client has not read yet (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
+/// How long a client that has sent its last may wait for the answer. Whether it waits, or is gone, cannot
+/// be told apart: that is how long a request lasts that nobody waits for.
+const HALF_CLOSED: Duration = Duration::from_secs(3);
 /// What a client may send of a new protocol before it is agreed on.
 const EARLY_BYTES: usize = 16 * 1024;
 
@@ -56,6 +59,8 @@ pub(super) struct Guard<S> {
     reading: LazyTimer,
     writing: LazyTimer,
     lingered: usize,
+    /// The client sends no more.
+    ended: bool,
     write_closed: bool,
 }
 
@@ -97,6 +102,7 @@ impl<S> Guard<S> {
             reading: LazyTimer::default(),
             writing: LazyTimer::default(),
             lingered: 0,
+            ended: false,
             write_closed: false,
         }
     }
@@ -271,6 +277,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     }
 }
 
+impl<S> Guard<S> {
+    /// The client sends no more. hyper takes that for its departure: it learns of it when the answer is
+    /// made, for the client may only have closed its half (RFC 9112 section 9.6).
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let waits = matches!(self.phase, Phase::Head)
+            && self.held.is_empty()
+            && self.client.idle_since().is_none();
+        if !waits {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.ended {
+            self.ended = true;
+            self.reading.set(Instant::now() + HALF_CLOSED);
+        }
+        if self.reading.is_set() {
+            ready!(self.reading.poll(context));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -287,6 +314,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
                 Phase::Upgrade => return this.poll_early(context),
                 _ => {}
             }
+            if this.ended {
+                return this.poll_end(context);
+            }
             let before = out.filled().len();
             if Pin::new(&mut this.socket)
                 .poll_read(context, out)?
@@ -300,7 +330,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             }
             let fresh = &out.filled()[before..];
             if fresh.is_empty() {
-                return Poll::Ready(Ok(()));
+                return this.poll_end(context);
             }
             let pass = if this.held.is_empty() {
                 if !matches!(this.phase, Phase::Head) {

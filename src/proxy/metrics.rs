@@ -29,6 +29,7 @@ pub(super) use self::tokens::ProviderCells;
 use super::BackendAddress;
 use super::snapshot::{PolicyCell, Snapshot};
 use crate::policy::cors::CorsVerdict;
+use crate::policy::jwt::TokenCache;
 use crate::policy::verdict::{Reason, Refusal, Topic};
 
 /// All numbers of a process.
@@ -61,6 +62,11 @@ pub(super) struct WorkerMetrics {
     pub(super) connections_open: Cell,
     pub(super) connections_refused: Cell,
     pub(super) connections_failed: Cell,
+    pub(super) parser_errors: Cell,
+    token_cache_hits: Cell,
+    token_cache_misses: Cell,
+    token_cache_entries: Cell,
+    pub(super) streams_open: Cell,
     pub(super) upgrades_open: Cell,
     pub(super) requests_in_flight: Cell,
     pub(super) panics: Cell,
@@ -168,6 +174,14 @@ impl WorkerMetrics {
             .refused(refusal.reason);
     }
 
+    /// Notes what the memory of tokens says of itself.
+    pub(super) fn note_tokens(&self, tokens: &TokenCache) {
+        let counts = tokens.counts();
+        self.token_cache_hits.set(counts.hits);
+        self.token_cache_misses.set(counts.misses);
+        self.token_cache_entries.set(tokens.entries() as u64);
+    }
+
     /// Notes that the worker's thread ends.
     pub(super) fn note_end(&self) {
         self.ended.store(true, Ordering::Relaxed);
@@ -190,6 +204,11 @@ impl Default for WorkerMetrics {
             connections_open: Cell::default(),
             connections_refused: Cell::default(),
             connections_failed: Cell::default(),
+            parser_errors: Cell::default(),
+            token_cache_hits: Cell::default(),
+            token_cache_misses: Cell::default(),
+            token_cache_entries: Cell::default(),
+            streams_open: Cell::default(),
             upgrades_open: Cell::default(),
             requests_in_flight: Cell::default(),
             panics: Cell::default(),

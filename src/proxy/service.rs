@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use self::admit::admit;
 use self::authenticate::{authenticated, let_in, realm};
 use self::bounds::within;
-use self::request::{origin_form, target, to_backend};
+use self::request::{origin_form, original_path, target, to_backend};
 use self::response::{from_backend, keep_private};
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
@@ -31,7 +31,7 @@ use super::upstream::{Backend, BackendBody};
 use super::worker::{InForce, Worker};
 use crate::policy::cors::{ResponseCors, RuleId};
 use crate::policy::decide::{Action, Forward, decide};
-use crate::policy::headers::{Captured, Facts};
+use crate::policy::headers::{Captured, Facts, ORIGINAL_PATH};
 use crate::policy::jwt::is_in_query;
 use crate::policy::verdict::{Reason, Refusal};
 
@@ -136,13 +136,18 @@ pub(super) async fn serve(
     if handshake {
         let client = exchange.client();
         upgrade::answer(response.status(), response.headers_mut(), client);
-    } else if http1 && (cut || exchange.worker().drain.started()) {
+    } else if http1 && (cut || retires(&exchange)) {
         // HTTP/2 says it by GOAWAY.
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| body.closing(exchange, caller)))
+}
+
+/// Whether this answer is the last of an HTTP/1 connection.
+fn retires(exchange: &Exchange) -> bool {
+    exchange.worker().drain.started() || exchange.client().retires(exchange.started())
 }
 
 /// What the policy decides, done. `captured`: for what the answer's headers need of the request.
@@ -223,7 +228,7 @@ async fn under(
                     let realm = refusal
                         .challenge
                         .is_some()
-                        .then(|| realm(&parts.headers, &path));
+                        .then(|| realm(exchange.client().scheme(), &parts.headers, &path));
                     return Reply {
                         realm,
                         private: is_in_query(prepared, operation, parts.uri.query()),
@@ -269,7 +274,12 @@ async fn under(
         .and_then(Option::as_ref);
     let changed = match translation {
         None => target(&parts.uri, path, query),
-        Some(translation) => origin_form(translation.apply(&path, query)).map(Some),
+        Some(translation) => {
+            if let Some(original) = original_path(&path, query) {
+                parts.headers.insert(ORIGINAL_PATH, original);
+            }
+            origin_form(translation.apply(&path, query)).map(Some)
+        }
     };
     let changed = match changed {
         Ok(changed) => changed,

@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 
 use super::config::{BackendAddress, BadBackendAddress};
+use super::upstream::UpstreamPolicy;
 use crate::jwks::KeySlot;
 use crate::policy::Prepared;
 use crate::policy::format::BackendRule;
@@ -22,7 +23,10 @@ pub struct Snapshot {
     pub(super) backend: Option<BackendAddress>,
     /// In the order of the policy's backends.
     pub(super) backends: Vec<Remote>,
+    /// What holds for all backends.
+    pub(super) upstream: Arc<UpstreamPolicy>,
     key_hint: Option<&'static str>,
+    tls: bool,
     /// `metadata.generation` of the resource that it was compiled from.
     generation: Option<i64>,
     since: SystemTime,
@@ -53,6 +57,9 @@ pub enum SnapshotError {
     /// The policy's backend cannot be connected to.
     #[error(transparent)]
     Backend(#[from] BadBackendAddress),
+    /// Settings of backends that the compiler never writes.
+    #[error("the policy's authorities cannot be used: {0}")]
+    Authorities(String),
     /// Not one key slot per provider.
     #[error("the policy has {providers} providers, but {slots} key sets came with it")]
     Keys {
@@ -86,16 +93,21 @@ impl Snapshot {
             .iter()
             .map(Remote::new)
             .collect::<Result<_, _>>()?;
+        let upstream = UpstreamPolicy::new(&prepared.policy.settings.upstream)
+            .map_err(SnapshotError::Authorities)?;
         let (providers, slots) = (prepared.providers.len(), keys.len());
         if providers != slots {
             return Err(SnapshotError::Keys { providers, slots });
         }
+        let tls = prepared.policy.settings.limits.tls;
         Ok(Self {
             prepared,
             keys,
             backend,
             backends,
+            upstream: Arc::new(upstream),
             key_hint: None,
+            tls,
             generation: None,
             since: SystemTime::now(),
         })
@@ -119,6 +131,18 @@ impl Snapshot {
             remote.host = None;
         }
         self
+    }
+
+    /// Speaks TLS to clients, or does not, whatever the policy says.
+    #[must_use]
+    pub fn with_tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Whether clients are spoken to by TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.tls
     }
 
     /// The keys of its providers, `now`: seconds since 1970.

@@ -27,6 +27,11 @@ impl LazyTimer {
         self.deadline = None;
     }
 
+    /// The deadline, if there is one.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// Whether a deadline is set.
     pub(super) fn is_set(&self) -> bool {
         self.deadline.is_some()

@@ -13,6 +13,7 @@ mod pipe;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use http::header::{CONNECTION, CONTENT_LENGTH, TE, UPGRADE};
@@ -47,6 +48,8 @@ struct Switched {
     stream: Stream,
     /// What came behind the 101.
     early: BytesMut,
+    /// How long it may be silent.
+    idle: Duration,
 }
 
 impl Slot {
@@ -62,9 +65,14 @@ impl Slot {
         }
     }
 
-    /// The backend has switched. `early`: what came behind its 101.
-    pub(super) fn switched(&self, stream: Stream, early: BytesMut) {
-        self.switched.replace(Some(Switched { stream, early }));
+    /// The backend has switched. `early`: what came behind its 101; `idle`: how long the connection
+    /// may be silent.
+    pub(super) fn switched(&self, stream: Stream, early: BytesMut, idle: Duration) {
+        self.switched.replace(Some(Switched {
+            stream,
+            early,
+            idle,
+        }));
     }
 
     /// Whether the backend has switched.
@@ -124,12 +132,12 @@ pub(super) async fn run(
     let Some(Switched {
         stream,
         early: answered,
+        idle,
     }) = client.upgrade.switched.take()
     else {
         return;
     };
     let _open = Open::new(worker);
-    let idle = client.limits().backend_idle_timeout;
     let mut pipe = Pipe::new(
         socket,
         early,

@@ -8,63 +8,82 @@
 //! An HTTP/1.1 connection has no task of its own: whoever waits for its answer, or reads its answer's
 //! body, drives it. That saves a wake-up per step, and an idle connection costs nothing.
 
+mod attempt;
+mod backends;
 mod bell;
 mod body;
 mod connect;
 mod error;
 mod http1;
 mod http2;
+mod identity;
+mod options;
+mod places;
+mod replay;
 mod resolve;
-mod spare;
+mod retry;
 mod stream;
 mod tls;
+mod watched;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::header::TRAILER;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response};
+use rustls_pki_types::ServerName;
+use tokio::time::sleep;
 
+use self::attempt::Manner;
+pub(super) use self::backends::Backends;
 pub(super) use self::body::BackendBody;
-use self::connect::{ConnectError, Connector};
+use self::connect::Connector;
 pub(super) use self::error::UpstreamError;
-use self::http1::{Connection, Failure};
-use self::spare::Spare;
+pub(super) use self::identity::ClientIdentity;
+use self::options::Options;
+pub(super) use self::options::UpstreamPolicy;
+use self::places::Places;
+use self::retry::{Budget, Course, Failure, Next, is_repeatable};
 pub(super) use self::stream::Stream;
 pub(super) use self::tls::BackendTls;
+use super::Limits;
 use super::body::RequestBody;
 use super::client::Client;
 use super::config::BackendAddress;
 use super::metrics::BackendCells;
 
-/// How long an unused connection is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// What gRPC sends behind an answer; HTTP/1.1 wants it announced.
-const GRPC_TRAILERS: HeaderValue =
-    HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin");
-
 /// A backend as one worker knows it.
 #[derive(Debug)]
 pub(super) struct Backend {
     connector: Connector,
+    options: Options,
     /// What is counted of it.
     pub(super) metrics: Arc<BackendCells>,
+    budget: Budget,
+    /// None: there may be any number of connections.
+    places: Option<Rc<Places>>,
     http1: http1::Pool,
     http2: http2::Pool,
 }
 
 impl Backend {
+    /// `tls`: of this policy; `server_name`: whom the certificate must name, if not the address's host.
     pub(super) fn new(
         address: BackendAddress,
+        policy: &UpstreamPolicy,
+        limits: &Limits,
         tls: BackendTls,
+        server_name: Option<ServerName<'static>>,
         metrics: Arc<BackendCells>,
     ) -> Self {
+        let options = Options::new(&policy.settings, limits);
         Self {
-            connector: Connector::new(address, tls),
+            connector: Connector::new(address, tls, server_name),
             metrics,
+            budget: Budget::new(),
+            places: options.max_connections.map(Places::new),
             http1: http1::Pool::default(),
             http2: http2::Pool::default(),
+            options,
         }
     }
 
@@ -72,162 +91,63 @@ impl Backend {
         self.connector.address()
     }
 
-    /// Sends a request and waits for the head of its answer. The client's deadline is running.
+    /// Sends a request and waits for the head of its answer. The client's deadline is running. What is
+    /// sent again, and when, is decided by [`retry`]; until something fails that costs a comparison.
     pub(super) async fn send(
         self: &Rc<Self>,
         client: &Rc<Client>,
         request: Request<RequestBody>,
     ) -> Result<Response<BackendBody>, UpstreamError> {
-        match self.address().http2() {
-            false => self.send_http1(client, request).await,
-            true => Box::pin(self.send_http2(client, request)).await,
+        self.budget.earn();
+        let manner = Manner {
+            keeps: self.options.retries.most > 0 && is_repeatable(&request),
+            fresh: false,
+        };
+        match self.attempt(client, request, manner).await {
+            Ok(response) => Ok(response),
+            Err(failure) => Box::pin(self.send_again(client, failure, manner)).await,
         }
     }
 
-    /// Drops connections that are idle for long, or closed by the backend.
-    pub(super) fn sweep(&self) {
-        self.http1.sweep();
-        self.http2.sweep();
-    }
-
-    /// A kept connection may turn out to be closed: then the request is sent again, once, over a new
-    /// one, if none of it was sent, or if sending it twice does no harm.
-    async fn send_http1(
+    /// Further attempts, as long as they are called for.
+    async fn send_again(
         self: &Rc<Self>,
         client: &Rc<Client>,
-        mut request: Request<RequestBody>,
+        mut failure: Box<Failure>,
+        manner: Manner,
     ) -> Result<Response<BackendBody>, UpstreamError> {
-        if let Some(mut connection) = self.http1.take() {
-            let spare = Spare::of(&request);
-            match connection.exchange(client, request).await {
-                Ok(response) => return Ok(self.answer(client, connection, response)),
-                Err(Failure {
-                    unsent: Some(unsent),
-                    ..
-                }) => {
-                    request = *unsent;
-                    self.metrics.retries.add(1);
+        let mut course = Course::new();
+        loop {
+            let Some(request) = failure.request.take() else {
+                return failure.into_result(course.has_retried());
+            };
+            let next = course.next(failure.cause, &self.options.retries, &self.budget);
+            let Next::Again { pause, fresh } = next else {
+                if next == Next::OverBudget {
+                    self.metrics.retries_over_budget.add(1);
                 }
-                Err(Failure {
-                    error: UpstreamError::Reset(error),
-                    ..
-                }) => match spare {
-                    Some(spare) => {
-                        request = spare.into_request();
-                        self.metrics.retries.add(1);
-                    }
-                    None => return Err(UpstreamError::Reset(error)),
-                },
-                Err(Failure { error, .. }) => return Err(error),
+                return failure.into_result(course.has_retried());
+            };
+            // An answer that is not passed on is not read either.
+            drop(failure);
+            if !pause.is_zero() {
+                client
+                    .within_deadline(sleep(pause))
+                    .await
+                    .ok_or(UpstreamError::Deadline)?;
             }
-        }
-        let connecting = self
-            .connector
-            .connect(client.limits().backend_connect_timeout);
-        let stream = client
-            .within_deadline(connecting)
-            .await
-            .ok_or(UpstreamError::Deadline)?
-            .map_err(|error| self.unreachable(error))?;
-        self.metrics.connects.add(1);
-        let mut connection = Connection::new(stream).await?;
-        match connection.exchange(client, request).await {
-            Ok(response) => Ok(self.answer(client, connection, response)),
-            Err(Failure { error, .. }) => Err(error),
+            self.metrics.retries.add(1);
+            let manner = Manner { fresh, ..manner };
+            failure = match self.attempt(client, request, manner).await {
+                Ok(response) => return Ok(response),
+                Err(failure) => failure,
+            };
         }
     }
 
-    /// Sent again, once, where the backend has not looked at it, or where its connection was kept and
-    /// sending it twice does no harm.
-    async fn send_http2(
-        self: &Rc<Self>,
-        client: &Rc<Client>,
-        request: Request<RequestBody>,
-    ) -> Result<Response<BackendBody>, UpstreamError> {
-        let (connection, kept) = self.http2_connection(client).await?;
-        let spare = if kept { Spare::of(&request) } else { None };
-        let sent = http2::exchange(connection, self.address(), client, request).await;
-        let failure = match sent {
-            Ok(response) => return Ok(answer_http2(client, response)),
-            Err(failure) => failure,
-        };
-        let again = match (failure.unprocessed, failure.error) {
-            (Some(request), _) => *request,
-            (None, UpstreamError::Reset(error)) => match spare {
-                Some(spare) => spare.into_request(),
-                None => return Err(UpstreamError::Reset(error)),
-            },
-            (None, error) => return Err(error),
-        };
-        let (connection, _) = self.http2_connection(client).await?;
-        match http2::exchange(connection, self.address(), client, again).await {
-            Ok(response) => Ok(answer_http2(client, response)),
-            Err(failure) => Err(failure.error),
-        }
+    /// Drops connections that are idle for long, or too old, or closed by the backend.
+    pub(super) fn sweep(&self) {
+        self.http1.sweep(&self.options);
+        self.http2.sweep(&self.options);
     }
-
-    /// A connection with room for one more stream, and whether it was there before.
-    async fn http2_connection(
-        self: &Rc<Self>,
-        client: &Rc<Client>,
-    ) -> Result<(Rc<http2::Connection>, bool), UpstreamError> {
-        if let Some(connection) = self.http2.take() {
-            return Ok((connection, true));
-        }
-        let limit = client.limits().backend_connect_timeout;
-        let mut made = None;
-        // Those who waited for the same connection may have filled it meanwhile: then one more.
-        for _ in 0..2 {
-            let connecting = http2::Pool::connect(self, limit);
-            let connection = client
-                .within_deadline(connecting)
-                .await
-                .ok_or(UpstreamError::Deadline)?
-                .map_err(|error| self.unreachable(error))?;
-            let room = connection.has_room();
-            made = Some(connection);
-            if room {
-                break;
-            }
-        }
-        made.map(|connection| (connection, false))
-            .ok_or(UpstreamError::Deadline)
-    }
-
-    fn answer(
-        self: &Rc<Self>,
-        client: &Rc<Client>,
-        connection: Box<Connection>,
-        response: Response<hyper::body::Incoming>,
-    ) -> Response<BackendBody> {
-        let (parts, incoming) = response.into_parts();
-        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            if let Some((stream, early)) = connection.into_raw() {
-                client.upgrade.switched(stream, early);
-            }
-            return Response::from_parts(parts, BackendBody::none(client.clone()));
-        }
-        let body = BackendBody::http1(incoming, connection, self.clone(), client.clone(), &parts);
-        Response::from_parts(parts, body)
-    }
-
-    fn unreachable(&self, source: ConnectError) -> UpstreamError {
-        self.metrics.connect_failures.add(1);
-        UpstreamError::Unreachable {
-            backend: self.address().clone(),
-            source,
-        }
-    }
-}
-
-fn answer_http2(
-    client: &Rc<Client>,
-    response: Response<http2::Receiving>,
-) -> Response<BackendBody> {
-    let (mut parts, receiving) = response.into_parts();
-    if !receiving.is_end_stream() && http2::is_grpc(&parts.headers) {
-        parts.headers.entry(TRAILER).or_insert(GRPC_TRAILERS);
-    }
-    let body = BackendBody::http2(receiving, client.clone(), &parts);
-    Response::from_parts(parts, body)
 }

@@ -1,7 +1,6 @@
 //! A worker: one thread with its own runtime, listeners, clients and connections to backends.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,13 +13,14 @@ use tokio::runtime::LocalRuntime;
 use tokio::task::spawn_local;
 use tokio::time::{interval, sleep, timeout};
 
+use super::certificate::ClientTls;
 use super::connection;
 use super::drain::Drain;
 use super::metrics::{OperationCells, Outcome, ProviderCells, WorkerMetrics};
 use super::random::Random;
 use super::snapshot::{PolicyCell, Remote, Snapshot};
 use super::teller::Teller;
-use super::upstream::{Backend, BackendTls};
+use super::upstream::{Backend, BackendTls, Backends};
 use super::{BackendAddress, Limits};
 use crate::policy::format::{LimitSettings, Operation, Settings};
 use crate::policy::jwt::TokenCache;
@@ -39,6 +39,7 @@ pub(super) struct Setup {
     /// How many workers share [`Limits::connections`].
     pub(super) workers: usize,
     pub(super) tls: BackendTls,
+    pub(super) client_tls: ClientTls,
     pub(super) policies: PolicyCell,
     pub(super) metrics: Arc<WorkerMetrics>,
     pub(super) teller: Teller,
@@ -58,9 +59,8 @@ pub(super) struct Worker {
     pub(super) random: Random,
     pub(super) tokens: RefCell<TokenCache>,
     policies: RefCell<Policies>,
-    /// By address: operations, rules and listeners with one address share its connections.
-    backends: RefCell<HashMap<BackendAddress, Rc<Backend>>>,
-    tls: BackendTls,
+    backends: Backends,
+    client_tls: ClientTls,
 }
 
 /// A snapshot with what this worker adds to it.
@@ -73,6 +73,8 @@ pub(super) struct InForce {
     pub(super) backend: Option<Rc<Backend>>,
     /// In the order of the policy's backends: where a rule names an address.
     backends: Vec<Option<Rc<Backend>>>,
+    /// The backend of a listener, and what takes its place.
+    apps: Vec<[Rc<Backend>; 2]>,
     cells: Vec<Arc<OperationCells>>,
     /// In the order of the policy's providers.
     pub(super) providers: Vec<Arc<ProviderCells>>,
@@ -135,12 +137,13 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
             setup.metrics,
             &setup.policies,
             setup.tls,
+            setup.client_tls,
             setup.teller,
         ));
         let accepting: Vec<_> = listeners
             .into_iter()
             .map(|(listener, backend)| {
-                let backend = worker.backend(&backend);
+                let backend = worker.backends.listener(&backend);
                 let workers = setup.workers;
                 spawn_local(accept(
                     worker.clone(),
@@ -192,10 +195,14 @@ async fn accept(
             worker.metrics.connections_refused.add(1);
             return;
         }
+        let Ok(tls) = worker.client_tls() else {
+            worker.metrics.connections_refused.add(1);
+            return;
+        };
         spawn_local(connection::serve(
             worker.clone(),
             backend.clone(),
-            stream,
+            (stream, tls),
             peer,
             open.clone(),
         ));
@@ -256,9 +263,11 @@ impl Worker {
         metrics: Arc<WorkerMetrics>,
         policies: &PolicyCell,
         tls: BackendTls,
+        client_tls: ClientTls,
         teller: Teller,
     ) -> Self {
         Self {
+            backends: Backends::new(limits.clone(), metrics.clone(), tls),
             defaults: Rc::new(limits),
             metrics,
             drain: Rc::default(),
@@ -269,8 +278,7 @@ impl Worker {
                 latest: Cache::new(policies.0.clone()),
                 current: None,
             }),
-            backends: RefCell::default(),
-            tls,
+            client_tls,
         }
     }
 
@@ -282,6 +290,9 @@ impl Worker {
         match current {
             Some(current) if Arc::ptr_eq(&current.snapshot, latest) => Some(current.clone()),
             _ => {
+                let (backends, upstream) = (&self.backends, &latest.upstream);
+                let own = latest.backend.as_ref();
+                let remotes = latest.backends.iter();
                 let jwt = &latest.prepared.policy.settings.jwt;
                 self.tokens
                     .borrow_mut()
@@ -289,12 +300,11 @@ impl Worker {
                 let fresh = Rc::new(InForce {
                     snapshot: latest.clone(),
                     limits: self.limits_under(&latest.prepared.policy.settings.limits),
-                    backend: latest.backend.as_ref().map(|it| self.backend(it)),
-                    backends: latest
-                        .backends
-                        .iter()
-                        .map(|rule| Some(self.backend(rule.address.as_ref()?)))
+                    backend: own.map(|address| backends.own(address, upstream)),
+                    backends: remotes
+                        .map(|rule| Some(backends.remote(rule.address.as_ref()?, upstream)))
                         .collect(),
+                    apps: backends.apps(upstream),
                     cells: self.metrics.operations(latest),
                     providers: self.metrics.providers(latest),
                 });
@@ -312,26 +322,25 @@ impl Worker {
         }
     }
 
+    /// How the policy in force has clients spoken to; None: without TLS.
+    ///
+    /// # Errors
+    /// By TLS, and there is no usable certificate.
+    fn client_tls(&self) -> Result<Option<Arc<rustls::ServerConfig>>, NoCertificate> {
+        match self.policy() {
+            Some(policy) if policy.snapshot.speaks_tls() => {
+                let config = self.client_tls.config().ok_or(NoCertificate)?;
+                Ok(Some(config.clone()))
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn limits_under(&self, policy: &LimitSettings) -> Rc<Limits> {
         match *policy == LimitSettings::default() {
             true => self.defaults.clone(),
             false => Rc::new(self.defaults.under(policy)),
         }
-    }
-
-    /// The backend with this address; its connections outlive policies.
-    fn backend(&self, address: &BackendAddress) -> Rc<Backend> {
-        let mut backends = self.backends.borrow_mut();
-        if let Some(known) = backends.get(address) {
-            return known.clone();
-        }
-        let backend = Rc::new(Backend::new(
-            address.clone(),
-            self.tls.clone(),
-            self.metrics.backend(address),
-        ));
-        backends.insert(address.clone(), backend.clone());
-        backend
     }
 
     /// How long requests in flight may still take when the end has come.
@@ -344,14 +353,13 @@ impl Worker {
     fn sweep(&self) {
         // A policy that no request has asked for yet is in force all the same.
         self.policy();
-        let mut backends = self.backends.borrow_mut();
-        // Held by this list alone: neither a listener's nor the policy's any more.
-        backends.retain(|_, backend| Rc::strong_count(backend) > 1);
-        for backend in backends.values() {
-            backend.sweep();
-        }
+        self.backends.sweep();
     }
 }
+
+/// A client that is to be shown a certificate when there is none.
+#[derive(Debug)]
+struct NoCertificate;
 
 // === impl InForce ===
 
@@ -372,13 +380,25 @@ impl InForce {
         operation: Option<usize>,
         listener: &'p Rc<Backend>,
     ) -> (&'p Rc<Backend>, Option<&'p Remote>) {
-        let default = self.backend.as_ref().unwrap_or(listener);
+        let default = match &self.backend {
+            Some(own) => own,
+            None => self.app(listener),
+        };
         let named = operation.and_then(|operation| self.operation(operation));
         let Some(index) = named.and_then(|it| it.backend) else {
             return (default, None);
         };
         let named = self.backends.get(index).and_then(Option::as_ref);
         (named.unwrap_or(default), self.snapshot.backends.get(index))
+    }
+
+    /// The app behind a listener, as the policy wants it to be talked to.
+    fn app<'p>(&'p self, listener: &'p Rc<Backend>) -> &'p Rc<Backend> {
+        let apps = self.apps.iter();
+        apps.filter(|[of, _]| Rc::ptr_eq(of, listener))
+            .map(|[_, ours]| ours)
+            .next()
+            .unwrap_or(listener)
     }
 
     pub(super) fn count(&self, index: usize, outcome: &Outcome<'_>) {

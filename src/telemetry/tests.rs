@@ -35,6 +35,7 @@ fn the_child() {
         return;
     }
     init("info").unwrap();
+    log_panics();
     let token = String::from("eyJhbGciOi");
     let panicking: [Box<dyn FnOnce() + Send>; 2] = [
         Box::new(|| panic!("words of ours")),

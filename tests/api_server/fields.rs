@@ -40,6 +40,10 @@ async fn every_field_of_the_resource_reaches_the_clients_of_the_sidecar() {
     let (status, answer) = ask(traffic, "GET", "/open", &[]);
     assert_eq!(status, 200, "{answer}");
 
+    // headers, routing
+    assert!(answer.contains("x-told: 200"), "{answer}");
+    assert_eq!(ask(traffic, "GET", "/open%2Fx", &[]).0, 400);
+
     // cors
     let from = |origin| [("origin", origin), ("access-control-request-method", "GET")];
     let (status, answer) = ask(
@@ -213,7 +217,9 @@ fn every_field(app: u16) -> Value {
             "address": format!("http://127.0.0.1:{app}"), "overrideAddresses": true,
             "deadline": "10s"
         },
-        "routing": { "healthz": "/healthz" }
+        "routing": { "healthz": "/healthz", "colonInWildcard": false, "escapedSlashes": "Reject" },
+        "headers": { "response": { "set": { "X-Told": "%RESPONSE_CODE% %OPERATION%" } } },
+        "mode": "Enforce"
     })
 }
 

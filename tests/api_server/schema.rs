@@ -256,6 +256,216 @@ async fn timeouts_are_text_of_bounded_length() {
 }
 
 #[tokio::test]
+async fn settings_of_backends_have_bounds() {
+    let test = Test::without_operator().await;
+    let with = |it: Value| json!({ "openapi": { "inline": document(&[]) }, "backend": it });
+    let addresses = [
+        "http://a",
+        "https://a.example:8443",
+        "grpc://10.0.0.1",
+        "grpcs://[::1]:443",
+        "unix:/run/app.sock",
+        "unix:@app",
+    ];
+    for (number, address) in addresses.into_iter().enumerate() {
+        let name = format!("address-{number}");
+        accepted(&test, &name, with(json!({ "address": address }))).await;
+    }
+    for address in ["app:8080", "ftp://app", "unix:app", "https:/app", "http://"] {
+        refused(
+            &test,
+            with(json!({ "address": address })),
+            "spec.backend.address",
+        )
+        .await;
+    }
+    for (field, bad, message) in [
+        ("connectTimeout", json!("1".repeat(33)), "Too long"),
+        ("idleTimeout", json!(5), "must be of type string"),
+        (
+            "pool",
+            json!({ "maxConnections": 0 }),
+            "greater than or equal to 1",
+        ),
+        (
+            "pool",
+            json!({ "maxConnections": 10001 }),
+            "less than or equal to 10000",
+        ),
+        ("pool", json!({ "maxAge": 5 }), "must be of type string"),
+        ("retries", json!({ "num": 11 }), "less than or equal to 10"),
+        (
+            "retries",
+            json!({ "num": -1 }),
+            "greater than or equal to 0",
+        ),
+        (
+            "retries",
+            json!({ "statusCodes": [99] }),
+            "greater than or equal to 100",
+        ),
+        (
+            "retries",
+            json!({ "statusCodes": [600] }),
+            "less than or equal to 599",
+        ),
+        (
+            "retries",
+            json!({ "on": ["5xx"] }),
+            "\"reset\", \"connect-failure\", \"refused-stream\"",
+        ),
+        ("tls", json!({ "caBundle": "a".repeat(65537) }), "Too long"),
+        ("tls", json!({ "serverName": "a".repeat(254) }), "Too long"),
+    ] {
+        refused(&test, with(json!({ field: bad })), message).await;
+    }
+    let all = json!({
+        "connectTimeout": "1s", "idleTimeout": "1h",
+        "tls": { "caBundle": "pem", "serverName": "a.example" },
+        "pool": { "maxConnections": 5, "idleTimeout": "30s", "maxAge": "1h" },
+        "retries": {
+            "on": ["reset", "connect-failure", "refused-stream"], "statusCodes": [503],
+            "num": 2, "perTryTimeout": "2s"
+        }
+    });
+    let stored = accepted(&test, "all", with(all.clone())).await;
+    assert_eq!(serde_json::to_value(stored.spec.backend).unwrap(), all);
+}
+
+#[tokio::test]
+async fn what_is_told_of_requests_has_bounds() {
+    let test = Test::without_operator().await;
+    let spec = |fields: Value| {
+        let mut spec = json!({ "openapi": { "inline": document(&[]) } });
+        let whole = spec.as_object_mut().unwrap();
+        whole.extend(fields.as_object().unwrap().clone());
+        spec
+    };
+    for (fields, message) in [
+        (
+            json!({ "accessLog": { "sample": 0.5 } }),
+            "sample is the share that mode Sampled logs",
+        ),
+        (
+            json!({ "accessLog": { "mode": "Sampled", "sample": 1.5 } }),
+            "should be less than or equal to 1",
+        ),
+        (
+            json!({ "accessLog": { "mode": "Some" } }),
+            "Unsupported value",
+        ),
+        (json!({ "tracing": {} }), "otlpEndpoint: Required value"),
+        (
+            json!({ "tracing": { "otlpEndpoint": "collector:4318" } }),
+            "should match '^https?://.+$'",
+        ),
+        (
+            json!({ "tracing": { "otlpEndpoint": "http://c", "sample": -1 } }),
+            "should be greater than or equal to 0",
+        ),
+        (
+            json!({ "drain": { "grace": "" } }),
+            "should be at least 1 chars long",
+        ),
+    ] {
+        refused(&test, spec(fields), message).await;
+    }
+    let good = json!({
+        "accessLog": { "mode": "Sampled", "sample": 0.25 },
+        "tracing": { "otlpEndpoint": "http://collector:4318", "sample": 1 },
+        "drain": { "grace": "1m" },
+    });
+    let stored = accepted(&test, "told", spec(good.clone())).await;
+    let stored = serde_json::to_value(stored.spec).unwrap();
+    assert_eq!(stored["accessLog"], good["accessLog"]);
+    assert_eq!(stored["drain"], good["drain"]);
+}
+
+#[tokio::test]
+async fn routing_and_mode_have_the_values_there_are() {
+    let test = Test::without_operator().await;
+    let with = |fields: Value| {
+        let mut spec = json!({ "openapi": { "inline": document(&[]) } });
+        spec.as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        spec
+    };
+    for fields in [
+        json!({ "routing": { "escapedSlashes": "keep" } }),
+        json!({ "mode": "Off" }),
+        json!({ "headers": { "forwarded": { "mode": "append" } } }),
+    ] {
+        refused(&test, with(fields), "Unsupported value").await;
+    }
+    let all = json!({
+        "mode": "Audit",
+        "routing": {
+            "normalizePath": false, "mergeSlashes": false, "escapedSlashes": "Redirect",
+            "colonInWildcard": false, "underscoresInHeaders": true, "methodOverride": false,
+        },
+        "headers": {
+            "request": { "set": { "X-Env": "prod" }, "append": { "X-Way": "%PROTOCOL%" } },
+            "response": { "set": { "Strict-Transport-Security": "max-age=1" } },
+            "operationName": true, "generatedPrefix": "X-Books-",
+            "forwarded": { "mode": "Set", "trustedHops": 16 },
+        },
+    });
+    let stored = accepted(&test, "all", with(all.clone())).await;
+    let stored = serde_json::to_value(stored.spec).unwrap();
+    for field in ["mode", "routing", "headers"] {
+        assert_eq!(stored[field], all[field]);
+    }
+}
+
+#[tokio::test]
+async fn headers_have_names_and_bounds() {
+    let test = Test::without_operator().await;
+    let headers =
+        |fields: Value| json!({ "openapi": { "inline": document(&[]) }, "headers": fields });
+    for side in ["request", "response"] {
+        for action in ["set", "append"] {
+            let list = |list: Value| headers(json!({ side: { action: list } }));
+            refused(
+                &test,
+                list(json!({ "X A": "b" })),
+                "is not the name of a header",
+            )
+            .await;
+            refused(
+                &test,
+                list(json!({ ":path": "b" })),
+                "is not the name of a header",
+            )
+            .await;
+            let many: serde_json::Map<_, _> =
+                (0..33).map(|n| (format!("X-{n}"), json!("1"))).collect();
+            refused(&test, list(json!(many)), "must have at most 32 items").await;
+            refused(&test, list(json!({ "X-A": "x".repeat(4097) })), "Too long").await;
+            refused(&test, list(json!({ "X-A": 1 })), "must be of type string").await;
+        }
+    }
+    refused(
+        &test,
+        headers(json!({ "generatedPrefix": "X_Books" })),
+        "should match",
+    )
+    .await;
+    refused(
+        &test,
+        headers(json!({ "forwarded": { "trustedHops": 17 } })),
+        "less than or equal to 16",
+    )
+    .await;
+    refused(
+        &test,
+        headers(json!({ "forwarded": { "trustedHops": -1 } })),
+        "greater than or equal to 0",
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn nothing_is_defaulted_into_what_the_user_wrote() {
     let test = Test::without_operator().await;
     let stored = accepted(&test, "plain", cors(json!({}))).await;

@@ -130,7 +130,7 @@ async fn an_answer_with_a_head_over_the_bounds_is_502_and_says_so() {
         (100, 2_000, 200),
         (101, 2_000, 502),
         (3, 59 * 1024, 200),
-        (3, 200 * 1024, 502),
+        (3, 61 * 1024, 502),
     ] {
         let answer = head(fields - 1, bytes);
         let backend = Backend::answering(move |_| Reply::Keep(answer.clone().into())).await;

@@ -25,7 +25,7 @@ const SHORT: Duration = Duration::from_millis(300);
 type Content = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
 /// A connection, and how it ends.
-struct Connection {
+pub struct Connection {
     sender: SendRequest<Content>,
     ended: JoinHandle<hyper::Result<()>>,
 }

@@ -10,6 +10,8 @@ use endpoints::policy::format::{BackendRule, PathRule};
 use endpoints::proxy::{Limits, Snapshot};
 use endpoints::tls;
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::PrivateKeyDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -104,13 +106,33 @@ impl Authority {
         self.acceptor_with(CertificateParams::new([name.to_owned()]).unwrap(), alpn)
     }
 
+    /// The authority's own certificate.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate of this authority, as PEM.
+    pub fn sign(&self, params: CertificateParams, key: &KeyPair) -> String {
+        params.signed_by(key, &self.0).unwrap().pem()
+    }
+
     fn acceptor_with(&self, params: CertificateParams, alpn: &[&str]) -> TlsAcceptor {
+        self.acceptor_verifying(params, alpn, WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// The same, with what clients are verified by.
+    pub fn acceptor_verifying(
+        &self,
+        params: CertificateParams,
+        alpn: &[&str],
+        clients: Arc<dyn ClientCertVerifier>,
+    ) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         let mut config = ServerConfig::builder_with_provider(tls::crypto_provider())
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(
                 vec![certificate.der().clone()],
                 PrivateKeyDer::Pkcs8(key.serialize_der().into()),
@@ -464,6 +486,31 @@ async fn paths_are_translated() {
         assert_eq!(client.ask(&request).await.status, 200, "{target}");
         let seen = backend.requests().pop().unwrap();
         assert_eq!(seen.line(), format!("{method} {translated} HTTP/1.1"));
+        let original = target.replace("/x/..//", "/");
+        assert_eq!(seen.values("x-envoy-original-path"), [original]);
+    }
+}
+
+/// Envoy's header, and so ESPv2's: a backend that comes from there believes it.
+#[tokio::test]
+async fn the_path_before_its_translation_is_told_by_the_proxy_alone() {
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address);
+    let base = BackendRule {
+        path: Some(PathRule::Append("/base".to_owned())),
+        ..at(format!("http://{}", backend.address))
+    };
+    proxy.policies.store(with_backend(base));
+    let mut client = Client::connect(proxy.address).await;
+    for (path, told) in [
+        ("/v1/shelves", &["/v1/shelves"][..]),
+        ("/v1/shelves/7", &[]),
+    ] {
+        let forged = "X-Envoy-Original-Path: /forged";
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{forged}\r\n\r\n");
+        assert_eq!(client.ask(&request).await.status, 200);
+        let seen = backend.requests().pop().unwrap();
+        assert_eq!(seen.values("x-envoy-original-path"), told, "{path}");
     }
 }
 

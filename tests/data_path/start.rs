@@ -22,7 +22,53 @@ fn config(listeners: Vec<Listener>, workers: usize) -> Config {
         access_log: LogOutput::nowhere(),
         log_filter: None,
         roots: endpoints::tls::built_in_roots(),
+        client_certificate: None,
+        certificate: None,
     }
+}
+
+/// A pod of either family, or of both.
+#[tokio::test]
+async fn the_address_of_all_is_that_of_both_families() {
+    let six = std::net::UdpSocket::bind("[::1]:0").is_ok();
+    let backend = Backend::start().await;
+    let listener = Listener {
+        address: if six { "[::]:0" } else { "0.0.0.0:0" }
+            .parse()
+            .expect("an address"),
+        backend: backend.address.into(),
+    };
+    let (trigger, shutdown) = shutdown::channel();
+    let policies = PolicyCell::new();
+    policies.store(snapshot(OPEN, &Default::default()));
+    let running = Proxy::start(
+        config(vec![listener], 1),
+        policies,
+        Readiness::new(),
+        shutdown,
+    )
+    .expect("a free port");
+    let port = running.addresses()[0].port();
+    // Without IPv6 in the kernel there is one family.
+    let hosts: &[&str] = if six {
+        &["127.0.0.1", "[::1]"]
+    } else {
+        &["127.0.0.1"]
+    };
+    for host in hosts {
+        let address = format!("{host}:{port}").parse().expect("an address");
+        assert_eq!(ask(address, GET).await.status, 200, "{host}");
+    }
+    let from: Vec<_> = backend
+        .requests()
+        .iter()
+        .map(|seen| seen.values("x-forwarded-for").join(","))
+        .collect();
+    assert_eq!(from[0], "127.0.0.1", "an IPv4 client is one to the backend");
+    trigger.start();
+    tokio::task::spawn_blocking(|| running.join())
+        .await
+        .expect("it ends");
 }
 
 #[tokio::test]

@@ -7,3 +7,4 @@ mod arguments;
 mod lines;
 mod process;
 mod reload;
+mod signals;

@@ -2,9 +2,11 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -95,6 +97,36 @@ impl Dev {
                 }
                 Err(error) => panic!("no `{text}` on stderr ({error}); seen:\n{seen}"),
             }
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> String {
+        let export = "export ENDPOINTS_HOST=";
+        let line = self.exports.iter().find_map(|it| it.strip_prefix(export));
+        let host = line.expect("it is printed").trim_matches(['"', '\'']);
+        host.trim_start_matches("http://").to_owned()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Waits until it ends.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = std::time::SystemTime::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.ended() {
+                return status;
+            }
+            assert!(std::time::SystemTime::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use endpoints::api::EndpointsServiceSpec;
 use serde_json::{Value, json};
 
-use super::{bytes, headers};
+use super::{bytes, headers, products};
 
 /// A document, or a spec around one, and what must come of it.
 pub struct Case {
@@ -34,6 +34,7 @@ pub fn all() -> Vec<Case> {
     all.extend(aliases());
     all.extend(many());
     all.extend(products());
+    all.extend(products::cases());
     all.extend(bytes::cases());
     all.extend(headers::cases());
     all

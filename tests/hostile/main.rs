@@ -9,6 +9,7 @@ mod cases;
 mod findings;
 mod headers;
 mod measure;
+mod products;
 
 use cases::Expected;
 use endpoints::api::EndpointsServiceSpec;

@@ -30,6 +30,11 @@ impl Client {
         let stream = patient(TcpStream::connect(address))
             .await
             .expect("the proxy listens");
+        Self::over(stream)
+    }
+
+    /// Over a connection that is there.
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a socket");
         Self {
             stream,
@@ -51,6 +56,13 @@ impl Client {
         } else {
             self.answer().await
         }
+    }
+
+    /// The same; None: the connection is closed instead.
+    pub async fn try_ask(&mut self, request: &str) -> Option<Vec<u8>> {
+        let _ = self.stream.write_all(request.as_bytes()).await;
+        let first = self.some().await;
+        (!first.is_empty()).then_some(first)
     }
 
     /// Reads a whole answer.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use endpoints::api::EndpointsServiceSpec;
@@ -119,6 +120,30 @@ impl std::io::Write for Lines {
     }
 }
 
+fn config(
+    access_log: LogOutput,
+    roots: RootCertStore,
+    backend: SocketAddr,
+    limits: Limits,
+    workers: usize,
+) -> Config {
+    let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    Config {
+        listeners: vec![Listener {
+            address: free,
+            backend: backend.into(),
+        }],
+        workers: NonZeroUsize::new(workers).expect("some"),
+        admin: Some(free),
+        limits,
+        access_log,
+        log_filter: None,
+        roots,
+        client_certificate: None,
+        certificate: None,
+    }
+}
+
 impl TestProxy {
     /// Without a policy.
     pub fn start(backend: SocketAddr) -> Self {
@@ -136,9 +161,29 @@ impl TestProxy {
         limits: Limits,
         workers: usize,
     ) -> Self {
+        Self::showing(None, roots, backend, limits, workers)
+    }
+
+    /// With a folder that holds the certificate for backends, too.
+    pub fn showing(
+        client_certificate: Option<PathBuf>,
+        roots: RootCertStore,
+        backend: SocketAddr,
+        limits: Limits,
+        workers: usize,
+    ) -> Self {
         let lines = Lines::default();
-        let output = LogOutput::to(lines.clone());
-        let mut proxy = Self::telling(output, None, roots, backend, limits, workers);
+        let config = Config {
+            client_certificate,
+            ..config(
+                LogOutput::to(lines.clone()),
+                roots,
+                backend,
+                limits,
+                workers,
+            )
+        };
+        let mut proxy = Self::run(config);
         proxy.log = lines;
         proxy
     }
@@ -152,19 +197,33 @@ impl TestProxy {
         limits: Limits,
         workers: usize,
     ) -> Self {
-        let free: SocketAddr = "127.0.0.1:0".parse().expect("an address");
-        let config = Config {
-            listeners: vec![Listener {
-                address: free,
-                backend: backend.into(),
-            }],
-            workers: NonZeroUsize::new(workers).expect("some"),
-            admin: Some(free),
-            limits,
-            access_log,
+        Self::run(Config {
             log_filter,
-            roots,
-        };
+            ..config(access_log, roots, backend, limits, workers)
+        })
+    }
+
+    /// With an admin server on this address.
+    pub fn with_admin_on(backend: SocketAddr, admin: SocketAddr) -> Self {
+        Self::run(Config {
+            admin: Some(admin),
+            ..Self::config(backend)
+        })
+    }
+
+    /// What a proxy is told that is told nothing in particular.
+    pub fn config(backend: SocketAddr) -> Config {
+        config(
+            LogOutput::to(Lines::default()),
+            tls::built_in_roots(),
+            backend,
+            Limits::default(),
+            1,
+        )
+    }
+
+    /// Without a policy, told this.
+    pub fn run(config: Config) -> Self {
         let (trigger, shutdown) = shutdown::channel();
         let (policies, readiness) = (PolicyCell::new(), Readiness::new());
         let running = Proxy::start(config, policies.clone(), readiness.clone(), shutdown)

@@ -1,6 +1,7 @@
 //! Where the policy stream ends: policies and keys go to where the workers read them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::jwks::{KeySlot, Keys};
@@ -17,15 +18,18 @@ mod tests;
 /// Puts what arrives in force.
 pub(super) struct PolicySink {
     policies: PolicyCell,
+    /// Where the certificate towards clients is, if the pod was created with one.
+    listener_tls: PathBuf,
     /// Keys arrive before the policy that needs them, so the slots wait here.
     slots: BTreeMap<KeySource, Arc<KeySlot>>,
 }
 
 impl PolicySink {
     /// Puts policies where the proxy looks for them; its readiness follows from that.
-    pub(super) fn new(policies: PolicyCell) -> Self {
+    pub(super) fn new(policies: PolicyCell, listener_tls: PathBuf) -> Self {
         Self {
             policies,
+            listener_tls,
             slots: BTreeMap::new(),
         }
     }
@@ -69,6 +73,15 @@ impl Apply for PolicySink {
             .collect();
         let slots = sources.iter().map(|source| self.slot(source)).collect();
         let snapshot = Snapshot::new(prepared, slots).map_err(|error| error.to_string())?;
+        let speaks_plainly = |snapshot: &Arc<Snapshot>| !snapshot.speaks_tls();
+        if snapshot.speaks_tls()
+            && !self.listener_tls.exists()
+            && self.policies.load().as_ref().is_some_and(speaks_plainly)
+        {
+            // Refusing every connection helps nobody, while pods created from now on have it.
+            let why = "listener.tls: this pod was created without the Secret: restart it";
+            return Err(why.to_owned());
+        }
         self.policies
             .store(snapshot.of_generation(origin.generation));
         // Those of the policy before, which may still serve a request, keep their slots themselves.

@@ -62,6 +62,12 @@ async fn tls_server(names: &[&str]) -> (u16, RootCertStore) {
 }
 
 async fn tls_server_answering(names: &[&str], body: &'static str) -> (u16, RootCertStore) {
+    let (port, roots, _) = tls_server_of(names, body).await;
+    (port, roots)
+}
+
+/// The same, with the certificate of its authority in PEM.
+async fn tls_server_of(names: &[&str], body: &'static str) -> (u16, RootCertStore, String) {
     let mut params = CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -91,7 +97,7 @@ async fn tls_server_answering(names: &[&str], body: &'static str) -> (u16, RootC
     });
     let mut roots = RootCertStore::empty();
     roots.add(ca.der().clone()).unwrap();
-    (port, roots)
+    (port, roots, ca.pem())
 }
 
 fn fetcher() -> HttpFetcher {
@@ -283,4 +289,40 @@ async fn a_server_is_trusted_by_the_roots_given_and_by_its_name() {
     let by_address = format!("https://127.0.0.1:{port}/");
     assert_eq!(trusting.get(&by_address).await, Err(FetchError::Tls));
     assert_eq!(fetcher().get(&by_name).await, Err(FetchError::Tls));
+}
+
+#[tokio::test]
+async fn the_authorities_of_a_source_are_believed_for_it_and_no_others_are() {
+    let (port, roots, pem) = tls_server_of(&["localhost"], "{}").await;
+    let (_, _, strangers) = tls_server_of(&["localhost"], "{}").await;
+    let url = KeySource::Url(format!("https://localhost:{port}/jwks"));
+    let trusting = |ca_bundle: &str| KeySource::Trusting {
+        ca_bundle: ca_bundle.to_owned(),
+        source: Box::new(url.clone()),
+    };
+    let plain = fetcher();
+    assert_eq!(plain.fetch(&url).await, Err(FetchError::Tls));
+    assert_eq!(plain.fetch(&trusting(&pem)).await.unwrap(), b"{}");
+    assert_eq!(
+        plain
+            .fetch(&trusting(&format!("{strangers}{pem}")))
+            .await
+            .unwrap(),
+        b"{}"
+    );
+    assert_eq!(
+        plain.fetch(&trusting(&strangers)).await,
+        Err(FetchError::Tls)
+    );
+    // What everybody else is believed by does not count there.
+    let believing = HttpFetcher::new(AddressRule::development(), roots).unwrap();
+    assert_eq!(believing.fetch(&url).await.unwrap(), b"{}");
+    assert_eq!(
+        believing.fetch(&trusting(&strangers)).await,
+        Err(FetchError::Tls)
+    );
+    assert_eq!(
+        plain.fetch(&trusting("")).await.unwrap_err().class(),
+        "Source"
+    );
 }

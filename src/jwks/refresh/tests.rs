@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::jwks::slot::Pace;
 use crate::policy::key_set::tokens::{Signer, key_set};
 
 const START: u64 = 1_800_000_000;
@@ -228,6 +229,30 @@ async fn failures_are_retried_after_one_second_doubling_to_a_minute() {
         .map(|w| (w[1] - w[0]).as_secs_f64().round())
         .collect();
     assert_eq!(gaps, [1., 2., 4., 8., 16., 32., 60., 60., 60.]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_has_its_pace_and_repeats_a_fetch_before_it_counts_as_failed() {
+    let world = World::new();
+    let a = source("a");
+    world.issuers.die(&a);
+    let slot = world.store.slot(&a);
+    slot.set_pace(Pace {
+        every: Duration::from_secs(20),
+        retries: 2,
+    });
+    // At once, 200 ms later, 400 ms later; then it has failed, and the pause of failures begins.
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.issuers.asked(&a), 2);
+    assert!(world.events.lock().unwrap().is_empty());
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.issuers.asked(&a), 3);
+    assert_eq!(world.events.lock().unwrap().len(), 1);
+    world.issuers.publish(&a, &["one"]);
+    sleep(Duration::from_secs(18)).await;
+    assert_eq!(world.issuers.asked(&a), 4);
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(world.issuers.asked(&a), 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,3 +45,14 @@ async fn without_a_refresher_demand_is_answered_at_once() {
     assert!(!slot.refresh_on_demand().await);
     assert!(asked.elapsed() < std::time::Duration::from_millis(500));
 }
+
+#[test]
+fn keys_that_the_source_holds_are_there_and_never_too_old() {
+    let text = key_set(&[&Signer::new("ES256", "a")]);
+    let source = KeySource::Inline(text);
+    let store = KeyStore::default();
+    let slot = store.slot(&source);
+    assert!(slot.usable(0, 1).is_some());
+    assert!(slot.usable(u64::MAX, 1).is_some());
+    assert!(store.sources().is_empty(), "nobody fetches them");
+}

@@ -17,6 +17,7 @@ mod security;
 mod seeds;
 mod service;
 mod settings;
+mod upstream;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -218,10 +218,12 @@ pub(super) fn is_read_as(name: &str, other: &str) -> bool {
     name.len() == other.len() && begins(name, other)
 }
 
-/// Whether only the proxy may say this, whatever the policy: everything under ESPv2's prefix, and the
-/// original Authorization that ESPv2 passes to remote backends.
+/// Whether only the proxy may say this, whatever the policy: everything under ESPv2's prefix, the
+/// original Authorization that ESPv2 passes to remote backends, and the path before its translation.
 pub(super) fn is_generated(name: &str) -> bool {
-    begins(name, DEFAULT_PREFIX) || is_read_as(name, "x-forwarded-authorization")
+    begins(name, DEFAULT_PREFIX)
+        || is_read_as(name, "x-forwarded-authorization")
+        || is_read_as(name, super::ORIGINAL_PATH.as_str())
 }
 
 /// What backends take for another method than the one that was decided about.

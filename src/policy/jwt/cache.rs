@@ -26,8 +26,18 @@ pub struct TokenCache {
     capacity: usize,
     /// Seconds.
     ttl: u64,
+    counts: TokenCounts,
     /// What digests are made with; without it nothing is remembered.
     key: Option<LessSafeKey>,
+}
+
+/// How often a memory helped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    /// Tokens that were verified before, by a key that is still there.
+    pub hits: u64,
+    /// Tokens whose signature had to be verified.
+    pub misses: u64,
 }
 
 type Generation = HashMap<Digest, Arc<Remembered>, BuildHasherDefault<OfDigest>>;
@@ -92,6 +102,7 @@ impl TokenCache {
             old: Generation::default(),
             capacity: entries.div_ceil(2),
             ttl: TOKEN_CACHE_TTL.as_secs(),
+            counts: TokenCounts::default(),
             key: draw_key(),
         }
     }
@@ -102,8 +113,27 @@ impl TokenCache {
         if (self.capacity, self.ttl) != (entries.div_ceil(2), ttl) {
             *self = Self {
                 ttl,
+                counts: self.counts,
                 ..Self::with_capacity(entries)
             };
+        }
+    }
+
+    /// How often it helped, since it is there.
+    pub fn counts(&self) -> TokenCounts {
+        self.counts
+    }
+
+    /// How many tokens are remembered; one may count twice until it is asked for again.
+    pub fn entries(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    /// Notes whether a token was remembered as verified.
+    pub(super) fn note(&mut self, hit: bool) {
+        match hit {
+            true => self.counts.hits += 1,
+            false => self.counts.misses += 1,
         }
     }
 
@@ -212,12 +242,5 @@ impl Remembered {
             .iter()
             .find(|proof| proof.provider == *provider)
             .map(|proof| &proof.key)
-    }
-}
-
-#[cfg(test)]
-impl TokenCache {
-    pub(super) fn len(&self) -> usize {
-        self.young.len() + self.old.len()
     }
 }

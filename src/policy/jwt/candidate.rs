@@ -148,7 +148,9 @@ impl<'t> Candidate<'t> {
             .remembered
             .as_ref()
             .and_then(|remembered| remembered.key(&provider.fingerprint));
-        if proof.is_some_and(|key| keys.holds(key)) {
+        let known = proof.is_some_and(|key| keys.holds(key));
+        means.cache.note(known);
+        if known {
             return Ok(());
         }
         let token = self.token()?;

@@ -152,3 +152,17 @@ proptest! {
         prop_assert_eq!(found, if above { Err(PathError::AboveRoot) } else { Ok(expected) });
     }
 }
+
+#[test]
+fn merging_alone_makes_no_path_that_leads_above_the_root() {
+    let merged = Steps {
+        resolve: false,
+        merge: true,
+    };
+    for raw in ["///..", "/a//../..//..", "//%2e%2e"] {
+        assert_eq!(read(raw, merged), Err(PathError::AboveRoot), "{raw}");
+    }
+    assert_eq!(read("/a//../b", merged).unwrap().0, "/a/../b");
+    // By itself it stays what it was: two empty segments, one of which goes.
+    assert_eq!(normalise("///..").unwrap().0, "/");
+}

@@ -8,6 +8,7 @@ use http::uri::Authority;
 
 use super::{PrepareError, invalid};
 use crate::policy::Policy;
+
 use crate::policy::ca;
 use crate::policy::format::{
     AccessLogRule, Alternative, BackendRule, ClaimHeader, KeySource, MAX_DEADLINE_MS, MAX_GRACE_MS,
@@ -43,6 +44,11 @@ pub(super) fn check(policy: &Policy) -> Result<(), PrepareError> {
     if !policy.settings.limits.is_in_bounds() {
         return Err(invalid("one of its limits is out of bounds"));
     }
+    let upstream = &policy.settings.upstream;
+    if !upstream.is_in_bounds() {
+        return Err(invalid("its settings of backends are out of bounds"));
+    }
+    ca::anchors(&upstream.tls.authorities).map_err(invalid)?;
     policy.backends.iter().try_for_each(backend)?;
     policy
         .providers

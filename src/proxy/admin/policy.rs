@@ -130,10 +130,10 @@ fn keys(slot: &KeySlot, now: SystemTime) -> (usize, Option<u64>) {
         return (0, None);
     };
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    (
-        keys.set.keys.len(),
-        Some(now.saturating_sub(keys.fetched_at)),
-    )
+    // Those that the policy holds itself have no age.
+    let fetched = keys.fetched();
+    let age = fetched.map(|fetched_at| now.saturating_sub(fetched_at));
+    (keys.set.keys.len(), age)
 }
 
 /// Where keys come from, in one word; a URL without what may be secret in it.
@@ -150,8 +150,8 @@ pub(in crate::proxy) fn source(source: &KeySource) -> String {
                 None => String::from("url"),
             }
         }
-        KeySource::Kubernetes { .. } => String::from("kubernetes"),
         KeySource::Inline(_) => String::from("inline"),
+        KeySource::Kubernetes { .. } => String::from("kubernetes"),
         KeySource::Trusting { source: own, .. } => self::source(own),
     }
 }

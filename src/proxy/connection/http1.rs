@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::proxy::client::Client;
 use crate::proxy::drain::{Finish, Member};
@@ -32,7 +32,7 @@ pub(super) async fn serve(
     backend: Rc<Backend>,
     client: Rc<Client>,
     first: BytesMut,
-    socket: TcpStream,
+    socket: impl AsyncRead + AsyncWrite + Unpin + 'static,
     mut member: Member,
 ) -> hyper::Result<()> {
     let mut room = HeadLimits::of(&client.limits());

@@ -10,13 +10,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{COOKIE, HOST};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::spawn_local;
 
 use self::streams::{Streams, Watched};
@@ -49,7 +49,7 @@ pub(super) async fn serve(
     worker: Rc<Worker>,
     backend: Rc<Backend>,
     client: Rc<Client>,
-    socket: Begun<TcpStream>,
+    socket: Begun<impl AsyncRead + AsyncWrite + Unpin + 'static>,
     mut member: Member,
 ) -> hyper::Result<()> {
     let limits = client.limits();
@@ -102,9 +102,21 @@ fn check(request: &mut Request<Incoming>, limits: &Limits) -> Result<Head, Refus
             "The request head is too large.",
         ));
     }
+    if !has_one_length(request.headers()) {
+        return Err(refusal(
+            StatusCode::BAD_REQUEST,
+            Reason::BadFraming,
+            "Content-Length is not a single number.",
+        ));
+    }
     let hosts = hosts(request)?;
     join_cookies(request.headers_mut());
     Ok(Head::of_stream(hosts))
+}
+
+/// Whether the length is said once at most, as in HTTP/1: hyper compares only the first with the body.
+fn has_one_length(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_LENGTH).iter().nth(1).is_none()
 }
 
 /// How many hosts there are: `:authority` takes the place of `Host`, which may repeat it (RFC 9113

@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
 
 use super::*;
+use crate::proxy::certificate::ClientTls;
 use crate::proxy::drain::Finish;
 use crate::proxy::metrics::WorkerMetrics;
 use crate::proxy::teller::Teller;
@@ -25,7 +26,8 @@ fn a_panic_ends_its_connection_and_is_counted() {
             Limits::default(),
             metrics.clone(),
             &PolicyCell::new(),
-            BackendTls::new(crate::tls::built_in_roots()).unwrap(),
+            BackendTls::new(crate::tls::built_in_roots(), Default::default()).unwrap(),
+            ClientTls::new().unwrap(),
             Teller::new(Arc::default()).0,
         ));
         let connection = |panics: bool| {

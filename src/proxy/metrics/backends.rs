@@ -11,8 +11,12 @@ pub(in crate::proxy) struct BackendCells {
     pub(in crate::proxy) connects: Cell,
     /// Connections that could not be made.
     pub(in crate::proxy) connect_failures: Cell,
+    /// Requests whose answers are not complete.
+    pub(in crate::proxy) requests_in_flight: Cell,
     /// Requests that were sent once more.
     pub(in crate::proxy) retries: Cell,
+    /// Requests that were not, because too many were already.
+    pub(in crate::proxy) retries_over_budget: Cell,
 }
 
 /// Name, explanation, kind and number of each.
@@ -30,10 +34,22 @@ pub(super) const BACKENDS: &[BackendNumber] = &[
         |cells| &cells.connect_failures,
     ),
     (
+        "backend_requests_in_flight",
+        "Requests that a backend has, or waits for, and whose answers are not complete",
+        MetricType::Gauge,
+        |cells| &cells.requests_in_flight,
+    ),
+    (
         "backend_retries",
         "Requests sent to a backend once more",
         MetricType::Counter,
         |cells| &cells.retries,
+    ),
+    (
+        "backend_retries_over_budget",
+        "Requests not sent to a backend once more, because too many were already",
+        MetricType::Counter,
+        |cells| &cells.retries_over_budget,
     ),
 ];
 

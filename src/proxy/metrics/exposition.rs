@@ -19,6 +19,7 @@ use super::plain::{LABELLED, PLAIN};
 use super::process::PROCESS;
 use super::{Metrics, WorkerMetrics};
 use crate::jwks::Keys;
+use crate::policy::format::Provider;
 use crate::policy::verdict::Reason;
 use crate::proxy::admin::source;
 use crate::proxy::snapshot::Snapshot;
@@ -177,31 +178,48 @@ fn policy(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Resu
             .values()
             .zip(&snapshot.keys)
     };
+    let labels = |provider: &Provider| {
+        vec![
+            ("issuer", provider.issuer.clone()),
+            ("source", source(&provider.keys)),
+        ]
+    };
     // Two schemes may share an issuer and its keys: they are one line.
-    let of_keys = |number: fn(&Keys) -> u64| -> BTreeMap<_, _> {
+    let of_keys = |number: fn(&Keys) -> Option<u64>| -> BTreeMap<_, _> {
         let numbers = providers().filter_map(|(provider, slot)| {
             let keys = slot.current.load();
-            let labels = vec![
-                ("issuer", provider.issuer.clone()),
-                ("source", source(&provider.keys)),
-            ];
-            Some((labels, number(keys.as_ref()?)))
+            Some((labels(provider), number(keys.as_ref()?)?))
         });
         numbers.collect()
     };
+    let mut results = BTreeMap::new();
+    for (provider, slot) in providers() {
+        for (result, count) in [("received", slot.received()), ("failed", slot.failures())] {
+            let mut labels = labels(provider);
+            labels.push(("result", result.to_owned()));
+            results.insert(labels, count);
+        }
+    }
+    family(
+        encoder,
+        "jwks_fetches",
+        "Key sets that came, fetched here or pushed, and fetches that failed",
+        MetricType::Counter,
+        results,
+    )?;
     family(
         encoder,
         "jwks_keys",
         "Keys in a key set",
         gauge,
-        of_keys(|keys| keys.set.keys.len() as u64),
+        of_keys(|keys| Some(keys.set.keys.len() as u64)),
     )?;
     family(
         encoder,
         "jwks_fetched_timestamp_seconds",
         "When a key set was fetched, by whoever fetched it, in seconds since 1970",
         gauge,
-        of_keys(|keys| keys.fetched_at),
+        of_keys(Keys::fetched),
     )
 }
 

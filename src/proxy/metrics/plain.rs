@@ -41,6 +41,16 @@ pub(super) const PLAIN: &[Plain] = &[
         "Client connections that ended with an error",
         |w| &w.connections_failed,
     ),
+    counter(
+        "parser_errors",
+        "Client connections that ended since what came was no HTTP, and no request to refuse",
+        |w| &w.parser_errors,
+    ),
+    gauge(
+        "streams_open",
+        "Streams of clients' HTTP/2 connections now",
+        |w| &w.streams_open,
+    ),
     gauge(
         "upgrades_open",
         "Client connections now that have switched to another protocol (WebSocket)",
@@ -50,6 +60,21 @@ pub(super) const PLAIN: &[Plain] = &[
         "requests_in_flight",
         "Requests whose answers are not complete",
         |w| &w.requests_in_flight,
+    ),
+    counter(
+        "token_cache_hits",
+        "Tokens that were verified before, and remembered",
+        |w| &w.token_cache_hits,
+    ),
+    counter(
+        "token_cache_misses",
+        "Tokens whose signature had to be verified",
+        |w| &w.token_cache_misses,
+    ),
+    gauge(
+        "token_cache_entries",
+        "Verified tokens that are remembered",
+        |w| &w.token_cache_entries,
     ),
     counter(
         "panics",

@@ -42,15 +42,18 @@ pub(super) async fn authenticated(
 
 fn check(worker: &Worker, policy: &InForce, operation: usize, parts: &Parts) -> Authentication {
     let now = now();
-    authenticate(
+    let mut tokens = worker.tokens.borrow_mut();
+    let found = authenticate(
         &policy.snapshot.prepared,
         operation,
         &parts.headers,
         parts.uri.query(),
         &policy.snapshot.keys(now),
-        &mut worker.tokens.borrow_mut(),
+        &mut tokens,
         now,
-    )
+    );
+    worker.metrics.note_tokens(&tokens);
+    found
 }
 
 fn verdict(policy: &InForce, found: Authentication) -> Result<Option<Verified>, Refusal> {
@@ -100,10 +103,10 @@ pub(super) fn let_in(
 }
 
 /// ESPv2's realm: the request's URL, but without its query, which may hold a token.
-pub(super) fn realm(headers: &HeaderMap, path: &str) -> String {
+pub(super) fn realm(scheme: &str, headers: &HeaderMap, path: &str) -> String {
     let host = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
-    format!("http://{host}{path}")
+    format!("{scheme}://{host}{path}")
 }

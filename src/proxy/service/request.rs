@@ -43,6 +43,15 @@ pub(super) fn origin_form(target: String) -> Result<Uri, Refusal> {
     })
 }
 
+/// What the backend learns of a path that is translated for it; None: it is no value of a header.
+pub(super) fn original_path(path: &str, query: Option<&str>) -> Option<HeaderValue> {
+    match query {
+        None => HeaderValue::from_str(path),
+        Some(query) => HeaderValue::try_from(format!("{path}?{query}")),
+    }
+    .ok()
+}
+
 /// The request as the backend gets it. `host`: the name of a backend that is not the service's own,
 /// which takes the place of the client's.
 pub(super) fn to_backend(
@@ -64,7 +73,7 @@ pub(super) fn to_backend(
     if let Some(host) = headers.get(HOST).cloned() {
         let origin = Origin {
             peer: &client.forwarded_for,
-            scheme: "http",
+            scheme: client.scheme(),
         };
         plan.forward(headers, origin, &host);
     }

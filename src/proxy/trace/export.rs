@@ -114,7 +114,7 @@ async fn post(endpoint: &str, body: Vec<u8>, tls: &BackendTls) -> Result<(), Exp
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, AGENT);
     if address.tls() {
-        let stream = tls.handshake(&address, stream).await;
+        let stream = tls.handshake(&address, None, stream).await;
         exchange(stream.map_err(|_| ExportError::Tls)?, request).await
     } else {
         exchange(stream, request).await

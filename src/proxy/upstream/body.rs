@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -25,8 +26,8 @@ use crate::proxy::client::Client;
 pub(in crate::proxy) struct BackendBody {
     content: Content,
     client: Rc<Client>,
-    /// A stream: not its end has a deadline, but each of its pauses.
-    endless: bool,
+    /// A stream: not its end has a deadline, but each of its pauses, which may last so long.
+    pauses: Option<Duration>,
     /// How much the client had sent when something came last: its pieces break the silence too.
     sent: u64,
 }
@@ -53,12 +54,13 @@ impl BackendBody {
         head: &Parts,
     ) -> Self {
         let connection = Some(connection);
+        let pauses = backend.options.idle_timeout;
         let content = Content::Http1 {
             incoming,
             connection,
             backend,
         };
-        let mut body = Self::new(content, client, head);
+        let mut body = Self::new(content, client, head, pauses);
         if body.is_end_stream() {
             body.content.give_back();
         }
@@ -70,33 +72,45 @@ impl BackendBody {
         Self {
             content: Content::Given,
             client,
-            endless: false,
+            pauses: None,
             sent: 0,
         }
     }
 
-    pub(super) fn http2(receiving: Receiving, client: Rc<Client>, head: &Parts) -> Self {
-        Self::new(Content::Http2(Box::new(receiving)), client, head)
+    /// `pauses`: how long a stream may be silent.
+    pub(super) fn http2(
+        receiving: Receiving,
+        client: Rc<Client>,
+        head: &Parts,
+        pauses: Duration,
+    ) -> Self {
+        Self::new(Content::Http2(Box::new(receiving)), client, head, pauses)
     }
 
-    fn new(content: Content, client: Rc<Client>, head: &Parts) -> Self {
+    fn new(content: Content, client: Rc<Client>, head: &Parts, pauses: Duration) -> Self {
         let mut body = Self {
             content,
             client,
-            endless: false,
+            pauses: None,
             sent: 0,
         };
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
-            body.endless = head.headers.get(CONTENT_TYPE).is_some_and(is_endless);
+            let is_endless = head.headers.get(CONTENT_TYPE).is_some_and(is_endless);
+            body.pauses = is_endless.then_some(pauses);
             body.postpone();
         }
         body
     }
 
+    /// Whether only its pauses have a deadline.
+    pub(super) fn is_endless(&self) -> bool {
+        self.pauses.is_some()
+    }
+
     fn postpone(&mut self) {
-        if self.endless {
+        if let Some(pauses) = self.pauses {
             self.sent = self.client.sent.get();
-            let deadline = Instant::now() + self.client.limits().backend_idle_timeout;
+            let deadline = Instant::now() + pauses;
             self.client.deadline.borrow_mut().set(deadline);
         }
     }
@@ -150,7 +164,7 @@ impl Content {
         if let Some(mut connection) = connection.take()
             && connection.is_over()
         {
-            backend.http1.keep(connection);
+            backend.keep(connection);
         }
     }
 
@@ -204,7 +218,7 @@ impl Body for BackendBody {
             }
             Poll::Pending => {
                 while this.client.deadline.borrow_mut().poll(context).is_ready() {
-                    if !this.endless || this.sent == this.client.sent.get() {
+                    if this.pauses.is_none() || this.sent == this.client.sent.get() {
                         this.content.give_up();
                         return Poll::Ready(Some(Err(UpstreamError::Deadline)));
                     }

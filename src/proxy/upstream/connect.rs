@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout};
 
@@ -24,6 +25,8 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 pub(super) struct Connector {
     address: BackendAddress,
     tls: BackendTls,
+    /// Whom its certificate must name, if that is not the address's host.
+    server_name: Option<ServerName<'static>>,
     target: Target,
 }
 
@@ -47,6 +50,9 @@ pub(in crate::proxy) enum ConnectError {
     /// Connected, but not trusted.
     #[error("the TLS handshake failed")]
     Tls(#[source] Arc<io::Error>),
+    /// The policy demands a certificate of ours, and there is none.
+    #[error("there is no certificate to show to the backend")]
+    NoIdentity,
     /// Trusted, but it does not speak HTTP/2.
     #[error("the backend did not agree to HTTP/2 (ALPN)")]
     NoHttp2,
@@ -59,7 +65,11 @@ pub(in crate::proxy) enum ConnectError {
 }
 
 impl Connector {
-    pub(super) fn new(address: BackendAddress, tls: BackendTls) -> Self {
+    pub(super) fn new(
+        address: BackendAddress,
+        tls: BackendTls,
+        server_name: Option<ServerName<'static>>,
+    ) -> Self {
         let target = match address.place() {
             Place::Network { host, port } => match host.parse::<IpAddr>() {
                 Ok(ip) => Target::Address(SocketAddr::new(ip, *port)),
@@ -74,6 +84,7 @@ impl Connector {
         Self {
             address,
             tls,
+            server_name,
             target,
         }
     }
@@ -91,7 +102,10 @@ impl Connector {
             ready => return Ok(ready),
         };
         let left = limit.saturating_sub(begun.elapsed());
-        let stream = timeout(left, self.tls.handshake(&self.address, stream))
+        let shaking = self
+            .tls
+            .handshake(&self.address, self.server_name.as_ref(), stream);
+        let stream = timeout(left, shaking)
             .await
             .map_err(|_| ConnectError::HandshakeTimeout)??;
         Ok(Stream::Tls(Box::new(stream)))
@@ -137,6 +151,11 @@ async fn first_of(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 }
 
 impl ConnectError {
+    /// Whether nobody was there, as while a backend restarts.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Io(_))
+    }
+
     /// The kind of a failure, for people who may not learn more.
     pub(super) fn cause(&self) -> &'static str {
         match self {
@@ -153,6 +172,7 @@ impl ConnectError {
                 _ => "cannot connect",
             },
             Self::Tls(error) => tls::cause(error),
+            Self::NoIdentity => "TLS: the sidecar has no client certificate to show",
             Self::NoHttp2 => "TLS: HTTP/2 is not spoken there (ALPN)",
             Self::Timeout => "connection timeout",
             Self::HandshakeTimeout => {

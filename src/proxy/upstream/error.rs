@@ -13,6 +13,10 @@ use crate::proxy::config::BackendAddress;
 use crate::proxy::guard::{BadBody, StalledBody};
 use crate::proxy::respond::{grpc_status, refusal};
 
+/// How ESPv2 begins where there was no answer, and where there was none after several attempts.
+const UNANSWERED: &str = "upstream connect error or disconnect/reset before headers. reset reason:";
+const RETRIED: &str = "upstream connect error or disconnect/reset before headers. retried and the latest reset reason:";
+
 /// Why there is no answer, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::proxy) enum UpstreamError {
@@ -24,6 +28,12 @@ pub(in crate::proxy) enum UpstreamError {
         /// What the system or TLS said.
         source: ConnectError,
     },
+    /// No connection was free in time.
+    #[error("no connection to the backend became free")]
+    Overflow,
+    /// Sent more than once, and the last time this.
+    #[error(transparent)]
+    Retried(Box<UpstreamError>),
     /// Connected, then broken off.
     #[error("the backend broke off")]
     Reset(#[source] Protocol),
@@ -88,6 +98,8 @@ impl UpstreamError {
     pub(in crate::proxy) fn reason(&self) -> Reason {
         match self {
             Self::Unreachable { .. } => Reason::BackendUnreachable,
+            Self::Overflow => Reason::BackendOverflow,
+            Self::Retried(last) => last.reason(),
             Self::Reset(_) => Reason::BackendReset,
             Self::Malformed(_) | Self::HeadTooLarge | Self::Unasked => Reason::BackendMalformed,
             Self::BadAuthority => Reason::BadHost,
@@ -113,7 +125,8 @@ impl UpstreamError {
     /// How far the exchange came.
     fn phase(&self) -> Phase {
         match self {
-            Self::Unreachable { .. } => Phase::Connect,
+            Self::Unreachable { .. } | Self::Overflow => Phase::Connect,
+            Self::Retried(last) => last.phase(),
             Self::Malformed(_) | Self::HeadTooLarge | Self::Unasked | Self::TokenExpired => {
                 Phase::Response
             }
@@ -125,16 +138,27 @@ impl UpstreamError {
 
     /// The verdict: what the client is told, and what it rests on.
     pub(in crate::proxy) fn refusal(&self, backend: &BackendAddress) -> Refusal {
-        self.told(backend).resting_on(Facts::Backend {
+        let told = match self {
+            Self::Retried(last) => last.told(backend, RETRIED),
+            first => first.told(backend, UNANSWERED),
+        };
+        told.resting_on(Facts::Backend {
             address: backend.to_string(),
             phase: self.phase(),
         })
     }
 
-    /// Sentences as ESPv2 has them, with the backend named.
-    fn told(&self, backend: &BackendAddress) -> Refusal {
-        let no_answer = "upstream connect error or disconnect/reset before headers. reset reason:";
+    /// Sentences as ESPv2 has them, with the backend named. `no_answer`: how most of them begin.
+    fn told(&self, backend: &BackendAddress, no_answer: &str) -> Refusal {
         match self {
+            Self::Retried(last) => last.told(backend, no_answer),
+            Self::Overflow => refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                self.reason(),
+                format!(
+                    "{no_answer} overflow, backend {backend}: no connection became free (backend.pool.maxConnections)"
+                ),
+            ),
             Self::Unreachable {
                 source: source @ ConnectError::Name(_),
                 ..

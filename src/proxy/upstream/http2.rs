@@ -2,6 +2,7 @@
 //! may hold the others up; a further connection is made when all have as many streams as they may.
 
 mod exchange;
+mod keepalive;
 mod sending;
 
 use std::cell::{Cell, RefCell};
@@ -9,7 +10,6 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -19,8 +19,10 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
 
 pub(super) use self::exchange::{Receiving, exchange, is_grpc};
-use super::connect::{ConnectError, Connector};
-use super::{Backend, IDLE_TIMEOUT};
+use super::Backend;
+use super::connect::ConnectError;
+use super::options::Options;
+use super::places::{self, Places};
 use crate::policy::limits::HEADER_BYTES;
 
 /// The most streams of one connection, whatever more the backend allows.
@@ -35,14 +37,25 @@ const CONNECTION_WINDOW: u32 = 100 * STREAM_WINDOW;
 pub(super) struct Pool {
     connections: RefCell<Vec<Rc<Connection>>>,
     /// The one being made, by all who wait for it together.
-    connecting: RefCell<Option<WeakShared<Connecting>>>,
+    connecting: RefCell<Option<WeakShared<Making>>>,
 }
 
-type Connecting = LocalBoxFuture<'static, Result<Rc<Connection>, ConnectError>>;
+/// A connection that is being made, by all who wait for it together.
+pub(super) type Connecting = Shared<Making>;
+type Making = LocalBoxFuture<'static, Result<Rc<Connection>, ConnectError>>;
 
 /// One connection; it closes when it is dropped and its last stream is over.
 pub(super) struct Connection {
     sender: SendRequest<Bytes>,
+    state: Rc<State>,
+    made: Instant,
+    place: Option<places::Place>,
+    places: Option<Rc<Places>>,
+}
+
+/// How a connection is.
+#[derive(Debug)]
+struct State {
     streams: Cell<usize>,
     /// When a stream last ended.
     used: Cell<Instant>,
@@ -58,24 +71,28 @@ struct Place(Rc<Connection>);
 
 impl Pool {
     /// A connection that has room.
-    pub(super) fn take(&self) -> Option<Rc<Connection>> {
+    pub(super) fn take(&self, options: &Options) -> Option<Rc<Connection>> {
         let mut connections = self.connections.borrow_mut();
-        connections.retain(|connection| connection.is_open());
+        connections.retain(|connection| connection.is_open(options));
         connections
             .iter()
             .find(|connection| connection.has_room())
             .cloned()
     }
 
-    /// Makes a connection, or joins those who wait for one.
-    pub(super) fn connect(backend: &Rc<Backend>, limit: Duration) -> Shared<Connecting> {
+    /// Makes a connection, or joins those who wait for one. None: there are as many as may be.
+    pub(super) fn connect(backend: &Rc<Backend>) -> Option<Connecting> {
         let mut connecting = backend.http2.connecting.borrow_mut();
         if let Some(running) = connecting.as_ref().and_then(WeakShared::upgrade) {
-            return running;
+            return Some(running);
         }
+        let place = match &backend.places {
+            Some(places) => Some(places.take()?),
+            None => None,
+        };
         let backend = backend.clone();
         let making = async move {
-            let made = Connection::new(&backend.connector, limit).await;
+            let made = Connection::new(&backend, place).await;
             let pool = &backend.http2;
             pool.connecting.take();
             let connection = Rc::new(made?);
@@ -84,22 +101,24 @@ impl Pool {
         };
         let making = making.boxed_local().shared();
         *connecting = making.downgrade();
-        making
+        Some(making)
     }
 
-    /// Drops connections that nobody has used for long.
-    pub(super) fn sweep(&self) {
+    /// Drops connections that nobody has used for long, and those that may not be used any more.
+    pub(super) fn sweep(&self, options: &Options) {
         self.connections.borrow_mut().retain(|connection| {
-            let idle = connection.streams.get() == 0;
-            connection.is_open() && !(idle && connection.used.get().elapsed() >= IDLE_TIMEOUT)
+            let state = &connection.state;
+            let idle = state.streams.get() == 0;
+            connection.is_open(options) && !(idle && state.used.get().elapsed() >= options.keep)
         });
     }
 }
 
 impl Connection {
-    async fn new(connector: &Connector, limit: Duration) -> Result<Self, ConnectError> {
+    async fn new(backend: &Backend, place: Option<places::Place>) -> Result<Self, ConnectError> {
         let begun = Instant::now();
-        let stream = connector.connect(limit).await?;
+        let limit = backend.options.connect_timeout;
+        let stream = backend.open().await?;
         let handshake = client::Builder::new()
             .enable_push(false)
             .initial_max_send_streams(STREAMS)
@@ -107,27 +126,37 @@ impl Connection {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(HEADER_BYTES).unwrap_or(u32::MAX))
             .handshake::<_, Bytes>(stream);
-        let (sender, connection) = timeout(limit.saturating_sub(begun.elapsed()), handshake)
+        let (sender, mut connection) = timeout(limit.saturating_sub(begun.elapsed()), handshake)
             .await
             .map_err(|_| ConnectError::Timeout)?
             .map_err(io::Error::other)?;
-        // Its errors reach the streams.
-        spawn_local(connection.map(drop));
         let now = Instant::now();
-        Ok(Self {
-            sender,
+        let state = Rc::new(State {
             streams: Cell::new(0),
             used: Cell::new(now),
             heard: Cell::new(now),
             retired: Cell::new(false),
+        });
+        let pings = connection.ping_pong();
+        // Its errors reach the streams.
+        spawn_local(keepalive::run(connection, pings, state.clone()));
+        Ok(Self {
+            sender,
+            state,
+            made: now,
+            place,
+            places: backend.places.clone(),
         })
     }
 
     /// Whether there may be another stream as far as the connection goes: neither closed, nor told to
-    /// go away, nor without an answer for too long.
-    fn is_open(&self) -> bool {
+    /// go away, nor without an answer for too long, nor too old.
+    fn is_open(&self, options: &Options) -> bool {
         let mut context = Context::from_waker(Waker::noop());
-        !self.retired.get()
+        !self.state.retired.get()
+            && options
+                .max_age
+                .is_none_or(|most| self.made.elapsed() < most)
             && matches!(
                 self.sender.clone().poll_ready(&mut context),
                 Poll::Ready(Ok(()))
@@ -136,17 +165,17 @@ impl Connection {
 
     /// Whether the backend allows another stream now.
     pub(super) fn has_room(&self) -> bool {
-        self.streams.get() < STREAMS.min(self.sender.current_max_send_streams())
+        self.state.streams.get() < STREAMS.min(self.sender.current_max_send_streams())
     }
 
     fn heard(&self) {
-        self.heard.set(Instant::now());
+        self.state.heard.set(Instant::now());
     }
 
     /// A deadline passed. If nothing at all has come since, the connection may be dead.
     fn timed_out(&self, since: Instant) {
-        if self.heard.get() < since {
-            self.retired.set(true);
+        if self.state.heard.get() < since {
+            self.state.retired.set(true);
         }
     }
 }
@@ -154,22 +183,27 @@ impl Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("streams", &self.streams)
-            .field("retired", &self.retired)
+            .field("state", &self.state)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }
 
 impl Place {
     fn new(connection: Rc<Connection>) -> Self {
-        connection.streams.set(connection.streams.get() + 1);
+        let streams = &connection.state.streams;
+        streams.set(streams.get() + 1);
         Self(connection)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.streams.set(self.0.streams.get() - 1);
-        self.0.used.set(Instant::now());
+        let state = &self.0.state;
+        state.streams.set(state.streams.get() - 1);
+        state.used.set(Instant::now());
+        if let Some(places) = &self.0.places {
+            places.note_change();
+        }
     }
 }

@@ -78,7 +78,7 @@ impl Resolver {
         {
             if !rests && since.elapsed() >= RESOLVED_FOR {
                 // Runs on by itself.
-                let _ = self.look_up();
+                drop(self.look_up());
             }
             return Ok(addresses);
         }

@@ -58,7 +58,7 @@ struct Rig {
 
 fn rig() -> Rig {
     let policies = PolicyCell::new();
-    let sink = PolicySink::new(policies.clone());
+    let sink = PolicySink::new(policies.clone(), "/nowhere".into());
     Rig { policies, sink }
 }
 
@@ -158,4 +158,32 @@ fn keys_that_no_policy_needs_any_more_are_forgotten() {
         )
         .unwrap();
     assert!(rig.sink.slots.is_empty());
+}
+
+#[test]
+fn tls_in_a_pod_without_its_certificate_is_refused_while_something_serves() {
+    let with_tls = || {
+        let mut policy = policy();
+        policy.settings.limits.tls = true;
+        policy
+    };
+    let mut late = rig();
+    late.sink.apply(policy(), &origin()).unwrap();
+    let why = late.sink.apply(with_tls(), &origin()).unwrap_err();
+    assert!(why.contains("restart it"), "{why}");
+    assert!(
+        !late.policies.load().unwrap().speaks_tls(),
+        "the last good one stays"
+    );
+    // Nothing serves yet: nothing will, and readiness says why.
+    let mut first = rig();
+    first.sink.apply(with_tls(), &origin()).unwrap();
+    assert!(first.policies.load().unwrap().speaks_tls());
+    // The Secret is mounted, whatever is in it.
+    let folder = tempfile::tempdir().unwrap();
+    let mut mounted = rig();
+    mounted.sink.listener_tls = folder.path().to_owned();
+    mounted.sink.apply(policy(), &origin()).unwrap();
+    mounted.sink.apply(with_tls(), &origin()).unwrap();
+    assert!(mounted.policies.load().unwrap().speaks_tls());
 }

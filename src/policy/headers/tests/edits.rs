@@ -173,7 +173,7 @@ fn the_operation_is_told_by_the_proxy_alone() {
         ..HeaderSettings::default()
     };
     let mut came = headers(&[("x-endpoint-api-operation-name", "forged")]);
-    let plan = plan(settings.clone());
+    let plan = plan(settings);
     sanitise(&mut came, &plan);
     let told = plan
         .request(Some(1), &facts(&came))

@@ -5,7 +5,7 @@ fn a_remembered_token_is_not_verified_again() {
     let mut operation = Operation::of(&signer());
     let token = signer().token(&claims());
     let first = verified(operation.bearer(&token));
-    assert_eq!(operation.cache.len(), 1);
+    assert_eq!(operation.cache.entries(), 1);
     // The entry, not the key, answers: a key with this id that verifies nothing.
     let id = operation.keys[0].as_ref().unwrap().keys[0].id;
     let mut blind = KeySet::parse(key_set(&[&Signer::new("ES256", "b")]).as_bytes()).unwrap();
@@ -90,7 +90,7 @@ fn a_proof_is_believed_for_five_minutes() {
     let id = operation.prepared.forwarding.id;
     assert!(operation.cache.recall(&digest, &id, NOW + 299).is_some());
     assert!(operation.cache.recall(&digest, &id, NOW + 300).is_none());
-    assert_eq!(operation.cache.len(), 0);
+    assert_eq!(operation.cache.entries(), 0);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn two_providers_of_one_issuer_share_an_entry_but_not_a_proof() {
     assert_eq!(verified(operation.bearer(&token)).0, 1);
     operation.publish(0, &[&a]);
     assert_eq!(verified(operation.bearer(&token)).0, 0);
-    assert_eq!(operation.cache.len(), 1);
+    assert_eq!(operation.cache.entries(), 1);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn the_memory_is_bounded_and_keeps_what_is_used() {
         verified(operation.bearer(&token));
         verified(operation.bearer(&used));
         first.get_or_insert(token);
-        assert!(operation.cache.len() <= 10);
+        assert!(operation.cache.entries() <= 10);
     }
     let id = operation.prepared.forwarding.id;
     let mut recalls = |token: &str| {
@@ -138,7 +138,7 @@ fn the_memory_is_bounded_and_keeps_what_is_used() {
 fn long_tokens_are_not_remembered() {
     let mut operation = Operation::of(&signer());
     verified(operation.bearer(&signer().token(&with("groups", json!("g".repeat(5000))))));
-    assert_eq!(operation.cache.len(), 0);
+    assert_eq!(operation.cache.entries(), 0);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn what_was_told_under_other_settings_is_not_told_again() {
     operation.policy.settings.jwt.user_info = UserInfoForm::Payload;
     operation.prepare();
     assert_eq!(verified(operation.bearer(&token)).1, plain);
-    assert_eq!(operation.cache.len(), 1);
+    assert_eq!(operation.cache.entries(), 1);
 }
 
 #[test]
@@ -164,10 +164,10 @@ fn other_bounds_forget_everything_and_none_remembers_nothing() {
     for (size, ttl, left) in [(1000, 300, 1), (1000, 10, 0), (0, 10, 0)] {
         verified(operation.bearer(&token));
         operation.cache.configure(size, ttl);
-        assert_eq!(operation.cache.len(), left, "{size} {ttl}");
+        assert_eq!(operation.cache.entries(), left, "{size} {ttl}");
     }
     verified(operation.bearer(&token));
-    assert_eq!(operation.cache.len(), 0);
+    assert_eq!(operation.cache.entries(), 0);
 }
 
 /// The short way, for one token that is remembered, makes every check of the long one.
@@ -179,7 +179,7 @@ fn a_remembered_token_is_refused_for_every_reason_that_a_new_one_is() {
     for _ in 0..2 {
         verified(operation.bearer(&token));
     }
-    let remembered = operation.cache.len();
+    let remembered = operation.cache.entries();
     assert_eq!(remembered, 1);
     let mut refused = |change: &dyn Fn(&mut Operation), reason: Reason| {
         let before = operation.policy.clone();

@@ -115,7 +115,7 @@ fn a_remembered_token_is_asked_for_its_scopes_again() {
             passes,
             "{scopes:?}"
         );
-        assert_eq!(operation.cache.len(), 1);
+        assert_eq!(operation.cache.entries(), 1);
     }
 }
 

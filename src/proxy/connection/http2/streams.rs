@@ -20,9 +20,18 @@ use crate::proxy::timer::LazyTimer;
 /// How often unread answers are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// A client that gives up more than half of its streams at once, and of so many, is let go: each costs
+/// the backend a request (CVE-2023-44487, after the streams were taken up).
+const STREAMS_TO_JUDGE: u32 = 500;
+const AT_ONCE: Duration = Duration::from_secs(1);
+
 /// What the streams of a connection share.
 #[derive(Debug)]
 pub(super) struct Streams {
+    /// How many streams there were, and how many of them were given up at once; both are halved now and
+    /// then, so that the last ones count most.
+    begun: Cell<u32>,
+    given_up: Cell<u32>,
     client: Rc<Client>,
     open: RefCell<Vec<Weak<State>>>,
     idle_since: Cell<Instant>,
@@ -37,20 +46,23 @@ pub(super) struct Stream {
     streams: Rc<Streams>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    began: Instant,
+    /// The answer was made to its end.
+    finished: Cell<bool>,
     /// A piece of the answer was given away then, and nobody has asked for the next one since.
     unread_since: Cell<Option<Instant>>,
 }
 
 /// An answer's body, with a note of when the client takes it.
 #[derive(Debug)]
-pub(super) struct WatchedBody<B> {
+pub(super) struct WatchedBody<B: Body> {
     body: B,
     stream: Stream,
 }
 
-/// A connection that ends when it is idle for too long, or a client leaves an answer unread.
+/// A connection that ends when it is idle for too long or old, or a client leaves an answer unread.
 #[derive(Debug)]
 pub(super) struct Watched<C> {
     connection: C,
@@ -64,6 +76,8 @@ pub(super) struct Watched<C> {
 impl Streams {
     pub(super) fn new(client: Rc<Client>) -> Rc<Self> {
         Rc::new(Self {
+            begun: Cell::new(0),
+            given_up: Cell::new(0),
             client,
             open: RefCell::default(),
             idle_since: Cell::new(Instant::now()),
@@ -72,8 +86,19 @@ impl Streams {
     }
 
     pub(super) fn open(self: &Rc<Self>) -> Stream {
-        let state = Rc::new(State::default());
+        let mut begun = self.begun.get() + 1;
+        if begun >= 2 * STREAMS_TO_JUDGE {
+            begun /= 2;
+            self.given_up.set(self.given_up.get() / 2);
+        }
+        self.begun.set(begun);
+        let state = Rc::new(State {
+            began: Instant::now(),
+            finished: Cell::new(false),
+            unread_since: Cell::new(None),
+        });
         self.open.borrow_mut().push(Rc::downgrade(&state));
+        self.client.metrics().streams_open.add(1);
         Stream {
             state,
             streams: self.clone(),
@@ -89,6 +114,11 @@ impl Streams {
         })
     }
 
+    /// Whether most streams were given up as soon as they had begun.
+    fn is_abused(&self) -> bool {
+        self.begun.get() >= STREAMS_TO_JUDGE && self.given_up.get() > self.begun.get() / 2
+    }
+
     fn is_idle(&self) -> bool {
         self.open.borrow().is_empty()
     }
@@ -96,13 +126,26 @@ impl Streams {
 
 impl Stream {
     /// Keeps the stream open until the answer is sent, or given up.
-    pub(super) fn watch<B>(self, response: Response<B>) -> Response<WatchedBody<B>> {
+    pub(super) fn watch<B>(self, response: Response<B>) -> Response<WatchedBody<B>>
+    where
+        B: Body,
+    {
         response.map(|body| WatchedBody { body, stream: self })
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        self.streams.client.metrics().streams_open.subtract(1);
+        if !self.state.finished.get() && self.state.began.elapsed() < AT_ONCE {
+            let streams = &self.streams;
+            streams.given_up.set(streams.given_up.get() + 1);
+            if streams.is_abused()
+                && let Some(connection) = streams.connection.take()
+            {
+                connection.wake();
+            }
+        }
         let ours = Rc::downgrade(&self.state);
         let mut open = self.streams.open.borrow_mut();
         open.retain(|stream| !stream.ptr_eq(&ours));
@@ -128,6 +171,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for WatchedBody<B> {
         let polled = Pin::new(&mut this.body).poll_frame(context);
         // hyper asks for the next piece once the client has room for it.
         unread.set(polled.is_ready().then(Instant::now));
+        if matches!(polled, Poll::Ready(None)) {
+            this.stream.state.finished.set(true);
+        }
         polled
     }
 
@@ -140,6 +186,14 @@ impl<B: Body<Data = Bytes> + Unpin> Body for WatchedBody<B> {
     }
 }
 
+impl<B: Body> Drop for WatchedBody<B> {
+    fn drop(&mut self) {
+        if self.body.is_end_stream() {
+            self.stream.state.finished.set(true);
+        }
+    }
+}
+
 impl<C> Watched<C> {
     pub(super) fn new(connection: C, streams: Rc<Streams>) -> Self {
         Self {
@@ -149,6 +203,17 @@ impl<C> Watched<C> {
             looking: false,
             finishing: false,
         }
+    }
+}
+
+impl<C: Finish + Unpin> Watched<C> {
+    /// Lets the client go, after what is being served.
+    fn retire(&mut self, context: &mut Context<'_>, now: Instant) {
+        self.finishing = true;
+        self.streams.idle_since.set(now);
+        Pin::new(&mut self.connection).finish();
+        // What that asks for is done the next time round.
+        context.waker().wake_by_ref();
     }
 }
 
@@ -166,13 +231,24 @@ where
         this.streams
             .connection
             .replace(Some(context.waker().clone()));
+        if this.streams.is_abused() {
+            let peer = this.streams.client.peer;
+            tracing::warn!(target: "endpoints::access", %peer, "a client gives its streams up as fast as it opens them; it is let go");
+            return Poll::Ready(Ok(()));
+        }
         loop {
             let now = Instant::now();
             let limits = this.streams.client.limits();
+            if !this.finishing && this.streams.client.retires(now) {
+                this.retire(context, now);
+            }
             if this.streams.is_idle() {
                 this.looking = false;
-                this.timer
-                    .set(this.streams.idle_since.get() + limits.idle_timeout);
+                let mut deadline = this.streams.idle_since.get() + limits.idle_timeout;
+                if !this.finishing {
+                    deadline = deadline.min(this.streams.client.old_at());
+                }
+                this.timer.set(deadline);
             } else if !this.looking {
                 this.looking = true;
                 this.timer
@@ -182,19 +258,16 @@ where
                 return Poll::Pending;
             }
             let was_looking = std::mem::take(&mut this.looking);
-            if was_looking && this.streams.is_stalled(Instant::now()) {
+            let now = Instant::now();
+            if was_looking && this.streams.is_stalled(now) {
+                return Poll::Ready(Ok(()));
+            }
+            if !was_looking && this.finishing {
+                // It was told, and does not go.
                 return Poll::Ready(Ok(()));
             }
             if !was_looking {
-                if this.finishing {
-                    // It was told, and does not go.
-                    return Poll::Ready(Ok(()));
-                }
-                this.finishing = true;
-                this.streams.idle_since.set(Instant::now());
-                Pin::new(&mut this.connection).finish();
-                // What that asks for is done the next time round.
-                context.waker().wake_by_ref();
+                this.retire(context, now);
             }
         }
     }

@@ -21,6 +21,8 @@ use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
 use crate::proxy::config::BackendAddress;
 use crate::proxy::upstream::error::UpstreamError;
+use crate::proxy::upstream::replay;
+use crate::proxy::upstream::retry::{Cause, Failure};
 
 /// The body of an answer. Reading it also sends what is left of the request; dropping it before its
 /// end resets the stream.
@@ -34,37 +36,44 @@ pub(in crate::proxy::upstream) struct Receiving {
     place: Place,
 }
 
-/// Why an exchange did not come to an answer.
+/// The head of a request that was sent, as bytes: whole requests are needed again so seldom that no
+/// header is cloned for it.
 #[derive(Debug)]
-pub(in crate::proxy::upstream) struct Failure {
-    pub(in crate::proxy::upstream) error: UpstreamError,
-    /// The request, if the backend has certainly done nothing for it.
-    pub(in crate::proxy::upstream) unprocessed: Option<Box<Request<RequestBody>>>,
+pub(in crate::proxy::upstream) struct Sent(Vec<u8>);
+
+impl Sent {
+    /// The request with this body.
+    pub(in crate::proxy::upstream) fn again(
+        &self,
+        body: RequestBody,
+    ) -> Option<Request<RequestBody>> {
+        replay::read(&self.0, body)
+    }
 }
 
 /// Sends a request and waits for the head of its answer, not longer than the client's deadline.
+/// `keeps`: it may be sent twice.
 pub(in crate::proxy::upstream) async fn exchange(
     connection: Rc<Connection>,
     address: &BackendAddress,
     client: &Rc<Client>,
     request: Request<RequestBody>,
-) -> Result<Response<Receiving>, Failure> {
+    keeps: bool,
+) -> Result<(Response<Receiving>, Sent), Box<Failure>> {
     let begun = Instant::now();
     let (parts, body) = request.into_parts();
-    let head = Request::from_parts(parts.clone(), ());
+    let sent_head = Sent(replay::write(&parts));
     let empty = body.is_end_stream();
-    let Some(head) = head_of(head, address) else {
-        return Err(UpstreamError::BadAuthority.into());
+    let Some(head) = head_of(Request::from_parts(parts, ()), address) else {
+        return Err(lost(UpstreamError::BadAuthority));
     };
     let mut sender = connection.sender.clone();
     let place = Place::new(connection);
     let (mut answer, stream) = match sender.send_request(head, empty) {
         Ok(sent) => sent,
         Err(error) => {
-            return Err(Failure {
-                error: UpstreamError::from_h2(error),
-                unprocessed: Some(Box::new(Request::from_parts(parts, body))),
-            });
+            let error = UpstreamError::from_h2(error);
+            return Err(Failure::error(error, Cause::Moved, sent_head.again(body)));
         }
     };
     drop(sender);
@@ -75,20 +84,23 @@ pub(in crate::proxy::upstream) async fn exchange(
             match running.poll(context) {
                 Poll::Ready(Ok(())) => sent = true,
                 Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Err((UpstreamError::ClientBody(error.into()), false)));
+                    return Poll::Ready(Err((
+                        UpstreamError::ClientBody(error.into()),
+                        Cause::Final,
+                    )));
                 }
                 Poll::Pending => {}
             }
         }
         if let Poll::Ready(answer) = Pin::new(&mut answer).poll(context) {
             return Poll::Ready(answer.map_err(|error| {
-                let unprocessed = is_unprocessed(&error);
-                (UpstreamError::from_h2(error), unprocessed)
+                let cause = cause(&error);
+                (UpstreamError::from_h2(error), cause)
             }));
         }
         if client.deadline.borrow_mut().poll(context).is_ready() {
             place.0.timed_out(begun);
-            return Poll::Ready(Err((UpstreamError::Deadline, false)));
+            return Poll::Ready(Err((UpstreamError::Deadline, Cause::Final)));
         }
         Poll::Pending
     })
@@ -98,7 +110,7 @@ pub(in crate::proxy::upstream) async fn exchange(
             place.0.heard();
             let (parts, stream) = response.into_parts();
             if parts.headers.len() > HEADER_COUNT {
-                return Err(UpstreamError::HeadTooLarge.into());
+                return Err(lost(UpstreamError::HeadTooLarge));
             }
             let length = match stream.is_end_stream() {
                 true => Some(0),
@@ -114,18 +126,22 @@ pub(in crate::proxy::upstream) async fn exchange(
                 data_over: false,
                 place,
             };
-            Ok(Response::from_parts(parts, receiving))
+            Ok((Response::from_parts(parts, receiving), sent_head))
         }
-        Err((error, unprocessed)) => {
-            let body = sending.and_then(Sending::untouched);
-            Err(Failure {
-                error,
-                unprocessed: body
-                    .filter(|_| unprocessed)
-                    .map(|body| Box::new(Request::from_parts(parts, body))),
-            })
+        Err((error, cause)) => {
+            let body = match cause {
+                Cause::Moved | Cause::Refused => sending.and_then(Sending::untouched),
+                _ => keeps.then_some(RequestBody::Empty),
+            };
+            let request = body.and_then(|body| sent_head.again(body));
+            Err(Failure::error(error, cause, request))
         }
     }
+}
+
+/// Without a further attempt.
+fn lost(error: UpstreamError) -> Box<Failure> {
+    Failure::error(error, Cause::Final, None)
 }
 
 /// The head as HTTP/2 has it (RFC 9113 section 8.3.1): the host in `:authority`, nothing of the
@@ -156,12 +172,20 @@ pub(in crate::proxy::upstream) fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// Whether the backend says that it has not looked at the request: RFC 9113 section 8.7, or a stream
-/// beyond the last of its GOAWAY (section 6.8).
-fn is_unprocessed(error: &h2::Error) -> bool {
-    error.is_remote()
-        && (error.is_go_away()
-            || error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM))
+/// What an error says about the request. The backend has not looked at it if it says so (RFC 9113
+/// section 8.7), or if the stream is beyond the last of its GOAWAY (section 6.8).
+fn cause(error: &h2::Error) -> Cause {
+    match () {
+        () if error.is_remote() && error.is_go_away() => Cause::Moved,
+        () if error.is_remote()
+            && error.is_reset()
+            && error.reason() == Some(Reason::REFUSED_STREAM) =>
+        {
+            Cause::Refused
+        }
+        () if error.is_library() => Cause::Final,
+        () => Cause::Reset { kept: false },
+    }
 }
 
 impl Receiving {
@@ -218,15 +242,6 @@ impl Receiving {
         match full && error.is_reset() && error.reason() == Some(Reason::NO_ERROR) {
             true => None,
             false => Some(Err(UpstreamError::from_h2(error))),
-        }
-    }
-}
-
-impl From<UpstreamError> for Failure {
-    fn from(error: UpstreamError) -> Self {
-        Self {
-            error,
-            unprocessed: None,
         }
     }
 }

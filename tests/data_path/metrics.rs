@@ -1,0 +1,227 @@
+//! Every metric, as it is scraped, is in `docs/metrics.md`, and the other way round.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::admin::metrics;
+use crate::backend::Backend;
+use crate::client::ask;
+use crate::proxy::{TestProxy, now, snapshot};
+use crate::tokens::{Signer, key_set};
+
+const KEYS: &str = "https://issuer.example/keys";
+const DOCUMENT: &str = r#"
+openapi:
+  inline: |
+    swagger: "2.0"
+    info: {title: Books, version: "1"}
+    host: books.example.com
+    securityDefinitions:
+      issuer: {type: oauth2, flow: implicit, authorizationUrl: "", x-google-issuer: "https://issuer.example", x-google-jwks_uri: "https://issuer.example/keys", x-google-audiences: "mine"}
+    security: [{issuer: []}]
+    paths:
+      /shelves:
+        get: {operationId: listShelves, responses: {200: {description: ok}}}
+cors: {}
+"#;
+
+/// Name, type and labels of a metric, and what it says.
+type Row = (String, String, BTreeSet<String>, String);
+
+fn get(headers: &str) -> String {
+    format!("GET /shelves HTTP/1.1\r\nHost: a\r\n{headers}\r\n")
+}
+
+/// What a scrape holds after one request of each kind.
+async fn scrape() -> String {
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address);
+    let signer = Signer::new("ES256", "1");
+    let keys = BTreeMap::from([(KEYS.to_owned(), key_set(&[&signer]))]);
+    let policy = |fields: &str| snapshot(&format!("{fields}\n{DOCUMENT}"), &keys);
+    let claims = json!({"iss": "https://issuer.example", "aud": "mine", "exp": now() + 3600});
+    let bearer = format!("Authorization: Bearer {}\r\n", signer.token(&claims));
+    proxy.policies.store(policy("mode: Audit").of_generation(3));
+    assert_eq!(ask(proxy.address, &get("")).await.status, 200);
+    proxy.policies.store(policy("").of_generation(4));
+    assert_eq!(ask(proxy.address, &get(&bearer)).await.status, 200);
+    assert_eq!(ask(proxy.address, &get("")).await.status, 401);
+    let preflight = "OPTIONS /shelves HTTP/1.1\r\nHost: a\r\nOrigin: https://b.example\r\n\
+                     Access-Control-Request-Method: GET\r\n\r\n";
+    assert_eq!(ask(proxy.address, preflight).await.status, 200);
+    metrics(&proxy).await
+}
+
+fn rows(text: &str) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            let (name, help) = rest.split_once(' ').expect("a name and words");
+            let help = help.trim_end_matches('.').to_owned();
+            rows.push((name.to_owned(), String::new(), BTreeSet::new(), help));
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (_, kind) = rest.split_once(' ').expect("a name and a type");
+            kind.clone_into(&mut rows.last_mut().expect("HELP came before").1);
+        } else if !line.starts_with('#') {
+            let row = rows.last_mut().expect("HELP came before");
+            let labels = line
+                .split_once('{')
+                .and_then(|(_, rest)| rest.split_once('}'));
+            let labels = labels.map_or("", |(labels, _)| labels);
+            for label in labels.split(',').filter_map(|it| it.split_once('=')) {
+                if label.0 != "le" {
+                    row.2.insert(label.0.to_owned());
+                }
+            }
+        }
+    }
+    for (name, kind, ..) in &mut rows {
+        match &**kind {
+            "counter" => name.push_str("_total"),
+            "info" => name.push_str("_info"),
+            _ => {}
+        }
+    }
+    rows
+}
+
+fn written((name, kind, labels, help): &Row) -> String {
+    let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+    let labels = match labels.is_empty() {
+        true => String::from("–"),
+        false => labels.join(", "),
+    };
+    format!("| `{name}` | {kind} | {labels} | {help} |")
+}
+
+#[tokio::test]
+async fn the_table_of_metrics_is_what_a_scrape_holds() {
+    let text = scrape().await;
+    let scraped: BTreeSet<_> = rows(&text).iter().map(written).collect();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let table: BTreeSet<_> = page
+        .lines()
+        .filter(|line| line.starts_with("| `endpoints_"))
+        .map(str::to_owned)
+        .collect();
+    let missing: Vec<_> = scraped.difference(&table).cloned().collect();
+    let gone: Vec<_> = table.difference(&scraped).cloned().collect();
+    assert!(
+        missing.is_empty() && gone.is_empty(),
+        "to add to docs/metrics.md:\n{}\nto remove from it:\n{}\n{text}",
+        missing.join("\n"),
+        gone.join("\n")
+    );
+}
+
+#[tokio::test]
+async fn names_and_labels_keep_to_the_conventions() {
+    for (name, kind, labels, _) in rows(&scrape().await) {
+        assert!(name.starts_with("endpoints_"), "{name}");
+        assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
+        let of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        assert!(name.chars().all(of_name), "{name}");
+        for part in ["_ms", "_milliseconds", "_kb", "_minutes"] {
+            assert!(!name.contains(part), "{name} is in no base unit");
+        }
+        assert!(
+            !labels.contains("path") && !labels.contains("token"),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn verdicts_name_the_issuer_of_the_policy_and_nothing_that_a_client_made_up() {
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address);
+    let signer = Signer::new("ES256", "1");
+    let keys = BTreeMap::from([(KEYS.to_owned(), key_set(&[&signer]))]);
+    proxy.policies.store(snapshot(DOCUMENT, &keys));
+    let token = |issuer: &str, expires: u64| {
+        let claims = json!({"iss": issuer, "aud": "mine", "exp": expires});
+        get(&format!(
+            "Authorization: Bearer {}\r\n",
+            signer.token(&claims)
+        ))
+    };
+    let good = token("https://issuer.example", now() + 3600);
+    let old = token("https://issuer.example", now() - 3600);
+    let strange = token("https://made-up.example", now() + 3600);
+    for (request, status) in [(&good, 200), (&good, 200), (&old, 401), (&strange, 401)] {
+        assert_eq!(ask(proxy.address, request).await.status, status);
+    }
+    let text = metrics(&proxy).await;
+    for line in [
+        r#"endpoints_jwt_verdicts_total{issuer="https://issuer.example",verdict="Verified"} 2"#,
+        r#"endpoints_jwt_verdicts_total{issuer="https://issuer.example",verdict="TokenExpired"} 1"#,
+        r#"endpoints_jwt_verdicts_total{issuer="",verdict="TokenIssuer"} 1"#,
+        r#"endpoints_jwks_keys{issuer="https://issuer.example",source="https://issuer.example/keys"} 1"#,
+        r#"endpoints_refusals_total{reason="TokenExpired"} 1"#,
+    ] {
+        assert!(
+            text.lines().any(|have| have == line),
+            "{line} is not in\n{text}"
+        );
+    }
+    assert!(!text.contains("made-up"), "{text}");
+}
+
+#[tokio::test]
+async fn bytes_and_what_is_in_flight_are_counted() {
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address).under(crate::forwarding::OPEN);
+    let post = "POST /v1/shelves HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    for _ in 0..2 {
+        assert_eq!(ask(proxy.address, post).await.status, 200);
+    }
+    let text = metrics(&proxy).await;
+    let backend = backend.address;
+    for line in [
+        r#"endpoints_request_body_bytes_total{operation="post_v1_shelves",method="POST"} 10"#,
+        r#"endpoints_response_body_bytes_total{operation="post_v1_shelves",method="POST"} 4"#,
+        "endpoints_requests_in_flight 0",
+        &format!(r#"endpoints_backend_requests_in_flight{{backend="{backend}"}} 0"#),
+        &format!(r#"endpoints_backend_connects_total{{backend="{backend}"}} 1"#),
+    ] {
+        assert!(
+            text.lines().any(|have| have == line),
+            "{line} is not in\n{text}"
+        );
+    }
+}
+
+/// Cardinality: what clients invent has no label of its own.
+#[tokio::test]
+async fn methods_that_clients_make_up_share_a_label() {
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address).under(crate::forwarding::OPEN);
+    for number in 0..50 {
+        let request = format!("X{number} /nowhere{number} HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(ask(proxy.address, &request).await.status, 404);
+    }
+    let text = metrics(&proxy).await;
+    let line =
+        r#"endpoints_requests_total{operation="",method="OTHER",code="404",source="proxy"} 50"#;
+    assert!(text.lines().any(|have| have == line), "{text}");
+    assert!(!text.contains("X1") && !text.contains("nowhere"), "{text}");
+}
+
+/// What is no HTTP past our own guard is answered by the library, and counted all the same.
+#[tokio::test]
+async fn a_connection_that_ends_by_what_is_no_http_is_counted() {
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address).under(crate::forwarding::OPEN);
+    let mut client = crate::client::Client::connect(proxy.address).await;
+    client
+        .send("GET /v1/shelves HTTP/9.9\r\nHost: a\r\n\r\n")
+        .await;
+    client.rest().await;
+    let text = metrics(&proxy).await;
+    let refused = text.contains("endpoints_refusals_total{reason=\"BadFraming\"} 1");
+    let parsed = text.contains("endpoints_parser_errors_total 1");
+    assert!(refused || parsed, "{text}");
+}

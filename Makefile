@@ -86,7 +86,8 @@ soak: ## Mixed load over the real sidecar for TIME=600 seconds: nothing wrong, n
 
 .PHONY: instructions
 instructions: ## Instructions a request, by callgrind, against the committed ones
-	cargo bench --locked --bench instructions
+	cargo build --locked --release --bin endpoints
+	ENDPOINTS_BINARY=$(CURDIR)/target/release/endpoints cargo bench --locked --profile dev --bench instructions
 
 .PHONY: bench
 bench: instructions ## Envoy, nginx and ours in turn, into docs/performance.md; instructions, lookups, compiling

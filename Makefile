@@ -56,7 +56,7 @@ full: websocket fuzz ## What takes long: the WebSocket suite, every fuzz target 
 lint: $(CARGO_DENY) ## Format, clippy, licences and bans
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --test node -- -D warnings
+	cargo clippy --locked --test node --test soak -- -D warnings
 	$(CARGO_DENY) check --hide-inclusion-graph bans licenses sources
 
 $(CARGO_DENY):

@@ -101,6 +101,7 @@ fn compile_read(
             &routes.schemes,
             &mut findings,
         );
+        settings::check_token_headers(&settings.jwt, &providers, &mut findings);
         let mut policy = Policy {
             format: 1,
             operations: routes.operations,

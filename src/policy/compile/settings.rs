@@ -16,6 +16,8 @@ use crate::openapi::Findings;
 use crate::openapi::diagnostic::quote;
 use crate::policy::format::Settings;
 
+pub(super) use self::jwt::check_token_headers;
+
 /// Compiles every block; what is wrong in one is found whatever is wrong in another.
 pub(super) fn compile(spec: &EndpointsServiceSpec, findings: &mut Findings) -> Settings {
     Settings {

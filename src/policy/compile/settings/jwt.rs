@@ -1,5 +1,6 @@
 //! `spec.jwt`, but issuers, audiences and required claims.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::api::EndpointsServiceSpec;
@@ -9,7 +10,7 @@ use crate::api::endpoints_service::{
 use crate::openapi::Findings;
 use crate::openapi::diagnostic::quote;
 use crate::policy::compile::{duration, invalid};
-use crate::policy::format::{ClaimHeader, JwtSettings, UserInfoForm};
+use crate::policy::format::{ClaimHeader, JwtSettings, Provider, TokenLocation, UserInfoForm};
 use crate::policy::headers::{DEFAULT_PREFIX, TargetError, check_claim_target};
 use crate::policy::limits::{
     CLOCK_SKEW, JWKS_CACHE_DURATION, MAX_KEY_AGE, TOKEN_CACHE_SIZE, TOKEN_CACHE_TTL,
@@ -127,6 +128,33 @@ fn user_info(written: Option<&ForwardPayloadSpec>, findings: &mut Findings) -> U
                 );
             }
             UserInfoForm::Esp
+        }
+    }
+}
+
+/// A claim must not take the place of the token that it is from: a header in which tokens come is not
+/// free.
+pub(in super::super) fn check_token_headers(
+    settings: &JwtSettings,
+    providers: &BTreeMap<String, Provider>,
+    findings: &mut Findings,
+) {
+    let locations = || providers.values().flat_map(|provider| &provider.locations);
+    for (index, ClaimHeader { header, .. }) in settings.claim_headers.iter().enumerate() {
+        let is_taken = |location: &TokenLocation| match location {
+            TokenLocation::Header { name, .. } => {
+                name.replace('_', "-") == header.replace('_', "-")
+            }
+            TokenLocation::Query(_) => false,
+        };
+        if locations().any(is_taken) {
+            findings.push(
+                invalid(
+                    &format!("/spec/jwt/claimToHeaders/{index}/header"),
+                    format!("tokens are read from {}", quote(header)),
+                )
+                .help("choose a name in which no token comes"),
+            );
         }
     }
 }

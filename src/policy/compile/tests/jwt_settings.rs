@@ -194,6 +194,28 @@ fn claims_have_names_and_headers_of_their_own() {
 }
 
 #[test]
+fn a_claim_takes_no_header_in_which_tokens_come() {
+    let document = BOOKSTORE.replace(
+        "    x-google-audiences",
+        "    x-google-jwt-locations: [{header: X-Token}]\n    x-google-audiences",
+    );
+    let with = |header: &str| {
+        let mut spec = inline(&document);
+        let fields = json!({"claimToHeaders": [{"claim": "sub", "header": header}]});
+        spec.jwt = Some(serde_json::from_value(fields).unwrap());
+        compile(&spec, &identity())
+    };
+    with("X-Subject").unwrap();
+    for header in ["X-Token", "x-token"] {
+        let findings = with(header).unwrap_err();
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        let finding = &findings[0];
+        assert_eq!(finding.place.pointer, "/spec/jwt/claimToHeaders/0/header");
+        assert!(finding.message.contains("tokens are read"), "{finding}");
+    }
+}
+
+#[test]
 fn keys_in_the_resource_are_kept_without_their_padding() {
     let signer = Signer::new("ES256", "a");
     let mut jwk = signer.jwk();

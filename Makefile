@@ -56,7 +56,7 @@ full: websocket fuzz ## What takes long: the WebSocket suite, every fuzz target 
 lint: $(CARGO_DENY) ## Format, clippy, licences and bans
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --test node -- -D warnings
+	cargo clippy --locked --test node --test soak -- -D warnings
 	$(CARGO_DENY) check --hide-inclusion-graph bans licenses sources
 
 $(CARGO_DENY):
@@ -86,7 +86,8 @@ soak: ## Mixed load over the real sidecar for TIME=600 seconds: nothing wrong, n
 
 .PHONY: instructions
 instructions: ## Instructions a request, by callgrind, against the committed ones
-	cargo bench --locked --bench instructions
+	cargo build --locked --release --bin endpoints
+	ENDPOINTS_BINARY=$(CURDIR)/target/release/endpoints cargo bench --locked --profile dev --bench instructions
 
 .PHONY: bench
 bench: instructions ## Envoy, nginx and ours in turn, into docs/performance.md; instructions, lookups, compiling

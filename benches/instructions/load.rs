@@ -1,15 +1,15 @@
 //! The client and the backend.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 
 use crate::shop::{Case, ORIGIN};
 
 const BODY: usize = 1024;
 
 /// Sends the request so many times over one connection, each after the answer to the one before.
-pub fn run(address: SocketAddr, case: Case, request: &str, requests: u64) {
-    let mut stream = TcpStream::connect(address).expect("it listens");
+pub fn run(port: u16, case: Case, request: &str, requests: u64) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     let mut answer = Vec::with_capacity(4096);
     for _ in 0..requests {
         stream.write_all(request.as_bytes()).expect("written");
@@ -42,16 +42,16 @@ fn complete(answer: &[u8], case: Case) -> bool {
 
 /// Answers every request with 1 KiB, on a thread for each connection; a request for an account that
 /// nobody vouched for, with 500.
-pub fn backend() -> SocketAddr {
+pub fn backend() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
+    let port = listener.local_addr().expect("bound").port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let stream = stream.expect("a connection");
             std::thread::spawn(move || serve(stream));
         }
     });
-    address
+    port
 }
 
 fn serve(mut stream: TcpStream) {

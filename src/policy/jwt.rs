@@ -130,7 +130,7 @@ pub fn authenticate(
     let Some(security) = prepared.security.get(operation) else {
         return Authentication::Refused(Failure::from(Fault::MISSING).into());
     };
-    if security.alternatives.is_empty() {
+    if security.is_open() {
         return Authentication::Open;
     }
     let mut means = Means {

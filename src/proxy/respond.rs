@@ -106,8 +106,12 @@ pub(super) fn redirect(location: HeaderValue) -> Response<ResponseBody> {
 }
 
 /// A preflight that is answered here: 200 and no body. Its headers come with all that CORS sets.
-pub(super) fn preflight() -> Response<ResponseBody> {
-    Response::new(ResponseBody::empty())
+/// `room`: a map that is no longer needed, whose room serves again.
+pub(super) fn preflight(mut room: HeaderMap) -> Response<ResponseBody> {
+    room.clear();
+    let mut response = Response::new(ResponseBody::empty());
+    *response.headers_mut() = room;
+    response
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response<ResponseBody> {

@@ -198,7 +198,7 @@ async fn under(
         audited,
     } = match decision.action {
         Action::Forward(forward) => forward,
-        Action::Preflight(_) => return Reply::ours(respond::preflight(), cors),
+        Action::Preflight(_) => return Reply::ours(respond::preflight(parts.headers), cors),
         Action::Healthy => return Reply::ours(respond::healthy(), cors),
         Action::Redirect(location) => return Reply::ours(respond::redirect(location), cors),
         Action::Refuse(refusal) => return Reply::refused(refusal, cors),

@@ -403,7 +403,7 @@ fn cases() -> Vec<Case> {
         ),
         (
             "64 keys",
-            std::iter::repeat_n(other.clone(), 63)
+            std::iter::repeat_n(other, 63)
                 .chain([signer().jwk()])
                 .collect(),
             None,

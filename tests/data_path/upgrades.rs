@@ -204,9 +204,9 @@ async fn a_refused_handshake_takes_what_follows_with_it() {
     assert!(backend.requests().is_empty());
 }
 
-#[tokio::test]
-async fn a_handshake_needs_the_operations_token() {
-    let document = OPEN
+/// `OPEN`, each operation of which demands a token.
+fn protected() -> String {
+    OPEN
         .replace(
             "    paths:",
             concat!(
@@ -215,7 +215,12 @@ async fn a_handshake_needs_the_operations_token() {
                 "x-google-jwks_uri: \"https://issuer.example/keys\", x-google-audiences: mine}\n",
                 "    security: [{issuer: []}]\n    paths:"
             ),
-        );
+        )
+}
+
+#[tokio::test]
+async fn a_handshake_needs_the_operations_token() {
+    let document = protected();
     let signer = Signer::new("ES256", "1");
     let keys = BTreeMap::from([(
         "https://issuer.example/keys".to_owned(),
@@ -238,6 +243,38 @@ async fn a_handshake_needs_the_operations_token() {
     client.send(handshake).await;
     assert_eq!(client.answer_to_head().await.status, 101);
     assert_eq!(backend.seen()[0].values("x-endpoint-api-userinfo").len(), 1);
+}
+
+#[tokio::test]
+async fn an_upgrade_ends_with_its_token_where_that_is_asked_for() {
+    let signer = Signer::new("ES256", "1");
+    let keys = BTreeMap::from([(
+        "https://issuer.example/keys".to_owned(),
+        key_set(&[&signer]),
+    )]);
+    let backend = Echo::start().await;
+    for ends in [true, false] {
+        let settings = format!("jwt: {{closeStreamsAtExpiry: {ends}, clockSkew: 0s}}\n");
+        let proxy = TestProxy::start(backend.address);
+        proxy
+            .policies
+            .store(snapshot(&(protected() + &settings), &keys));
+        let token = signer.token(
+            &json!({"iss": "https://issuer.example", "sub": "me", "aud": "mine", "exp": now() + 2}),
+        );
+        let handshake = HANDSHAKE.replace("room=1", &format!("access_token={token}"));
+        let mut client = Client::connect(proxy.address).await;
+        client.send(handshake).await;
+        assert_eq!(client.answer_to_head().await.status, 101);
+        expect(&mut client, b"hello ").await;
+        if ends {
+            assert_eq!(client.rest().await, b"");
+        } else {
+            sleep(Duration::from_secs(3)).await;
+            client.send("still here").await;
+            expect(&mut client, b"still here").await;
+        }
+    }
 }
 
 #[tokio::test]

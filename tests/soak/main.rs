@@ -1,7 +1,8 @@
 //! Mixed load over the real sidecar: `make soak TIME=3600`. Good, bad, slow and aborted requests while
 //! policies are swapped, keys rotate and the backend restarts. Nothing may be accepted or refused
 //! wrongly, and after the first minutes neither memory nor descriptors may grow.
-#![allow(clippy::print_stdout)]
+// A failed expectation is what it looks for.
+#![allow(clippy::print_stdout, clippy::panic)]
 
 mod backend;
 mod cases;
@@ -14,23 +15,22 @@ mod tally;
 #[path = "../support/tokens.rs"]
 mod tokens;
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use endpoints::api::EndpointsServiceSpec;
 use endpoints::policy::{Policy, ServiceIdentity, compile};
-use endpoints::push::server::Event;
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep};
 
 use self::backend::{Backend, Seen};
 use self::cases::{KINDS, Pace, Tokens, case};
 use self::client::Client;
 use self::process::Sidecar;
 use self::state::State;
-use self::support::Operator;
+use self::support::{Operator, free_ports};
 use self::tally::Tally;
 use self::tokens::{Signer, key_set};
 
@@ -63,11 +63,10 @@ async fn nothing_is_accepted_or_refused_wrongly_and_nothing_grows() {
     let [traffic, app, admin] = free_ports();
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("sidecar.log");
-    let binary = Path::new(env!("CARGO_BIN_EXE_endpoints"));
-    let identity = (operator.port, operator.certificate.as_str());
-    let child = support::sidecar(binary, identity, [traffic, app, admin], &log);
+    let binary = Command::new(env!("CARGO_BIN_EXE_endpoints"));
+    let child = support::sidecar(binary, &operator, [traffic, app, admin], &log);
     let sidecar = Arc::new(Sidecar::new(child, log, folder));
-    applied(&mut operator).await;
+    operator.applied().await;
 
     let address = SocketAddr::from(([127, 0, 0, 1], app));
     let seen = Arc::new(Seen::default());
@@ -214,7 +213,7 @@ async fn swap(
         toggled = !toggled;
         state.policy_changes();
         operator.publish(&policy(toggled));
-        applied(&mut operator).await;
+        operator.applied().await;
         state.policy_changed(toggled);
         if rotated.elapsed() > ROTATE_EVERY {
             rotated = Instant::now();
@@ -225,21 +224,6 @@ async fn swap(
             state.keys_changed(signer);
         }
     }
-}
-
-async fn applied(operator: &mut Operator) {
-    let applied = async {
-        while let Some(report) = operator.reports.recv().await {
-            match report.event {
-                Event::Applied { .. } => return,
-                Event::Rejected { reason, .. } => panic!("{reason}"),
-                Event::Connected { .. } | Event::Gone => {}
-            }
-        }
-    };
-    timeout(Duration::from_secs(20), applied)
-        .await
-        .expect("the sidecar takes the policy");
 }
 
 /// `toggled`: with the path that comes and goes.
@@ -277,9 +261,4 @@ fn policy(toggled: bool) -> Policy {
     compile(&spec, &identity)
         .expect("the document compiles")
         .policy
-}
-
-fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("bound").port())
 }

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use endpoints::policy::Policy;
 use endpoints::policy::format::KeySource;
-use endpoints::push::server::{Authenticate, Hub, PodIdentity, Refused, Report, Snapshot, serve};
+use endpoints::push::server::{
+    Authenticate, Event, Hub, PodIdentity, Refused, Report, Snapshot, serve,
+};
 use endpoints::push::wire::{Hello, Keys, ServiceKey, TLS_NAME};
 use endpoints::shutdown::{self, Trigger};
 use endpoints::tls;
@@ -19,6 +21,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
 
 pub struct Operator {
     pub port: u16,
@@ -67,6 +70,22 @@ impl Operator {
         hash
     }
 
+    /// Waits until the sidecar says that it runs the policy.
+    pub async fn applied(&mut self) {
+        let applied = async {
+            while let Some(report) = self.reports.recv().await {
+                match report.event {
+                    Event::Applied { .. } => return,
+                    Event::Rejected { reason, .. } => panic!("{reason}"),
+                    Event::Connected { .. } | Event::Gone => {}
+                }
+            }
+        };
+        timeout(Duration::from_secs(20), applied)
+            .await
+            .expect("the sidecar takes the policy");
+    }
+
     /// Pushes a key set.
     pub fn publish_keys(&mut self, url: &str, set: String) {
         self.key_version += 1;
@@ -81,26 +100,25 @@ impl Operator {
     }
 }
 
-/// Runs what a pod's sidecar container runs; its log goes to a file.
+/// Runs what a pod's sidecar container runs; its log goes to a file. `binary`: ours, or a program that
+/// runs it.
 pub fn sidecar(
-    binary: &Path,
-    operator: (u16, &str),
+    mut binary: Command,
+    operator: &Operator,
     [traffic, app, admin]: [u16; 3],
     log: &Path,
 ) -> Child {
     let token = log.with_extension("token");
     std::fs::write(&token, "anything").expect("the folder can be written to");
-    Command::new(binary)
+    let address = format!("127.0.0.1:{}", operator.port);
+    binary
         .arg("proxy")
         .env("ENDPOINTS_SERVICE", "shop")
         .env("ENDPOINTS_POD_NAME", "shop-0")
         .env("ENDPOINTS_POD_NAMESPACE", "bench")
         .env("ENDPOINTS_POD_UID", "uid-0")
-        .env(
-            "ENDPOINTS_OPERATOR_ADDRESS",
-            format!("127.0.0.1:{}", operator.0),
-        )
-        .env("ENDPOINTS_TRUST_BUNDLE", operator.1)
+        .env("ENDPOINTS_OPERATOR_ADDRESS", address)
+        .env("ENDPOINTS_TRUST_BUNDLE", &operator.certificate)
         .env("ENDPOINTS_TOKEN_FILE", token)
         .env("ENDPOINTS_LISTENERS", format!("{traffic}={app}"))
         .env("ENDPOINTS_ADMIN_PORT", admin.to_string())
@@ -108,6 +126,13 @@ pub fn sidecar(
         .stderr(std::fs::File::create(log).expect("the folder can be written to"))
         .spawn()
         .expect("our binary runs")
+}
+
+/// Three ports that nobody has.
+pub fn free_ports() -> [u16; 3] {
+    let listeners =
+        [(); 3].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("bound").port())
 }
 
 /// Everybody is who they say.

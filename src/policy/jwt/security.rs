@@ -20,6 +20,13 @@ pub struct Security {
     pub(in crate::policy) alternatives: Vec<Vec<PreparedRequirement>>,
 }
 
+impl Security {
+    /// Whether no token is ever looked at.
+    pub fn is_open(&self) -> bool {
+        self.alternatives.is_empty()
+    }
+}
+
 /// One token that is demanded.
 #[derive(Debug)]
 pub(in crate::policy) struct PreparedRequirement {

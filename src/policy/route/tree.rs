@@ -112,8 +112,9 @@ impl Node {
         let deeper = if path.is_empty() {
             self.route.as_ref().and_then(|route| lookup.visit(route))
         } else {
-            let (segment, further) = match path.split_once('/') {
-                Some((segment, further)) => (segment, Some(further)),
+            // Segments are short: looking at each byte is less than a search by words.
+            let (segment, further) = match path.bytes().position(|byte| byte == b'/') {
+                Some(end) => (&path[..end], Some(&path[end + 1..])),
                 None => (path, None),
             };
             let literal = self.literals.get(segment);

@@ -23,6 +23,10 @@ pub(super) async fn authenticated(
     operation: usize,
     parts: &Parts,
 ) -> Result<Option<Verified>, Refusal> {
+    let security = policy.snapshot.prepared.security.get(operation);
+    if security.is_some_and(|security| security.is_open()) {
+        return Ok(None);
+    }
     let worker = exchange.worker();
     let (provider, refusal) = match check(worker, policy, operation, parts) {
         Authentication::UnknownKey { provider, refusal } => (provider, refusal),

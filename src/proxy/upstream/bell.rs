@@ -16,20 +16,22 @@ pub(super) struct Bell {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Something happened since [`Bell::take`].
-    rung: AtomicBool,
-    /// The task is at work, or nobody waits.
-    muted: AtomicBool,
+    /// The task is at work: what rings now is its own doing.
+    busy: AtomicBool,
+    /// Rung by the task.
+    own: AtomicBool,
+    /// Rung by the socket.
+    outside: AtomicBool,
     task: Mutex<Option<Waker>>,
 }
 
 impl Bell {
-    /// Rung, so that the first poll takes place; nobody waits.
+    /// Rung, so that the first poll takes place; the task is at work.
     pub(super) fn new() -> Self {
         let shared = Arc::new(Shared {
-            rung: AtomicBool::new(true),
-            muted: AtomicBool::new(true),
-            task: Mutex::default(),
+            busy: AtomicBool::new(true),
+            outside: AtomicBool::new(true),
+            ..Shared::default()
         });
         let waker = Waker::from(shared.clone());
         Self { shared, waker }
@@ -40,27 +42,21 @@ impl Bell {
         Context::from_waker(&self.waker)
     }
 
-    /// From now on rings are only noted.
+    /// The task is at work: from now on rings are only noted.
     pub(super) fn mute(&self) {
-        self.shared.muted.store(true, Ordering::Relaxed);
-    }
-
-    /// Nobody waits.
-    pub(super) fn leave(&self) {
-        self.mute();
-        // What waited may be over, and would be kept by this.
-        self.shared.lock().take();
+        self.shared.busy.store(true, Ordering::Relaxed);
     }
 
     /// Whether something happened.
     pub(super) fn is_rung(&self) -> bool {
-        self.shared.rung.load(Ordering::Relaxed)
+        self.shared.own.load(Ordering::Relaxed) || self.shared.outside.load(Ordering::Relaxed)
     }
 
     /// Whether something happened since the last call.
     pub(super) fn take(&self) -> bool {
         let rung = self.is_rung();
-        self.shared.rung.store(false, Ordering::Relaxed);
+        self.shared.own.store(false, Ordering::Relaxed);
+        self.shared.outside.store(false, Ordering::Relaxed);
         rung
     }
 
@@ -71,10 +67,19 @@ impl Bell {
             Some(waiting) => waiting.clone_from(task),
             none => *none = Some(task.clone()),
         }
-        self.shared.muted.store(false, Ordering::Relaxed);
+        self.shared.busy.store(false, Ordering::Relaxed);
         if self.is_rung() {
             task.wake_by_ref();
         }
+    }
+
+    /// The task is done with the connection and leaves nothing to do: only what the socket rings
+    /// counts. Nobody waits.
+    pub(super) fn leave(&self) {
+        self.shared.busy.store(false, Ordering::Relaxed);
+        self.shared.own.store(false, Ordering::Relaxed);
+        // What waited may be over, and would be kept by this.
+        self.shared.lock().take();
     }
 }
 
@@ -90,10 +95,12 @@ impl Wake for Shared {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rung.store(true, Ordering::Relaxed);
-        if !self.muted.load(Ordering::Relaxed)
-            && let Some(task) = &*self.lock()
-        {
+        if self.busy.load(Ordering::Relaxed) {
+            self.own.store(true, Ordering::Relaxed);
+            return;
+        }
+        self.outside.store(true, Ordering::Relaxed);
+        if let Some(task) = &*self.lock() {
             task.wake_by_ref();
         }
     }

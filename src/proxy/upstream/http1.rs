@@ -188,8 +188,8 @@ impl Connection {
         }
     }
 
-    /// Drives the connection and looks whether what is waited for has come. `look` is given the
-    /// context to poll with.
+    /// Looks whether what is waited for has come, driving the connection if something happened to it.
+    /// `look` is given the context to poll with.
     fn poll_with<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -197,8 +197,7 @@ impl Connection {
     ) -> Poll<T> {
         self.bell.mute();
         // Looking may make room for more: then once again.
-        for _ in 0..2 {
-            self.drive();
+        for _ in 0..3 {
             let found = look(&mut self.bell.context());
             if found.is_ready() {
                 return found;
@@ -206,6 +205,7 @@ impl Connection {
             if !self.bell.is_rung() {
                 break;
             }
+            self.drive();
         }
         self.bell.wait(context.waker());
         Poll::Pending

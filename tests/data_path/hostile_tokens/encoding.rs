@@ -63,12 +63,18 @@ fn other_bits(section: &str) -> Option<String> {
 
 fn base64(cases: &mut Vec<Case>) {
     // Neither header nor payload ends on a border of three bytes.
-    let header = format!("{HEADER}{}", " ".repeat((HEADER.len() % 3 == 0).into()));
+    let header = format!(
+        "{HEADER}{}",
+        " ".repeat((HEADER.len().is_multiple_of(3)).into())
+    );
     let claims = good_claims().to_string();
-    let payload = format!("{claims}{}", " ".repeat((claims.len() % 3 == 0).into()));
+    let payload = format!(
+        "{claims}{}",
+        " ".repeat((claims.len().is_multiple_of(3)).into())
+    );
     let token = ec().token_of_text(&header, &payload);
     let good: Vec<_> = token.split('.').map(str::to_owned).collect();
-    cases.push(bearer("white space behind the JSON", token.clone(), Passes));
+    cases.push(bearer("white space behind the JSON", token, Passes));
     let faults = [
         ("header", HEADER_BASE64),
         ("payload", PAYLOAD_BASE64),

@@ -48,5 +48,20 @@ fn a_task_that_left_is_neither_woken_nor_kept() {
     bell.waker.wake_by_ref();
     assert!(!task.0.load(Ordering::Relaxed));
     assert_eq!(Arc::strong_count(&task), 1);
+    assert!(bell.is_rung(), "by the socket: the backend may have closed");
+}
+
+#[test]
+fn what_a_task_rings_before_it_leaves_is_forgotten_and_what_the_socket_rang_is_not() {
+    let bell = Bell::new();
+    bell.take();
+    bell.waker.wake_by_ref();
+    bell.leave();
+    assert!(!bell.is_rung());
+
+    bell.wait(Waker::noop());
+    bell.waker.wake_by_ref();
+    bell.mute();
+    bell.leave();
     assert!(bell.is_rung());
 }

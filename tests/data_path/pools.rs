@@ -54,16 +54,17 @@ async fn the_bound_on_connections_holds_and_names_itself_when_none_becomes_free(
     assert_eq!((answer.status, &*answer.reason()), (503, "BackendOverflow"));
     assert!(answer.body.contains("reset reason: overflow"), "{answer:?}");
     assert_eq!(stalling.requests().len(), 1);
-    // Whoever leaves makes room.
+    // Whoever leaves makes room, as soon as it is certain that nobody waits for the answer.
     drop(first);
-    let mut second = Client::connect(proxy.address).await;
-    second.send(GET).await;
+    let address = proxy.address;
+    let asking = tokio::spawn(async move { while ask(address, GET).await.status == 503 {} });
     let came = async {
         while stalling.requests().len() < 2 {
             sleep(Duration::from_millis(5)).await;
         }
     };
     patient(came).await;
+    asking.abort();
 }
 
 /// A backend that tells of each connection when it ends.

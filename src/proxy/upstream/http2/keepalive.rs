@@ -11,6 +11,9 @@ use tokio::time::{sleep, timeout};
 
 use super::State;
 
+#[cfg(test)]
+mod tests;
+
 /// How long nothing may come before the backend is asked whether it is there (ESPv2's).
 const PING_AFTER: Duration = Duration::from_secs(30);
 /// How long it may take to say so (ESPv2's).

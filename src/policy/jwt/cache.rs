@@ -1,5 +1,6 @@
 //! A worker's memory of verified tokens.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -27,8 +28,9 @@ pub struct TokenCache {
     /// Seconds.
     ttl: u64,
     counts: TokenCounts,
-    /// What digests are made with; without it nothing is remembered.
-    key: Option<LessSafeKey>,
+    /// What digests are made with, drawn when the first is asked for: drawing wakes up a generator of
+    /// random numbers, for which no start shall wait. Without it nothing is remembered.
+    key: OnceCell<Option<LessSafeKey>>,
 }
 
 /// How often a memory helped.
@@ -103,7 +105,7 @@ impl TokenCache {
             capacity: entries.div_ceil(2),
             ttl: TOKEN_CACHE_TTL.as_secs(),
             counts: TokenCounts::default(),
-            key: draw_key(),
+            key: OnceCell::new(),
         }
     }
 
@@ -150,6 +152,7 @@ impl TokenCache {
         let nonce = Nonce::assume_unique_for_key([0; 12]);
         let tag = self
             .key
+            .get_or_init(draw_key)
             .as_ref()?
             .seal_in_place_separate_tag(nonce, Aad::from(text), &mut []);
         tag.ok()?.as_ref().try_into().ok()

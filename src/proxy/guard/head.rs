@@ -240,12 +240,11 @@ fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     if matches!(line[0], b' ' | b'\t') {
         return Err(Malformed::Folded);
     }
-    // Names are short: one walk over them is less than a search for the colon.
-    let end = line.iter().position(|&b| class(b) & TOKEN == 0);
-    let (name, value) = match end.map(|end| line.split_at(end)) {
-        Some((name, [b':', value @ ..])) if !name.is_empty() => (name, value),
-        _ => return Err(Malformed::FieldName),
-    };
+    let colon = memchr(b':', line).ok_or(Malformed::FieldName)?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    if name.is_empty() || name.iter().fold(TOKEN, |all, &b| all & class(b)) == 0 {
+        return Err(Malformed::FieldName);
+    }
     // Without an early exit, so that it is done many bytes at a time.
     let control = value.iter().fold(false, |bad, &b| {
         bad | ((b < b' ') & (b != b'\t')) | (b == 0x7f)

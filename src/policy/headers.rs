@@ -17,6 +17,7 @@ pub use self::names::{
     DEFAULT_PREFIX, Seen, TargetError, check_claim_target, check_prefix, check_target,
 };
 pub use self::plan::{Captured, Facts, HeaderPlan, Origin, RequestEdits};
+pub use self::sanitise::join_cookies;
 pub use self::value::{VARIABLES, ValueError, ValueTemplate};
 
 /// What the backend learns of the verified token: ESPv2's header, unless the policy says otherwise

@@ -132,7 +132,7 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// HTTP/1 has one `Cookie` (RFC 6265 section 5.4; RFC 9113 section 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
+pub fn join_cookies(headers: &mut HeaderMap) {
     let mut cookies = headers.get_all(COOKIE).iter();
     let (Some(first), Some(_)) = (cookies.next(), cookies.next()) else {
         return;

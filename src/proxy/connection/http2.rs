@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, COOKIE, HOST};
+use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -21,6 +21,7 @@ use tokio::task::spawn_local;
 
 use self::streams::{Streams, Watched};
 use super::preface::Begun;
+use crate::policy::headers::join_cookies;
 use crate::policy::verdict::{Reason, Refusal};
 use crate::proxy::Limits;
 use crate::proxy::client::Client;
@@ -137,23 +138,6 @@ fn hosts(request: &Request<Incoming>) -> Result<u16, Refusal> {
             Reason::BadHost,
             "The Host header is not the request's authority.",
         )),
-    }
-}
-
-/// HTTP/1 has one `Cookie` (RFC 9113 section 8.2.3, RFC 6265 section 5.4).
-fn join_cookies(headers: &mut HeaderMap) {
-    let mut cookies = headers.get_all(COOKIE).iter();
-    let (Some(first), Some(_)) = (cookies.next(), cookies.next()) else {
-        return;
-    };
-    let mut joined = first.as_bytes().to_vec();
-    for cookie in headers.get_all(COOKIE).iter().skip(1) {
-        joined.extend_from_slice(b"; ");
-        joined.extend_from_slice(cookie.as_bytes());
-    }
-    // Made of values: always a value.
-    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
-        headers.insert(COOKIE, joined);
     }
 }
 

@@ -86,8 +86,7 @@ soak: ## Mixed load over the real sidecar for TIME=600 seconds: nothing wrong, n
 
 .PHONY: instructions
 instructions: ## Instructions a request, by callgrind, against the committed ones
-	cargo build --locked --release --bin endpoints
-	ENDPOINTS_BINARY=$(CURDIR)/target/release/endpoints cargo bench --locked --profile dev --bench instructions
+	benches/instructions/run
 
 .PHONY: bench
 bench: instructions ## Envoy, nginx and ours in turn, into docs/performance.md; instructions, lookups, compiling

@@ -1,6 +1,6 @@
 //! User instructions per request, by callgrind: `make instructions`. Counts do not depend on how
 //! busy the machine is, so they are a gate: each must be within 5 % of the one committed in
-//! `instructions.json`, and at most the target there. `UPDATE_COUNTS=1` writes them.
+//! `instructions.json`, and at most the target there once it has been. `UPDATE_COUNTS=1` writes them.
 //!
 //! What is counted is the sidecar as it ships (`ENDPOINTS_BINARY`), with an operator that pushes it
 //! its policy. It runs under valgrind twice, for N and for 2N requests; the difference divided by N

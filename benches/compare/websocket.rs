@@ -19,7 +19,11 @@ pub async fn run(address: SocketAddr, connections: usize, time: Duration) {
         clients.spawn_local_on(client(address, time, messages.clone()), &local);
     }
     local
-        .run_until(async { while clients.join_next().await.is_some() {} })
+        .run_until(async {
+            while let Some(client) = clients.join_next().await {
+                client.expect("a client that is answered");
+            }
+        })
         .await;
     println!("{}", messages.get());
 }

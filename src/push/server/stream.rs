@@ -27,6 +27,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// and show a fresh token.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
+/// At shutdown streams end within this long, each at a moment of its own: who comes back to another
+/// operator comes not with all the others.
+const SPREAD: Duration = Duration::from_secs(3);
+/// Of that for each stream: a few need no spreading.
+const SPREAD_OF_ONE: Duration = Duration::from_millis(1);
+
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
 enum End {
@@ -108,6 +114,15 @@ pub(super) async fn run<B>(
     }
 }
 
+impl Subscription {
+    /// How long this one of the streams stays when all shall end.
+    fn spread(&self) -> Duration {
+        let streams = u32::try_from(self.streams()).unwrap_or(u32::MAX);
+        let all = SPREAD_OF_ONE.saturating_mul(streams).min(SPREAD);
+        all.mul_f64(backoff::fraction())
+    }
+}
+
 impl Stream {
     async fn run<B>(
         mut self,
@@ -118,6 +133,7 @@ impl Stream {
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
     {
+        let mut leaves = None;
         loop {
             let mut held_until = None;
             if self.asked.is_none() {
@@ -143,7 +159,12 @@ impl Stream {
                 }
                 () = sleep_until(end) => return Err(End::Lifetime),
                 _ = self.subscription.ended.changed() => return Err(End::Ended),
-                () = shutdown.wait() => return Err(End::Shutdown),
+                () = shutdown.wait(), if leaves.is_none() => {
+                    leaves = Some(Instant::now() + self.subscription.spread());
+                }
+                () = sleep_until(leaves.unwrap_or(end)), if leaves.is_some() => {
+                    return Err(End::Shutdown);
+                }
             }
         }
     }

@@ -32,7 +32,7 @@ use crate::jwks::{FetchError, FetchKeys, KeyEvent, KeySlot, KeyStore, Refresher}
 use crate::openapi::Diagnostic;
 use crate::policy::format::KeySource;
 use crate::policy::{self, ServiceIdentity};
-use crate::push::server::{Hub, Report};
+use crate::push::server::{Event, Hub, Report};
 use crate::push::wire;
 use crate::shutdown::Shutdown;
 
@@ -101,7 +101,7 @@ impl Controller {
             tokio::select! {
                 Some(observed) = observed.next() => state.step(|state| state.observe(observed)),
                 Some(report) = reports.recv() => {
-                    state.step(|state| state.index.report(&report, Instant::now()));
+                    state.step(|state| state.report(&report));
                 }
                 Some(event) = key_events.recv() => state.step(|state| state.keys(event)),
                 Some(stored) = writes.join_next(), if !writes.is_empty() => {
@@ -179,6 +179,18 @@ impl State {
             // Whoever waited may be gone: the operator is ending.
             let _ = synced.send(());
             tracing::info!("everything is listed");
+        }
+    }
+
+    fn report(&mut self, report: &Report) {
+        match &report.event {
+            // What comes of it goes to everybody who needs the source.
+            Event::KeysWanted { source } => {
+                if let Some(slot) = self.slots.get(source) {
+                    slot.want();
+                }
+            }
+            _ => self.index.report(report, Instant::now()),
         }
     }
 

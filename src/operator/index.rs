@@ -335,6 +335,8 @@ impl Index {
                 state.gone_since = None;
             }
             Event::Gone => state.gone_since = Some(now),
+            // Says nothing about policies.
+            Event::KeysWanted { .. } => return,
         }
         namespace.touch(
             &report.service.namespace,

@@ -8,8 +8,11 @@ mod echo;
 mod egress;
 mod manifest;
 mod operator;
+mod port_pair;
 mod proxy;
+mod redirect;
 mod report;
+mod wait;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -36,6 +39,10 @@ enum Command {
     Operator(operator::Args),
     /// Run the sidecar (in a pod; injected by the operator)
     Proxy(proxy::Args),
+    /// Hand what arrives at the app's ports to the sidecar's (in an init container of the injector)
+    Redirect(redirect::Args),
+    /// Wait for the sidecar or the app of this pod (the hooks of a classic sidecar)
+    Wait(wait::Args),
     /// Print the EndpointsService CustomResourceDefinition
     Crd(crd::Args),
 }
@@ -50,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Echo(args) => echo::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Proxy(args) => proxy::run(args),
+        Command::Redirect(args) => redirect::run(&args),
+        Command::Wait(args) => wait::run(&args),
         Command::Crd(args) => crd::run(&args),
     };
     match result {

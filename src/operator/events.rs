@@ -104,15 +104,18 @@ impl Notice {
 
 fn event(notice: &Notice) -> (Event, ObjectReference) {
     match notice {
-        Notice::ServiceNotFound { pod, service } => (
+        Notice::ServiceNotFound {
+            pod,
+            service,
+            outlived,
+        } => (
             Event {
                 type_: EventType::Warning,
-                reason: "EndpointsServiceNotFound".to_owned(),
-                note: Some(format!(
-                    "the pod is annotated with EndpointsService {service}, which does not exist in \
-                     namespace {}: its sidecar has no policy and is not ready until it does",
-                    pod.namespace
-                )),
+                reason: match outlived {
+                    true => "EndpointsServiceDeleted".to_owned(),
+                    false => "EndpointsServiceNotFound".to_owned(),
+                },
+                note: Some(missing(&pod.namespace, service, *outlived)),
                 action: "Inject".to_owned(),
                 secondary: None,
             },
@@ -124,6 +127,19 @@ fn event(notice: &Notice) -> (Event, ObjectReference) {
                 uid: Some(pod.uid.clone()),
                 ..ObjectReference::default()
             },
+        ),
+    }
+}
+
+fn missing(namespace: &str, service: &str, outlived: bool) -> String {
+    match outlived {
+        true => format!(
+            "EndpointsService {service} was deleted from namespace {namespace}: the pod's sidecar enforces \
+             its last good policy for as long as pods use it; create it again, or remove the annotation"
+        ),
+        false => format!(
+            "the pod is annotated with EndpointsService {service}, which does not exist in \
+             namespace {namespace}: its sidecar has no policy and is not ready until it does"
         ),
     }
 }

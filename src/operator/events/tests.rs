@@ -31,5 +31,6 @@ fn mk_notice(namespace: &str) -> Notice {
             uid: "1".into(),
         },
         service: "bookstore".into(),
+        outlived: false,
     }
 }

@@ -6,10 +6,12 @@ mod dev;
 mod drain;
 mod echo;
 mod egress;
+mod install_check;
 mod manifest;
 mod operator;
 mod proxy;
 mod report;
+mod uninstall;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -38,6 +40,10 @@ enum Command {
     Proxy(proxy::Args),
     /// Print the EndpointsService CustomResourceDefinition
     Crd(crd::Args),
+    /// Ask the cluster for an annotated pod, as a dry run: does it get its sidecar? (`helm test`)
+    InstallCheck(install_check::Args),
+    /// Remove webhooks and admission policy, unless pods have sidecars (before `helm uninstall`)
+    Uninstall(uninstall::Args),
 }
 
 /// Runs the binary: 0 = done, 1 = an error (printed with its causes), 2 = wrong arguments (and
@@ -51,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Operator(args) => operator::run(args),
         Command::Proxy(args) => proxy::run(args),
         Command::Crd(args) => crd::run(&args),
+        Command::InstallCheck(args) => install_check::run(&args),
+        Command::Uninstall(args) => uninstall::run(&args),
     };
     match result {
         Ok(code) => code,

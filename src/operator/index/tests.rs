@@ -760,7 +760,7 @@ fn key() -> ServiceKey {
 fn mk_object(generation: i64, inline: &str) -> ServiceObject {
     let openapi = OpenApiSource {
         inline: Some(inline.into()),
-        document: None,
+        ..OpenApiSource::default()
     };
     let spec = EndpointsServiceSpec {
         openapi,

@@ -482,7 +482,10 @@ async fn kubectl_knows_the_short_name_and_the_columns() {
     )
     .await;
     for (wide, expected) in [
-        (&[][..], "NAME SERVICE OPERATIONS SIDECARS PROGRAMMED READY AGE"),
+        (
+            &[][..],
+            "NAME SERVICE OPERATIONS SIDECARS PROGRAMMED READY AGE",
+        ),
         (
             &["-o", "wide"],
             "NAME SERVICE OPERATIONS SIDECARS PROGRAMMED READY CAPTURED AGE",

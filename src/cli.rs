@@ -9,9 +9,12 @@ mod egress;
 mod install_check;
 mod manifest;
 mod operator;
+mod port_pair;
 mod proxy;
+mod redirect;
 mod report;
 mod uninstall;
+mod wait;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -38,6 +41,10 @@ enum Command {
     Operator(operator::Args),
     /// Run the sidecar (in a pod; injected by the operator)
     Proxy(proxy::Args),
+    /// Hand what arrives at the app's ports to the sidecar's (in an init container of the injector)
+    Redirect(redirect::Args),
+    /// Wait for the sidecar or the app of this pod (the hooks of a classic sidecar)
+    Wait(wait::Args),
     /// Print the EndpointsService CustomResourceDefinition
     Crd(crd::Args),
     /// Ask the cluster for an annotated pod, as a dry run: does it get its sidecar? (`helm test`)
@@ -56,6 +63,8 @@ pub fn main() -> ExitCode {
         Command::Echo(args) => echo::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Proxy(args) => proxy::run(args),
+        Command::Redirect(args) => redirect::run(&args),
+        Command::Wait(args) => wait::run(&args),
         Command::Crd(args) => crd::run(&args),
         Command::InstallCheck(args) => install_check::run(&args),
         Command::Uninstall(args) => uninstall::run(&args),

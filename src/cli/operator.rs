@@ -6,6 +6,8 @@
 //! caches ──► policy stream ─┘
 //! ```
 
+mod address;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -201,7 +203,11 @@ async fn operate(args: Args) -> anyhow::Result<()> {
             shutdown.clone(),
         ),
     );
-    parts.start("version check", keep_version(client.clone(), injector));
+    parts.start(
+        "version check",
+        keep_version(client.clone(), injector.clone()),
+    );
+    parts.start("own address", address::keep_fallback(injector));
     let ca = certificates.ca().to_owned();
     let name = args.webhook_configuration;
     parts.start(
@@ -365,6 +371,7 @@ async fn injector(
             "{}.{}.svc:{}",
             args.service_name, args.namespace, args.push_port
         ),
+        operator_fallback: None,
         trust_bundle: certificates.ca().into(),
         native_sidecars,
         set_run_as_user: args.sidecar_run_as_user,
@@ -398,13 +405,14 @@ async fn keep_version(client: Client, injector: Arc<ArcSwap<InjectorConfig>>) {
                 continue;
             }
         };
-        let current = injector.load();
-        if current.native_sidecars != native_sidecars {
+        if injector.load().native_sidecars != native_sidecars {
             tracing::info!(native_sidecars, "the server's version changed");
-            injector.store(Arc::new(InjectorConfig {
-                native_sidecars,
-                ..(**current).clone()
-            }));
+            injector.rcu(|current| {
+                Arc::new(InjectorConfig {
+                    native_sidecars,
+                    ..(**current).clone()
+                })
+            });
         }
     }
 }

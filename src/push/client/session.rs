@@ -173,6 +173,7 @@ impl<A: Apply> Session<'_, A> {
             ToSidecar::Unchanged { .. } => {
                 self.withhold_nothing_unsaid();
                 self.fresh = true;
+                self.apply.unchanged();
                 None
             }
             ToSidecar::Snapshot(snapshot) => {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::time::{Instant, sleep_until};
 
-use self::wants::Wants;
+use self::wants::{Want, Wants};
 use super::hub::{EncodedKeys, Event, Subscription, View};
 use crate::policy::format::KeySource;
 use crate::push::backoff;
@@ -263,11 +263,10 @@ impl Stream {
             let snapshot = view.snapshot.as_ref();
             snapshot.and_then(|snapshot| snapshot.source(id).cloned())
         };
-        if !self.wants.note(source.as_ref(), Instant::now()) {
-            return Err(End::Flood);
-        }
-        if let Some(source) = source {
-            self.subscription.tell(Event::KeysWanted { source });
+        match (self.wants.note(source.as_ref(), Instant::now()), source) {
+            (Want::Flood, _) => return Err(End::Flood),
+            (Want::Pass, Some(source)) => self.subscription.tell(Event::KeysWanted { source }),
+            (Want::Pass | Want::Ignore, _) => {}
         }
         Ok(())
     }

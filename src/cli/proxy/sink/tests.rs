@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::policy::format::{self, CorsMode, FORMAT, Provider};
+use crate::readiness::Readiness;
 
 use super::*;
 
@@ -58,7 +59,8 @@ struct Rig {
 
 fn rig() -> Rig {
     let policies = PolicyCell::new();
-    let sink = PolicySink::new(policies.clone(), "/nowhere".into());
+    let memory = Memory::new(None, policies.clone(), Readiness::new());
+    let sink = PolicySink::new(policies.clone(), "/nowhere".into(), memory);
     Rig { policies, sink }
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 
-use super::delivery::Delivery;
 use super::config::{BackendAddress, BadBackendAddress};
+use super::delivery::Delivery;
 use super::upstream::UpstreamPolicy;
 use crate::jwks::KeySlot;
 use crate::policy::Prepared;

@@ -120,9 +120,7 @@ impl LastGood {
                 READINESS => self
                     .read(&name)
                     .map(|readiness| found.readiness = readiness.unwrap_or_default()),
-                _ if name.starts_with(KEYS) => {
-                    self.read(&name).map(|keys| found.keys.extend(keys))
-                }
+                _ if name.starts_with(KEYS) => self.read(&name).map(|keys| found.keys.extend(keys)),
                 // Half a file, of a process that was killed.
                 _ => Ok(()),
             };

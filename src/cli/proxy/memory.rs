@@ -84,7 +84,7 @@ impl Memory {
         tracing::warn!(%error, cause, "{what}");
     }
 
-    fn keep_readiness(&self) {
+    pub(super) fn keep_readiness(&self) {
         let readiness = FirstReadiness {
             was_ready: self.readiness.reached(),
             withheld: self.readiness.withheld(),

@@ -69,7 +69,8 @@ impl PolicySink {
     pub(super) fn restore(&mut self, trust: &mut Trust) {
         let found = self.memory.find();
         if let Some(Err(error)) = found.trust.map(|bundle| trust.learn(&bundle)) {
-            self.memory.count(&error, "the kept trust bundle is of no use");
+            self.memory
+                .count(&error, "the kept trust bundle is of no use");
         }
         let now = now();
         for keys in found.keys {
@@ -83,8 +84,10 @@ impl PolicySink {
         let applied = client::open(&snapshot)
             .and_then(|(policy, origin)| self.put_in_force(policy, &origin, PolicySource::Volume));
         if let Err(why) = applied {
-            self.memory
-                .count(&*Box::<dyn std::error::Error>::from(why), "the kept policy is of no use");
+            self.memory.count(
+                &*Box::<dyn std::error::Error>::from(why),
+                "the kept policy is of no use",
+            );
         }
     }
 
@@ -133,8 +136,7 @@ impl PolicySink {
             retries: jwt.fetch_retries,
         };
         let slots: Vec<_> = sources.iter().map(|source| self.slot(source)).collect();
-        let snapshot =
-            Snapshot::new(prepared, slots.clone()).map_err(|error| error.to_string())?;
+        let snapshot = Snapshot::new(prepared, slots.clone()).map_err(|error| error.to_string())?;
         let speaks_plainly = |snapshot: &Arc<Snapshot>| !snapshot.speaks_tls();
         if snapshot.speaks_tls()
             && !self.listener_tls.exists()

@@ -6,7 +6,8 @@
 //! caches ──► policy stream ─┘
 //! ```
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -31,11 +32,12 @@ use crate::operator::authenticate::{Options, TokenReviewAuthenticator};
 use crate::operator::certificates::{self, Certificates};
 use crate::operator::controller::Controller;
 use crate::operator::key_sources::ClusterFetcher;
+use crate::operator::lease::Candidate;
 use crate::operator::metrics::Metrics;
 use crate::operator::pod::PodCache;
 use crate::push::server::{Hub, serve as serve_policies};
 use crate::readiness::Readiness;
-use crate::shutdown;
+use crate::shutdown::{self, Trigger};
 use crate::telemetry;
 
 /// The first minor version of Kubernetes 1 whose Services certainly find ports of native sidecars:
@@ -43,6 +45,8 @@ use crate::telemetry;
 const NATIVE_SIDECARS_SINCE: u32 = 34;
 /// How often the server's version is looked at again: clusters are upgraded under us.
 const VERSION_INTERVAL: Duration = Duration::from_secs(300);
+/// How long a part may take to end: a little more than it allows itself.
+const LONGEST_END: Duration = Duration::from_secs(9);
 /// How long the API server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -59,6 +63,15 @@ pub(super) struct Args {
     /// Name of the MutatingWebhookConfiguration whose caBundle is kept current
     #[arg(long, default_value = "endpoints-operator")]
     webhook_configuration: String,
+    /// Name of the Lease by which replicas agree who writes statuses; made if absent
+    #[arg(long, default_value = "endpoints-operator")]
+    lease: String,
+    /// Name of the pod this runs in
+    #[arg(long, env = "POD_NAME", default_value = "endpoints-operator")]
+    pod_name: String,
+    /// Address of the pod this runs in: the other replicas dial it while this one leads
+    #[arg(long, env = "POD_IP")]
+    pod_ip: Option<IpAddr>,
     /// Name of the Secret that holds the CA; made if absent
     #[arg(long, default_value = "endpoints-operator-ca")]
     ca_secret: String,
@@ -114,7 +127,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn operate(args: Args) -> anyhow::Result<()> {
     let fetcher = key_fetcher(&args)?;
-    let (trigger, shutdown) = shutdown::channel();
+    // In this order they end: what is asked of us, the lead, then what sidecars hang on.
+    let (stop, shutdown) = shutdown::channel();
+    let (stop_leading, not_leading) = shutdown::channel();
+    let (stop_streams, no_streams) = shutdown::channel();
+    let (stop_controller, no_controller) = shutdown::channel();
     let webhook_listener = listen("webhook", args.webhook_port).await?;
     let push_listener = listen("policy stream", args.push_port).await?;
     let admin_listener = listen("admin", args.admin_port).await?;
@@ -142,6 +159,14 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         injector(&args, &certificates, &client).await?,
     ));
 
+    let address = push_listener.local_addr().ok();
+    let address = args
+        .pod_ip
+        .zip(address)
+        .map(|(ip, listener)| SocketAddr::new(ip, listener.port()).to_string());
+    let candidate = Candidate::new(args.lease.clone(), &args.pod_name, address);
+    let leadership = candidate.leadership();
+
     let (hub, reports) = Hub::new();
     let pods = PodCache::default();
     let settings = SettingsCache::default();
@@ -152,6 +177,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         fetcher: Arc::new(ClusterFetcher::new(fetcher, client.clone())),
         pods: pods.clone(),
         settings: settings.clone(),
+        leadership,
         metrics,
     };
     let authenticator = Arc::new(TokenReviewAuthenticator::new(
@@ -190,20 +216,36 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     // Only warns: nothing waits for it.
     parts.start(
         "caBundle of the checks",
-        certificates::keep_ca_bundle::<ValidatingWebhookConfiguration>(client, name, ca, None),
+        certificates::keep_ca_bundle::<ValidatingWebhookConfiguration>(
+            client.clone(),
+            name,
+            ca,
+            None,
+        ),
     );
+    let standing = {
+        let (client, namespace) = (client.clone(), args.namespace.clone());
+        async move { candidate.run(client, &namespace, not_leading).await }
+    };
+    parts.start("lease", standing);
     parts.start("certificate renewal", certificates.keep_fresh());
     let (synced, listed) = oneshot::channel();
-    parts.start("controller", controller.run(synced, shutdown.clone()));
-    let stop = shutdown.clone();
+    parts.start("controller", controller.run(synced, no_controller));
     parts.start("policy stream", async move {
         // A sidecar that dials before everything is listed would be told that it does not exist.
         if listed.await.is_ok() {
             drop(caches);
-            serve_policies(push_listener, tls, hub, authenticator, stop).await;
+            serve_policies(push_listener, tls, hub, authenticator, no_streams).await;
         }
     });
-    let result = parts.run(trigger).await;
+    let result = parts
+        .run([
+            ("webhook", stop),
+            ("lease", stop_leading),
+            ("policy stream", stop_streams),
+            ("controller", stop_controller),
+        ])
+        .await;
     admin.abort();
     result
 }
@@ -220,12 +262,14 @@ impl Parts {
         });
     }
 
-    /// Runs until a signal, then lets the servers finish. A part that ends before that ends the
-    /// process: whoever supervises it starts it anew.
-    async fn run(mut self, trigger: shutdown::Trigger) -> anyhow::Result<()> {
+    /// Runs until a signal, then ends the parts in `order`, one after the other. A part that ends before
+    /// that ends the process: whoever supervises it starts it anew.
+    async fn run<const N: usize>(
+        mut self,
+        order: [(&'static str, Trigger); N],
+    ) -> anyhow::Result<()> {
         tokio::select! {
-            // Starts the shutdown of every part.
-            signal = trigger.on_signal() => {
+            signal = shutdown::signalled() => {
                 signal.context("cannot wait for signals")?;
             }
             ended = self.0.join_next() => match ended {
@@ -235,17 +279,24 @@ impl Parts {
             },
         }
         tracing::info!("shutting down");
-        // Servers bound their own ends (5 s); those that only watch are cut.
-        let servers = async {
-            let mut waiting = vec!["webhook", "policy stream", "controller"];
-            while let Some(ended) = self.0.join_next().await {
-                waiting.retain(|name| ended.as_ref().ok() != Some(name));
-                if waiting.is_empty() {
-                    break;
+        let mut ended = BTreeSet::new();
+        for (name, trigger) in order {
+            trigger.start();
+            let ending = async {
+                while !ended.contains(name) {
+                    match self.0.join_next().await {
+                        Some(Ok(name)) => drop(ended.insert(name)),
+                        // It was logged when it panicked.
+                        Some(Err(_)) => {}
+                        None => break,
+                    }
                 }
+            };
+            // Each bounds its own end; those that only watch are cut with the process.
+            if tokio::time::timeout(LONGEST_END, ending).await.is_err() {
+                tracing::warn!(part = name, "did not end in time");
             }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(10), servers).await;
+        }
         Ok(())
     }
 }

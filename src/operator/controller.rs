@@ -24,6 +24,7 @@ use self::writer::{Stored, Writer};
 use super::admission::SettingsCache;
 use super::events::Events;
 use super::index::{Changes, Index, KeyOutcome};
+use super::lease::Leadership;
 use super::metrics::Metrics;
 use super::pod::PodCache;
 use crate::api::EndpointsServiceSpec;
@@ -52,6 +53,8 @@ pub struct Controller {
     pub pods: PodCache,
     /// Kept in step with the accepted specs, for the injector.
     pub settings: SettingsCache,
+    /// Whether this replica writes statuses and tells Events.
+    pub leadership: Leadership,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -67,6 +70,7 @@ impl Controller {
             fetcher,
             pods,
             settings,
+            mut leadership,
             metrics,
         } = self;
         let store = KeyStore::default();
@@ -88,6 +92,7 @@ impl Controller {
             metrics: metrics.clone(),
         };
         let mut observed = watch::all(client.clone(), metrics);
+        state.index.set_leads(*leadership.borrow_and_update());
         let mut writes = JoinSet::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -103,6 +108,10 @@ impl Controller {
                     if let Ok(stored) = stored {
                         state.step(|state| state.stored(stored));
                     }
+                }
+                Ok(()) = leadership.changed() => {
+                    let leads = *leadership.borrow_and_update();
+                    state.step(|state| state.index.set_leads(leads));
                 }
                 _ = tick.tick() => state.step(|state| state.index.tick(Instant::now())),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
@@ -238,7 +247,7 @@ impl State {
         }
         self.writer.finished(&key, stored, Instant::now());
         // What happened meanwhile is found by comparing again.
-        if stored {
+        if stored && self.index.leads() {
             self.writer.mark(key, Instant::now());
         }
     }
@@ -272,11 +281,14 @@ impl State {
         for uid in changes.disconnect {
             self.hub.disconnect(&uid);
         }
-        for notice in changes.notices {
-            self.events.tell(notice);
-        }
-        for key in changes.dirty {
-            self.writer.mark(key, Instant::now());
+        // The leader tells, and writes: who becomes it does both for everything.
+        if self.index.leads() {
+            for notice in changes.notices {
+                self.events.tell(notice);
+            }
+            for key in changes.dirty {
+                self.writer.mark(key, Instant::now());
+            }
         }
         let (services, pods) = self.index.totals();
         self.metrics.observe(services, pods, self.hub.streams());
@@ -290,6 +302,9 @@ impl State {
             return Vec::new();
         }
         let mut updates = Vec::new();
+        if !self.index.leads() {
+            self.writer.clear();
+        }
         for key in self.writer.take_due(Instant::now()) {
             match self.index.status(&key, Timestamp::now()) {
                 Some(update) => updates.push((key, update)),

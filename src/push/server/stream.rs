@@ -33,9 +33,9 @@ const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 /// it is looked at again.
 const RESPITE: Duration = Duration::from_secs(30);
 /// When the operator stops, its streams end spread over so long at most,
-pub(super) const LEAVING: Duration = Duration::from_secs(4);
+pub(super) const LEAVING: Duration = Duration::from_secs(3);
 /// and a few of them sooner: their sidecars all dial the other replicas.
-const LEAVING_PER_STREAM: Duration = Duration::from_millis(2);
+const LEAVING_PER_STREAM: Duration = Duration::from_millis(1);
 
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]

@@ -451,10 +451,10 @@ async fn streams_end_spread_when_the_operator_stops() {
     });
     let sidecars: Vec<_> = sidecars.collect();
     trigger.start();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let open = hub.streams();
-    assert!((300..700).contains(&open), "half of two seconds: {open}");
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!((300..700).contains(&open), "after half a second: {open}");
+    tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(hub.streams(), 0);
     drop(sidecars);
 }

@@ -338,7 +338,8 @@ async fn listen(what: &'static str, port: u16) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-async fn client() -> anyhow::Result<Client> {
+/// A client of the cluster that the process is in, or that its kubeconfig names.
+pub(super) async fn client() -> anyhow::Result<Client> {
     let mut config = kube::Config::infer()
         .await
         .context("no way to the API server (neither in a pod nor a kubeconfig)")?;

@@ -4,6 +4,7 @@
 //! beside it and reports back. A panic ends one event, is logged and counted.
 
 mod compiling;
+mod slices;
 mod watch;
 mod writer;
 
@@ -20,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use self::compiling::Compiling;
+use self::slices::SliceWatches;
 use self::watch::{Listings, Observed};
 use self::writer::{Stored, Writer};
 use super::admission::SettingsCache;
@@ -100,6 +102,7 @@ impl Controller {
             pods,
             settings,
             events: Events::start(client.clone()),
+            slices: SliceWatches::new(client.clone(), metrics.clone()),
             store,
             slots: BTreeMap::new(),
             writer: Writer::default(),
@@ -112,10 +115,17 @@ impl Controller {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let due = [state.writer.next_due(), state.revisions.next_due()];
+            let due = [
+                state.writer.next_due(),
+                state.revisions.next_due(),
+                state.slices.due(),
+            ];
             let due = due.into_iter().flatten().min();
             tokio::select! {
                 Some(observed) = observed.next() => state.step(|state| state.observe(observed)),
+                Some(observed) = state.slices.next() => {
+                    state.step(|state| state.slices.apply(observed, &mut state.index));
+                }
                 Some(report) = reports.recv() => {
                     state.step(|state| state.report(&report));
                 }
@@ -150,6 +160,7 @@ impl Controller {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 () = shutdown.wait() => break,
             }
+            state.slices.restart(Instant::now());
             for (key, update) in state.writes_due() {
                 writes.spawn(writer::store(client.clone(), key, update));
             }
@@ -182,6 +193,7 @@ struct State {
     pods: PodCache,
     settings: SettingsCache,
     events: Events,
+    slices: SliceWatches,
     store: KeyStore,
     /// Holding a slot keeps its source fetched.
     slots: BTreeMap<KeySource, Arc<KeySlot>>,
@@ -369,6 +381,7 @@ impl State {
                 slot.set_pace(pace);
             }
         }
+        self.slices.change(&changes.slices, Instant::now());
         for key in &changes.remove {
             self.hub.remove(key);
             self.writer.forget(key);

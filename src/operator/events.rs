@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::index::Notice;
+use crate::push::wire::PodRef;
 
 #[cfg(test)]
 mod tests;
@@ -97,7 +98,9 @@ fn leave(waiting: &Waiting, namespace: &str) {
 impl Notice {
     fn namespace(&self) -> &str {
         match self {
-            Self::ServiceNotFound { pod, .. } => &pod.namespace,
+            Self::ServiceNotFound { pod, .. } | Self::ReadinessWithheld { pod, .. } => {
+                &pod.namespace
+            }
         }
     }
 }
@@ -109,24 +112,21 @@ fn event(notice: &Notice) -> (Event, ObjectReference) {
             service,
             outlived,
         } => (
-            Event {
-                type_: EventType::Warning,
-                reason: match outlived {
-                    true => "EndpointsServiceDeleted".to_owned(),
-                    false => "EndpointsServiceNotFound".to_owned(),
+            warning(
+                match outlived {
+                    true => "EndpointsServiceDeleted",
+                    false => "EndpointsServiceNotFound",
                 },
-                note: Some(missing(&pod.namespace, service, *outlived)),
-                action: "Inject".to_owned(),
-                secondary: None,
-            },
-            ObjectReference {
-                api_version: Some("v1".to_owned()),
-                kind: Some("Pod".to_owned()),
-                namespace: Some(pod.namespace.clone()),
-                name: Some(pod.name.clone()),
-                uid: Some(pod.uid.clone()),
-                ..ObjectReference::default()
-            },
+                missing(&pod.namespace, service, *outlived),
+            ),
+            reference(pod),
+        ),
+        Notice::ReadinessWithheld { pod, reason } => (
+            warning(
+                "ReadinessWithheld",
+                format!("the pod is not ready until no Service goes around its sidecar. {reason}"),
+            ),
+            reference(pod),
         ),
     }
 }
@@ -141,5 +141,26 @@ fn missing(namespace: &str, service: &str, outlived: bool) -> String {
             "the pod is annotated with EndpointsService {service}, which does not exist in \
              namespace {namespace}: its sidecar has no policy and is not ready until it does"
         ),
+    }
+}
+
+fn warning(reason: &str, note: String) -> Event {
+    Event {
+        type_: EventType::Warning,
+        reason: reason.to_owned(),
+        note: Some(note),
+        action: "Inject".to_owned(),
+        secondary: None,
+    }
+}
+
+fn reference(pod: &PodRef) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        namespace: Some(pod.namespace.clone()),
+        name: Some(pod.name.clone()),
+        uid: Some(pod.uid.clone()),
+        ..ObjectReference::default()
     }
 }

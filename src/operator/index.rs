@@ -5,6 +5,7 @@
 //! ConfigMap ────────┤                        ├─► Jobs ── Outcomes ──► (compiler)
 //! Revision ─────────┤                        ├─► Plans                (revisions)
 //! Pod, Service ─────┼─► Index ── Changes ────┼─► sources to fetch     (key_sources)
+//! EndpointSlice ────┤                        ├─► slices to watch      (controller::slices)
 //! key results ──────┤                        ├─► Notices              (events)
 //! sidecar reports ──┘                        └─► services to report on ─► Index::status
 //! ```
@@ -12,6 +13,7 @@
 //! One broken resource touches nothing but its own entry: what it was last good for stays, also when it
 //! is deleted, for as long as pods use it.
 
+mod capture;
 mod config_maps;
 mod entry;
 mod revisions;
@@ -22,6 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
+pub use self::capture::SliceChanges;
+use self::capture::WithheldPods;
 use self::config_maps::ConfigMaps;
 pub use self::config_maps::{ConfigMapChanges, ConfigMapFacts, ConfigMapState, MAX_CONFIG_MAPS};
 pub use self::entry::ServiceObject;
@@ -30,7 +34,7 @@ use self::revisions::Revisions;
 use self::sources::Sources;
 pub use self::sources::{KeyOutcome, MAX_SOURCES};
 use super::admission::SidecarSettings;
-use super::capture::{ServiceFacts, capture};
+use super::capture::{KnownSlices, ServiceFacts, capture};
 use super::compiler::{Job, Outcome};
 use super::pod::InjectedPod;
 use super::revisions::{Plan, RevisionFacts};
@@ -65,6 +69,9 @@ struct Namespace {
     services: BTreeMap<String, ServiceFacts>,
     config_maps: ConfigMaps,
     revisions: Revisions,
+    /// By Service, of those that may lead to a sidecar.
+    slices: BTreeMap<String, KnownSlices>,
+    withheld: WithheldPods,
     /// By pod uid.
     sidecars: BTreeMap<String, SidecarState>,
     /// Uids of the pods that were told that their EndpointsService does not exist.
@@ -82,6 +89,10 @@ pub struct Changes {
     pub settings: Vec<(ServiceKey, SidecarSettings)>,
     /// Uids of pods that are gone: their streams end.
     pub disconnect: Vec<String>,
+    /// Why which pod's sidecar is to withhold its first readiness from now on; None: no more.
+    pub withhold: Vec<(ServiceKey, String, Option<String>)>,
+    /// Services whose EndpointSlices are to be known from now on, and those that are not.
+    pub slices: SliceChanges,
     /// Sources that became used, and those that are used no more.
     pub sources: SourceChanges,
     /// ConfigMaps that became named, and those that are named no more.
@@ -118,6 +129,13 @@ pub enum Notice {
         service: String,
         /// The service was deleted, and its last good policy stays while pods use it.
         outlived: bool,
+    },
+    /// The pod's sidecar withholds its first readiness.
+    ReadinessWithheld {
+        /// The pod.
+        pod: PodRef,
+        /// Which Services go around it, and the fixes.
+        reason: String,
     },
 }
 
@@ -197,6 +215,7 @@ impl Index {
             }
             namespace.check_revisions(name, &mut self.changes);
             namespace.tell_missing(&mut self.changes, None);
+            namespace.check_all(name, &mut self.changes);
         }
     }
 
@@ -390,14 +409,16 @@ impl Index {
     }
 
     /// A pod was created or changed.
-    pub fn apply_pod(&mut self, pod: InjectedPod) {
+    pub fn apply_pod(&mut self, mut pod: InjectedPod) {
         let name = pod.namespace.clone();
         let namespace = self.namespaces.entry(name.clone()).or_default();
         let before = namespace.pods.get(&pod.name);
+        pod.was_ready |= before.is_some_and(|before| before.uid == pod.uid && before.was_ready);
         if before == Some(&pod) {
             return;
         }
-        if let Some(before) = before.cloned() {
+        let before = before.cloned();
+        if let Some(before) = &before {
             namespace.touch(&name, &before.service, &mut self.changes);
             // A stream is of one pod and one service: what it said of another one counts no more.
             if before.uid != pod.uid || before.service != pod.service {
@@ -405,11 +426,12 @@ impl Index {
             }
         }
         namespace.touch(&name, &pod.service, &mut self.changes);
-        let service = pod.service.clone();
-        let before = namespace.pods.insert(pod.name.clone(), pod);
+        let (service, pod_name) = (pod.service.clone(), pod.name.clone());
+        namespace.pods.insert(pod_name.clone(), pod);
         if self.synced {
             namespace.restore(&name, &service, &mut self.changes);
             namespace.tell_missing(&mut self.changes, Some(&service));
+            namespace.pod_changed(&name, before.as_ref(), &pod_name, &mut self.changes);
         }
         for service in before
             .map(|before| before.service)
@@ -430,6 +452,9 @@ impl Index {
         };
         namespace.forget_sidecar(&pod.uid, &mut self.changes);
         namespace.touch(namespace_name, &pod.service, &mut self.changes);
+        if self.synced {
+            namespace.pod_changed(namespace_name, Some(&pod), name, &mut self.changes);
+        }
         self.release(namespace_name, &pod.service);
         self.tidy(namespace_name);
     }
@@ -440,11 +465,15 @@ impl Index {
             .namespaces
             .entry(namespace_name.to_owned())
             .or_default();
-        if namespace.services.get(&service.name) == Some(&service) {
+        let name = service.name.clone();
+        if namespace.services.get(&name) == Some(&service) {
             return;
         }
-        namespace.services.insert(service.name.clone(), service);
+        let before = namespace.services.insert(name.clone(), service);
         namespace.touch_all(namespace_name, &mut self.changes);
+        if self.synced {
+            namespace.service_changed(namespace_name, before.as_ref(), &name, &mut self.changes);
+        }
     }
 
     /// A Service is gone.
@@ -452,8 +481,11 @@ impl Index {
         let Some(namespace) = self.namespaces.get_mut(namespace_name) else {
             return;
         };
-        if namespace.services.remove(name).is_some() {
+        if let Some(before) = namespace.services.remove(name) {
             namespace.touch_all(namespace_name, &mut self.changes);
+            if self.synced {
+                namespace.service_changed(namespace_name, Some(&before), name, &mut self.changes);
+            }
             self.tidy(namespace_name);
         }
     }
@@ -515,6 +547,7 @@ impl Index {
     /// Time has passed: sidecars that are gone for long count as stale.
     pub fn tick(&mut self, now: Instant) {
         for (name, namespace) in &mut self.namespaces {
+            namespace.tell_withheld(now, &mut self.changes);
             let Namespace {
                 entries,
                 pods,
@@ -555,7 +588,7 @@ impl Index {
             audits: entry.audits,
             secrets: entry.secrets(),
             keys: self.sources.summary(&key.namespace, entry.sources()),
-            capture: capture(&pods, namespace.services.values()),
+            capture: capture(&pods, &namespace.surroundings(&key.namespace)),
             sidecars: namespace.count(&pods, entry.policy.as_ref().map(|policy| &*policy.hash)),
         };
         let status = status::status(&facts, &entry.stored, now);

@@ -19,3 +19,4 @@ mod serve;
 mod sidecar_process;
 mod sidecars;
 mod status;
+mod uninstall;

@@ -267,7 +267,7 @@ const ROWS: &[Row] = &[
     Row {
         place: "readiness",
         ours: &[],
-        crates: &["std"],
+        crates: &["std", "tokio::sync"],
         pure: true,
     },
     Row {

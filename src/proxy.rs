@@ -12,6 +12,7 @@
 
 mod access_log;
 mod admin;
+mod app_probes;
 mod body;
 mod certificate;
 mod client;
@@ -35,6 +36,7 @@ mod upstream;
 mod worker;
 
 pub use access_log::LogOutput;
+pub use app_probes::{AppProbe, Question};
 pub use config::{BackendAddress, BadBackendAddress, CertificateFiles, Config, Limits, Listener};
 pub use snapshot::{PolicyCell, Snapshot, SnapshotError};
 
@@ -174,6 +176,7 @@ impl Proxy {
                     readiness,
                     shutdown,
                     log_filter: config.log_filter,
+                    app_probes: config.app_probes,
                 };
                 (admin, socket)
             });

@@ -7,6 +7,7 @@
 //! ```
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,7 +21,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::cli::egress;
@@ -28,12 +29,14 @@ use crate::jwks::{AddressRule, HttpFetcher};
 use crate::operator::admin;
 use crate::operator::admission::{self, InjectorConfig, SettingsCache};
 use crate::operator::authenticate::{Options, TokenReviewAuthenticator};
-use crate::operator::certificates::{self, Certificates};
+use crate::operator::certificates::{self, BundleKeeper, CertificateMetrics, Certificates, Keeper};
 use crate::operator::controller::Controller;
 use crate::operator::key_sources::ClusterFetcher;
 use crate::operator::metrics::Metrics;
 use crate::operator::pod::PodCache;
+use crate::policy::compile::parse_duration;
 use crate::push::server::{Hub, serve as serve_policies};
+use crate::push::wire::TLS_NAME;
 use crate::readiness::Readiness;
 use crate::shutdown;
 use crate::telemetry;
@@ -62,6 +65,13 @@ pub(super) struct Args {
     /// Name of the Secret that holds the CA; made if absent
     #[arg(long, default_value = "endpoints-operator-ca")]
     ca_secret: String,
+    /// How long a new CA is trusted by everybody before it signs anything (below 1h: for tests)
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = overlap)]
+    ca_overlap: Duration,
+    /// Folder with tls.crt, tls.key and ca.crt (as cert-manager writes them into a Secret) to present
+    /// in the place of a CA of our own; whoever writes them also keeps the webhooks' caBundle
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["ca_secret", "ca_overlap"])]
+    certificate_folder: Option<PathBuf>,
     /// Port of the admission webhook (HTTPS)
     #[arg(long, default_value_t = 9443)]
     webhook_port: u16,
@@ -126,6 +136,8 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let webhook_metrics = admission::server::Metrics::default();
     webhook_metrics.register(&mut registry);
+    let certificate_metrics = CertificateMetrics::default();
+    certificate_metrics.register(&mut registry);
     let metrics = Metrics::new(registry);
     let admin = admin::serve(
         admin_listener,
@@ -136,11 +148,13 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let admin = tokio::spawn(admin);
 
     let client = client().await?;
-    let certificates = issue(&args, &client).await?;
+    let (certificates, issuing) = issue(&args, &client, certificate_metrics).await?;
     drop(certificate);
     let injector = Arc::new(ArcSwap::from_pointee(
         injector(&args, &certificates, &client).await?,
     ));
+    // Until there are several replicas, this one leads.
+    let (_leads, leadership) = watch::channel(true);
 
     let (hub, reports) = Hub::new();
     let pods = PodCache::default();
@@ -152,7 +166,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         fetcher: Arc::new(ClusterFetcher::new(fetcher, client.clone())),
         pods: pods.clone(),
         settings: settings.clone(),
-        metrics,
+        metrics: metrics.clone(),
     };
     let authenticator = Arc::new(TokenReviewAuthenticator::new(
         client.clone(),
@@ -175,24 +189,50 @@ async fn operate(args: Args) -> anyhow::Result<()> {
             shutdown.clone(),
         ),
     );
-    parts.start("version check", keep_version(client.clone(), injector));
-    let ca = certificates.ca().to_owned();
-    let name = args.webhook_configuration;
+    parts.start(
+        "version check",
+        keep_version(client.clone(), injector.clone()),
+    );
+    parts.start("trust bundle", keep_trust(certificates.trust(), injector));
+    let bundle_keeper = |ready| BundleKeeper {
+        client: client.clone(),
+        name: args.webhook_configuration.clone(),
+        trust: certificates.trust(),
+        leadership: args
+            .certificate_folder
+            .is_none()
+            .then(|| leadership.clone()),
+        ready,
+        metrics: metrics.clone(),
+    };
     parts.start(
         "caBundle",
-        certificates::keep_ca_bundle::<MutatingWebhookConfiguration>(
-            client.clone(),
-            name.clone(),
-            ca.clone(),
-            Some(bundle),
-        ),
+        bundle_keeper(Some(bundle)).run::<MutatingWebhookConfiguration>(),
     );
     // Only warns: nothing waits for it.
     parts.start(
         "caBundle of the checks",
-        certificates::keep_ca_bundle::<ValidatingWebhookConfiguration>(client, name, ca, None),
+        bundle_keeper(None).run::<ValidatingWebhookConfiguration>(),
     );
-    parts.start("certificate renewal", certificates.keep_fresh());
+    parts.start(
+        "certificate's expiry",
+        certificates.clone().watch_expiry(readiness),
+    );
+    match issuing {
+        Issuing::Own(held) => {
+            let keeper = Keeper {
+                client,
+                namespace: args.namespace,
+                name: args.ca_secret,
+                overlap: args.ca_overlap,
+                leadership,
+                certificates,
+                metrics,
+            };
+            parts.start("certificates", keeper.run(*held));
+        }
+        Issuing::Files(files) => parts.start("certificates", files.keep(certificates)),
+    }
     let (synced, listed) = oneshot::channel();
     parts.start("controller", controller.run(synced, shutdown.clone()));
     let stop = shutdown.clone();
@@ -289,12 +329,59 @@ async fn client() -> anyhow::Result<Client> {
     Client::try_from(config).context("cannot set up the API client")
 }
 
-async fn issue(args: &Args, client: &Client) -> anyhow::Result<Certificates> {
+/// Where certificates come from.
+enum Issuing {
+    /// Our own CA, as the Secret held it.
+    Own(Box<certificates::Authorities>),
+    /// Somebody else's.
+    Files(certificates::Files),
+}
+
+async fn issue(
+    args: &Args,
+    client: &Client,
+    metrics: CertificateMetrics,
+) -> anyhow::Result<(Certificates, Issuing)> {
     let now = SystemTime::now();
-    let authority =
-        certificates::load_or_create(client.clone(), &args.namespace, &args.ca_secret, now).await?;
     let names = certificates::names(&args.service_name, &args.namespace);
-    Certificates::new(authority, names, now).context("cannot sign a serving certificate")
+    if let Some(folder) = &args.certificate_folder {
+        // The API server's name for us, and sidecars'.
+        let needed = [&names[0], TLS_NAME].map(str::to_owned).to_vec();
+        let files = certificates::Files::new(folder.clone(), needed);
+        let certificates = files.certificates(metrics, now)?;
+        return Ok((certificates, Issuing::Files(files)));
+    }
+    let (client, namespace) = (client.clone(), &args.namespace);
+    let held = certificates::load_or_create(client, namespace, &args.ca_secret, now).await?;
+    let certificates = Certificates::new(&held, names, metrics, now)
+        .context("cannot sign a serving certificate")?;
+    Ok((certificates, Issuing::Own(Box::new(held))))
+}
+
+/// Pods to come are injected with the bundle of their time.
+async fn keep_trust(mut trust: watch::Receiver<Arc<str>>, injector: Arc<ArcSwap<InjectorConfig>>) {
+    loop {
+        let trust_bundle = trust.borrow_and_update().clone();
+        injector.rcu(|current| InjectorConfig {
+            trust_bundle: trust_bundle.clone(),
+            ..(**current).clone()
+        });
+        if trust.changed().await.is_err() {
+            // Nobody can change it any more.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The shortest overlap that leaves everybody the time to hear of the next CA at all.
+const SHORTEST_OVERLAP: Duration = Duration::from_secs(5);
+
+fn overlap(text: &str) -> Result<Duration, String> {
+    let overlap = parse_duration(text)?;
+    if overlap < SHORTEST_OVERLAP {
+        return Err("it is shorter than 5s".to_owned());
+    }
+    Ok(overlap)
 }
 
 async fn injector(
@@ -313,7 +400,7 @@ async fn injector(
             "{}.{}.svc:{}",
             args.service_name, args.namespace, args.push_port
         ),
-        trust_bundle: certificates.ca().into(),
+        trust_bundle: certificates.trust().borrow().clone(),
         native_sidecars,
         set_run_as_user: args.sidecar_run_as_user,
     })
@@ -349,10 +436,10 @@ async fn keep_version(client: Client, injector: Arc<ArcSwap<InjectorConfig>>) {
         let current = injector.load();
         if current.native_sidecars != native_sidecars {
             tracing::info!(native_sidecars, "the server's version changed");
-            injector.store(Arc::new(InjectorConfig {
+            injector.rcu(|current| InjectorConfig {
                 native_sidecars,
                 ..(**current).clone()
-            }));
+            });
         }
     }
 }

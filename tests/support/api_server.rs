@@ -288,8 +288,13 @@ impl Operator {
 
     /// Starts one, and leads the webhook configuration to it; returns when it is ready.
     pub async fn install(cluster: &Cluster) -> Self {
+        Self::install_with(cluster, &[]).await
+    }
+
+    /// The same, with more arguments.
+    pub async fn install_with(cluster: &Cluster, more: &[&str]) -> Self {
         let kubeconfig = install_rights(cluster).await;
-        let operator = Self::spawn(&kubeconfig);
+        let operator = Self::spawn(&kubeconfig, more);
         install_webhook(&cluster.client().await, operator.webhook_port).await;
         operator.wait_until_ready();
         wait_until_injecting(&cluster.client().await).await;
@@ -297,7 +302,7 @@ impl Operator {
     }
 
     /// Starts the binary and learns its ports from its log.
-    fn spawn(kubeconfig: &Path) -> Self {
+    pub fn spawn(kubeconfig: &Path, more: &[&str]) -> Self {
         let process = Guarded::spawn(
             Path::new(env!("CARGO_BIN_EXE_endpoints")),
             &[
@@ -319,6 +324,7 @@ impl Operator {
                 // No pod of these tests has an address; key sets come from loopback.
                 &["--check-peer-address", "false"],
                 &["--jwks-allow", "127.0.0.0/8", "--jwks-allow-http"],
+                more,
             ]
             .concat(),
             kubeconfig,
@@ -480,7 +486,7 @@ impl Guarded {
 }
 
 /// The operator's rights as the chart grants them, and a kubeconfig that has these and no others.
-async fn install_rights(cluster: &Cluster) -> PathBuf {
+pub async fn install_rights(cluster: &Cluster) -> PathBuf {
     use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
     use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 
@@ -518,7 +524,7 @@ async fn install_rights(cluster: &Cluster) -> PathBuf {
 
 /// The webhook configurations of the chart, but for the way to it. The Service is an ExternalName:
 /// the API server dials localhost, and verifies the name of the Service, as in a real cluster.
-async fn install_webhook(client: &Client, port: u16) {
+pub async fn install_webhook(client: &Client, port: u16) {
     let apply = PatchParams::apply("tests").force();
     let service = json!({
         "apiVersion": "v1", "kind": "Service",
@@ -540,7 +546,7 @@ async fn install_webhook(client: &Client, port: u16) {
 }
 
 /// The API server learns of a webhook, and of its CA, by a watch of its own.
-async fn wait_until_injecting(client: &Client) {
+pub async fn wait_until_injecting(client: &Client) {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": { "name": "probe", "annotations": { "endpoints.dev/service": "probe" } },

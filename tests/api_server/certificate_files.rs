@@ -92,7 +92,8 @@ async fn files_are_served_and_followed_and_the_bundle_is_left_to_their_keeper() 
     .await;
     let other = self::ca();
     write(folder.path(), &other, &test.namespace);
-    let third = eventually(|| presented(push, &other.pem())).await;
+    let bundle = other.pem();
+    let third = eventually(|| presented(push, &bundle)).await;
     assert_ne!(second, third);
     configurations
         .delete(&test.namespace, &DeleteParams::default())

@@ -15,6 +15,7 @@ mod key_sets;
 mod objects;
 mod process;
 mod push_tokens;
+mod rights;
 mod rotation;
 mod schema;
 mod serve;

@@ -58,8 +58,8 @@ enum Seen {
 struct State {
     /// What it held when it was last good: what this process goes by.
     held: Authorities,
-    /// The CA that was signed by before, while the Secret knows nothing of it.
-    estranged: Option<std::sync::Arc<super::Authority>>,
+    /// What it held before, while it knows nothing of that CA any more.
+    estranged: Option<Authorities>,
     /// As it is now; none: it is not there, or the first listing is not over.
     secret: Option<Secret>,
     listed: bool,
@@ -259,11 +259,8 @@ impl State {
     }
 
     fn follow(&mut self, stored: Authorities) {
-        let ours = self
-            .estranged
-            .take()
-            .unwrap_or_else(|| self.held.current.clone());
-        self.estranged = (!stored.knows(ours.certificate())).then_some(ours);
+        let ours = self.estranged.take().unwrap_or_else(|| self.held.clone());
+        self.estranged = (!stored.knows(ours.current.certificate())).then_some(ours);
         self.next.note(&stored, Instant::now());
         self.held = stored;
     }
@@ -272,7 +269,7 @@ impl State {
         let since = self.next.since();
         View {
             stored: &self.held,
-            estranged: self.estranged.as_deref(),
+            estranged: self.estranged.as_ref(),
             next_seen: since.map_or(Duration::ZERO, |since| instant.duration_since(since)),
             requested: self.secret.as_ref().is_some_and(secret::rotation_requested),
             now,

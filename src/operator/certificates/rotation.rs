@@ -57,8 +57,8 @@ pub enum Step {
 pub struct View<'a> {
     /// What the Secret holds.
     pub stored: &'a Authorities,
-    /// The CA that this process signed by before, of which the Secret knows nothing.
-    pub estranged: Option<&'a Authority>,
+    /// What the Secret held before, when it knows nothing of that CA any more.
+    pub estranged: Option<&'a Authorities>,
     /// For how long this process has seen the same next CA.
     pub next_seen: Duration,
     /// Somebody asks for a new CA.
@@ -116,8 +116,9 @@ pub fn take(step: Step, view: View<'_>) -> Result<Authorities, AuthorityError> {
         }
         Step::Adopt => {
             if let Some(ours) = view.estranged {
-                let theirs = after.current.clone();
-                succeed(&mut after, ours, theirs)?;
+                after.crosses.clone_from(&ours.crosses);
+                after.previous.clone_from(&ours.previous);
+                succeed(&mut after, &ours.current, stored.current.clone())?;
             }
         }
         Step::Forget => after.previous.clear(),

@@ -163,8 +163,10 @@ fn clock_that_is_set_back_by_less_than_the_skew_changes_nothing() {
 #[test]
 fn ca_of_somebody_else_is_vouched_for_by_ours() {
     let mut cluster = Cluster::new();
-    let injected = cluster.stored.trusted();
-    let ours = cluster.stored.current.clone();
+    let oldest = cluster.stored.trusted();
+    cluster.requested = true;
+    cluster.pass(HOUR * 3);
+    let ours = cluster.stored.clone();
     let theirs = Authorities::generate(cluster.now).unwrap();
     let view = View {
         stored: &theirs,
@@ -173,9 +175,12 @@ fn ca_of_somebody_else_is_vouched_for_by_ours() {
     };
     assert_eq!(due(view, HOUR), Some(Step::Adopt));
     cluster.stored = take(Step::Adopt, view).unwrap();
-    assert!(cluster.stored.knows(ours.certificate()));
-    verify(&injected, &cluster.leaf(), NAME, cluster.now).unwrap();
-    verify(&theirs.trusted(), &cluster.leaf(), NAME, cluster.now).unwrap();
+    for trusted in [oldest, ours.trusted(), theirs.trusted()] {
+        verify(&trusted, &cluster.leaf(), NAME, cluster.now).unwrap();
+    }
+    assert!(cluster.stored.knows(ours.current.certificate()));
+    assert!(cluster.stored.knows(&ours.previous[0]));
+    cluster.log.clear();
     cluster.pass(DAY);
     assert_eq!(cluster.log, [], "and that is all");
 }

@@ -49,6 +49,19 @@ pub enum PortReference {
     Number(u16),
 }
 
+/// How requests get to the sidecar instead of the app.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CaptureMode {
+    /// The sidecar has the name of the app's port: Services that say the name lead to it.
+    #[default]
+    Named,
+    /// Whatever comes to the app's port from outside the pod goes to the sidecar.
+    Redirect,
+    /// Nothing: who configures the Services sees to it.
+    None,
+}
+
 /// What the injector did to a pod, kept in the annotation [`STATUS`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,6 +70,9 @@ pub struct InjectionStatus {
     pub version: String,
     /// The ports that the sidecar took over.
     pub ports: Vec<TakenPort>,
+    /// How requests to them get to the sidecar.
+    #[serde(default, skip_serializing_if = "CaptureMode::is_named")]
+    pub capture: CaptureMode,
     /// The pod-level resources as they were before ours were added, so that they can be put back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_resources: Option<PodResources>,
@@ -164,6 +180,12 @@ impl InjectionRequest {
             service: service.clone(),
             ports: ports.unwrap_or_default(),
         }))
+    }
+}
+
+impl CaptureMode {
+    fn is_named(&self) -> bool {
+        *self == Self::Named
     }
 }
 

@@ -6,22 +6,22 @@
 //! caches ──► policy stream ─┘
 //! ```
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+mod certificates;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
-};
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::cli::egress;
@@ -29,16 +29,15 @@ use crate::jwks::{AddressRule, HttpFetcher};
 use crate::operator::admin;
 use crate::operator::admission::{self, InjectorConfig, SettingsCache};
 use crate::operator::authenticate::{Options, TokenReviewAuthenticator};
-use crate::operator::certificates::{self, BundleKeeper, CertificateMetrics, Certificates, Keeper};
+use crate::operator::certificates::CertificateMetrics;
 use crate::operator::controller::Controller;
 use crate::operator::key_sources::ClusterFetcher;
+use crate::operator::lease::Candidate;
 use crate::operator::metrics::Metrics;
 use crate::operator::pod::PodCache;
-use crate::policy::compile::parse_duration;
 use crate::push::server::{Hub, serve as serve_policies};
-use crate::push::wire::TLS_NAME;
 use crate::readiness::Readiness;
-use crate::shutdown;
+use crate::shutdown::{self, Trigger};
 use crate::telemetry;
 
 /// The first minor version of Kubernetes 1 whose Services certainly find ports of native sidecars:
@@ -46,6 +45,8 @@ use crate::telemetry;
 const NATIVE_SIDECARS_SINCE: u32 = 34;
 /// How often the server's version is looked at again: clusters are upgraded under us.
 const VERSION_INTERVAL: Duration = Duration::from_secs(300);
+/// How long a part may take to end: a little more than it allows itself.
+const LONGEST_END: Duration = Duration::from_secs(9);
 /// How long the API server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -62,11 +63,20 @@ pub(super) struct Args {
     /// Name of the MutatingWebhookConfiguration whose caBundle is kept current
     #[arg(long, default_value = "endpoints-operator")]
     webhook_configuration: String,
+    /// Name of the Lease by which replicas agree who writes statuses; made if absent
+    #[arg(long, default_value = "endpoints-operator")]
+    lease: String,
+    /// Name of the pod this runs in
+    #[arg(long, env = "POD_NAME", default_value = "endpoints-operator")]
+    pod_name: String,
+    /// Address of the pod this runs in: the other replicas dial it while this one leads
+    #[arg(long, env = "POD_IP")]
+    pod_ip: Option<IpAddr>,
     /// Name of the Secret that holds the CA; made if absent
     #[arg(long, default_value = "endpoints-operator-ca")]
     ca_secret: String,
     /// How long a new CA is trusted by everybody before it signs anything (below 1h: for tests)
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = overlap)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = certificates::overlap)]
     ca_overlap: Duration,
     /// Folder with tls.crt, tls.key and ca.crt (as cert-manager writes them into a Secret) to present
     /// in the place of a CA of our own; whoever writes them also keeps the webhooks' caBundle
@@ -124,7 +134,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn operate(args: Args) -> anyhow::Result<()> {
     let fetcher = key_fetcher(&args)?;
-    let (trigger, shutdown) = shutdown::channel();
+    // In this order they end: what is asked of us, the lead, then what sidecars hang on.
+    let (stop, shutdown) = shutdown::channel();
+    let (stop_leading, not_leading) = shutdown::channel();
+    let (stop_streams, no_streams) = shutdown::channel();
+    let (stop_controller, no_controller) = shutdown::channel();
     let webhook_listener = listen("webhook", args.webhook_port).await?;
     let push_listener = listen("policy stream", args.push_port).await?;
     let admin_listener = listen("admin", args.admin_port).await?;
@@ -148,13 +162,19 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let admin = tokio::spawn(admin);
 
     let client = client().await?;
-    let (certificates, issuing) = issue(&args, &client, certificate_metrics).await?;
+    let issued = certificates::issue(&args, &client, certificate_metrics).await?;
     drop(certificate);
-    let injector = Arc::new(ArcSwap::from_pointee(
-        injector(&args, &certificates, &client).await?,
-    ));
-    // Until there are several replicas, this one leads.
-    let (_leads, leadership) = watch::channel(true);
+    let trust = issued.certificates.trust();
+    let injector = injector(&args, &client, trust.borrow().clone()).await?;
+    let injector = Arc::new(ArcSwap::from_pointee(injector));
+
+    let address = push_listener.local_addr().ok();
+    let address = args
+        .pod_ip
+        .zip(address)
+        .map(|(ip, listener)| SocketAddr::new(ip, listener.port()).to_string());
+    let candidate = Candidate::new(args.lease.clone(), &args.pod_name, address);
+    let leadership = candidate.leadership();
 
     let (hub, reports) = Hub::new();
     let pods = PodCache::default();
@@ -166,6 +186,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         fetcher: Arc::new(ClusterFetcher::new(fetcher, client.clone())),
         pods: pods.clone(),
         settings: settings.clone(),
+        leadership: leadership.clone(),
         metrics: metrics.clone(),
     };
     let authenticator = Arc::new(TokenReviewAuthenticator::new(
@@ -177,7 +198,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     ));
 
     let mut parts = Parts::default();
-    let tls = certificates.server_config();
+    let tls = issued.certificates.server_config();
     parts.start(
         "webhook",
         admission::server::serve(
@@ -193,57 +214,41 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         "version check",
         keep_version(client.clone(), injector.clone()),
     );
-    parts.start("trust bundle", keep_trust(certificates.trust(), injector));
-    let bundle_keeper = |ready| BundleKeeper {
-        client: client.clone(),
-        name: args.webhook_configuration.clone(),
-        trust: certificates.trust(),
-        leadership: args
-            .certificate_folder
-            .is_none()
-            .then(|| leadership.clone()),
-        ready,
-        metrics: metrics.clone(),
+    issued.start(
+        &mut parts,
+        &args,
+        certificates::Audience {
+            client: client.clone(),
+            injector,
+            hub: hub.clone(),
+            leadership,
+            metrics,
+            readiness,
+            ready: bundle,
+        },
+    );
+    let standing = {
+        let (client, namespace) = (client.clone(), args.namespace.clone());
+        async move { candidate.run(client, &namespace, not_leading).await }
     };
-    parts.start(
-        "caBundle",
-        bundle_keeper(Some(bundle)).run::<MutatingWebhookConfiguration>(),
-    );
-    // Only warns: nothing waits for it.
-    parts.start(
-        "caBundle of the checks",
-        bundle_keeper(None).run::<ValidatingWebhookConfiguration>(),
-    );
-    parts.start(
-        "certificate's expiry",
-        certificates.clone().watch_expiry(readiness),
-    );
-    match issuing {
-        Issuing::Own(held) => {
-            let keeper = Keeper {
-                client,
-                namespace: args.namespace,
-                name: args.ca_secret,
-                overlap: args.ca_overlap,
-                leadership,
-                certificates,
-                metrics,
-            };
-            parts.start("certificates", keeper.run(*held));
-        }
-        Issuing::Files(files) => parts.start("certificates", files.keep(certificates)),
-    }
+    parts.start("lease", standing);
     let (synced, listed) = oneshot::channel();
-    parts.start("controller", controller.run(synced, shutdown.clone()));
-    let stop = shutdown.clone();
+    parts.start("controller", controller.run(synced, no_controller));
     parts.start("policy stream", async move {
         // A sidecar that dials before everything is listed would be told that it does not exist.
         if listed.await.is_ok() {
             drop(caches);
-            serve_policies(push_listener, tls, hub, authenticator, stop).await;
+            serve_policies(push_listener, tls, hub, authenticator, no_streams).await;
         }
     });
-    let result = parts.run(trigger).await;
+    let result = parts
+        .run([
+            ("webhook", stop),
+            ("lease", stop_leading),
+            ("policy stream", stop_streams),
+            ("controller", stop_controller),
+        ])
+        .await;
     admin.abort();
     result
 }
@@ -260,12 +265,14 @@ impl Parts {
         });
     }
 
-    /// Runs until a signal, then lets the servers finish. A part that ends before that ends the
-    /// process: whoever supervises it starts it anew.
-    async fn run(mut self, trigger: shutdown::Trigger) -> anyhow::Result<()> {
+    /// Runs until a signal, then ends the parts in `order`, one after the other. A part that ends before
+    /// that ends the process: whoever supervises it starts it anew.
+    async fn run<const N: usize>(
+        mut self,
+        order: [(&'static str, Trigger); N],
+    ) -> anyhow::Result<()> {
         tokio::select! {
-            // Starts the shutdown of every part.
-            signal = trigger.on_signal() => {
+            signal = shutdown::signalled() => {
                 signal.context("cannot wait for signals")?;
             }
             ended = self.0.join_next() => match ended {
@@ -275,17 +282,24 @@ impl Parts {
             },
         }
         tracing::info!("shutting down");
-        // Servers bound their own ends (5 s); those that only watch are cut.
-        let servers = async {
-            let mut waiting = vec!["webhook", "policy stream", "controller"];
-            while let Some(ended) = self.0.join_next().await {
-                waiting.retain(|name| ended.as_ref().ok() != Some(name));
-                if waiting.is_empty() {
-                    break;
+        let mut ended = BTreeSet::new();
+        for (name, trigger) in order {
+            trigger.start();
+            let ending = async {
+                while !ended.contains(name) {
+                    match self.0.join_next().await {
+                        Some(Ok(name)) => drop(ended.insert(name)),
+                        // It was logged when it panicked.
+                        Some(Err(_)) => {}
+                        None => break,
+                    }
                 }
+            };
+            // Each bounds its own end; those that only watch are cut with the process.
+            if tokio::time::timeout(LONGEST_END, ending).await.is_err() {
+                tracing::warn!(part = name, "did not end in time");
             }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(10), servers).await;
+        }
         Ok(())
     }
 }
@@ -329,65 +343,10 @@ async fn client() -> anyhow::Result<Client> {
     Client::try_from(config).context("cannot set up the API client")
 }
 
-/// Where certificates come from.
-enum Issuing {
-    /// Our own CA, as the Secret held it.
-    Own(Box<certificates::Authorities>),
-    /// Somebody else's.
-    Files(certificates::Files),
-}
-
-async fn issue(
-    args: &Args,
-    client: &Client,
-    metrics: CertificateMetrics,
-) -> anyhow::Result<(Certificates, Issuing)> {
-    let now = SystemTime::now();
-    let names = certificates::names(&args.service_name, &args.namespace);
-    if let Some(folder) = &args.certificate_folder {
-        // The API server's name for us, and sidecars'.
-        let needed = [&names[0], TLS_NAME].map(str::to_owned).to_vec();
-        let files = certificates::Files::new(folder.clone(), needed);
-        let certificates = files.certificates(metrics, now)?;
-        return Ok((certificates, Issuing::Files(files)));
-    }
-    let (client, namespace) = (client.clone(), &args.namespace);
-    let held = certificates::load_or_create(client, namespace, &args.ca_secret, now).await?;
-    let certificates = Certificates::new(&held, names, metrics, now)
-        .context("cannot sign a serving certificate")?;
-    Ok((certificates, Issuing::Own(Box::new(held))))
-}
-
-/// Pods to come are injected with the bundle of their time.
-async fn keep_trust(mut trust: watch::Receiver<Arc<str>>, injector: Arc<ArcSwap<InjectorConfig>>) {
-    loop {
-        let trust_bundle = trust.borrow_and_update().clone();
-        injector.rcu(|current| InjectorConfig {
-            trust_bundle: trust_bundle.clone(),
-            ..(**current).clone()
-        });
-        if trust.changed().await.is_err() {
-            // Nobody can change it any more.
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// The shortest overlap that leaves everybody the time to hear of the next CA at all.
-const SHORTEST_OVERLAP: Duration = Duration::from_secs(5);
-
-fn overlap(text: &str) -> Result<Duration, String> {
-    let overlap = parse_duration(text)?;
-    if overlap < SHORTEST_OVERLAP {
-        return Err("it is shorter than 5s".to_owned());
-    }
-    Ok(overlap)
-}
-
 async fn injector(
     args: &Args,
-    certificates: &Certificates,
     client: &Client,
+    trust_bundle: Arc<str>,
 ) -> anyhow::Result<InjectorConfig> {
     let native_sidecars = native_sidecars(client)
         .await
@@ -400,7 +359,7 @@ async fn injector(
             "{}.{}.svc:{}",
             args.service_name, args.namespace, args.push_port
         ),
-        trust_bundle: certificates.trust().borrow().clone(),
+        trust_bundle,
         native_sidecars,
         set_run_as_user: args.sidecar_run_as_user,
     })

@@ -8,7 +8,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
@@ -174,10 +173,10 @@ impl Args {
     }
 
     fn client(self) -> anyhow::Result<client::Config> {
-        let tls = client::tls_config(&self.trust_bundle).context("ENDPOINTS_TRUST_BUNDLE")?;
+        let trust = client::Trust::new(&self.trust_bundle).context("ENDPOINTS_TRUST_BUNDLE")?;
         Ok(client::Config {
             addresses: self.operator_address,
-            tls: Arc::new(tls),
+            trust,
             token_file: self.token_file,
             pod: PodRef {
                 namespace: self.pod_namespace,

@@ -153,6 +153,12 @@ impl KeySlot {
         self.demand.ask().await && self.version() != before
     }
 
+    /// The same for somebody who does not wait: newer keys are fetched now, or, within ten seconds of
+    /// the last fetch, at their end.
+    pub fn want(&self) {
+        self.demand.want();
+    }
+
     fn version(&self) -> Option<String> {
         self.current
             .load()

@@ -24,6 +24,7 @@ use self::writer::{Stored, Writer};
 use super::admission::SettingsCache;
 use super::events::Events;
 use super::index::{Changes, Index, KeyOutcome};
+use super::lease::Leadership;
 use super::metrics::Metrics;
 use super::pod::PodCache;
 use crate::api::EndpointsServiceSpec;
@@ -31,7 +32,7 @@ use crate::jwks::{FetchError, FetchKeys, KeyEvent, KeySlot, KeyStore, Refresher}
 use crate::openapi::Diagnostic;
 use crate::policy::format::KeySource;
 use crate::policy::{self, ServiceIdentity};
-use crate::push::server::{Hub, Report};
+use crate::push::server::{Event, Hub, Report};
 use crate::push::wire;
 use crate::shutdown::Shutdown;
 
@@ -52,6 +53,8 @@ pub struct Controller {
     pub pods: PodCache,
     /// Kept in step with the accepted specs, for the injector.
     pub settings: SettingsCache,
+    /// Whether this replica writes statuses and tells Events.
+    pub leadership: Leadership,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -67,6 +70,7 @@ impl Controller {
             fetcher,
             pods,
             settings,
+            mut leadership,
             metrics,
         } = self;
         let store = KeyStore::default();
@@ -88,6 +92,7 @@ impl Controller {
             metrics: metrics.clone(),
         };
         let mut observed = watch::all(client.clone(), metrics);
+        state.index.set_leads(*leadership.borrow_and_update());
         let mut writes = JoinSet::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -96,13 +101,17 @@ impl Controller {
             tokio::select! {
                 Some(observed) = observed.next() => state.step(|state| state.observe(observed)),
                 Some(report) = reports.recv() => {
-                    state.step(|state| state.index.report(&report, Instant::now()));
+                    state.step(|state| state.report(&report));
                 }
                 Some(event) = key_events.recv() => state.step(|state| state.keys(event)),
                 Some(stored) = writes.join_next(), if !writes.is_empty() => {
                     if let Ok(stored) = stored {
                         state.step(|state| state.stored(stored));
                     }
+                }
+                Ok(()) = leadership.changed() => {
+                    let leads = *leadership.borrow_and_update();
+                    state.step(|state| state.index.set_leads(leads));
                 }
                 _ = tick.tick() => state.step(|state| state.index.tick(Instant::now())),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
@@ -173,6 +182,18 @@ impl State {
         }
     }
 
+    fn report(&mut self, report: &Report) {
+        match &report.event {
+            // What comes of it goes to everybody who needs the source.
+            Event::KeysWanted { source } => {
+                if let Some(slot) = self.slots.get(source) {
+                    slot.want();
+                }
+            }
+            _ => self.index.report(report, Instant::now()),
+        }
+    }
+
     fn keys(&mut self, event: KeyEvent) {
         // A result that comes after its source was given up.
         if !self.slots.contains_key(&event.source) {
@@ -226,7 +247,7 @@ impl State {
         }
         self.writer.finished(&key, stored, Instant::now());
         // What happened meanwhile is found by comparing again.
-        if stored {
+        if stored && self.index.leads() {
             self.writer.mark(key, Instant::now());
         }
     }
@@ -260,11 +281,14 @@ impl State {
         for uid in changes.disconnect {
             self.hub.disconnect(&uid);
         }
-        for notice in changes.notices {
-            self.events.tell(notice);
-        }
-        for key in changes.dirty {
-            self.writer.mark(key, Instant::now());
+        // The leader tells, and writes: who becomes it does both for everything.
+        if self.index.leads() {
+            for notice in changes.notices {
+                self.events.tell(notice);
+            }
+            for key in changes.dirty {
+                self.writer.mark(key, Instant::now());
+            }
         }
         let (services, pods) = self.index.totals();
         self.metrics.observe(services, pods, self.hub.streams());
@@ -278,6 +302,9 @@ impl State {
             return Vec::new();
         }
         let mut updates = Vec::new();
+        if !self.index.leads() {
+            self.writer.clear();
+        }
         for key in self.writer.take_due(Instant::now()) {
             match self.index.status(&key, Timestamp::now()) {
                 Some(update) => updates.push((key, update)),

@@ -48,6 +48,8 @@ pub struct Index {
     sources: Sources,
     /// Everything was listed once: what is missing is missing.
     synced: bool,
+    /// This replica writes the statuses; else it follows what the leader writes.
+    leads: bool,
     changes: Changes,
     panics: u64,
 }
@@ -113,6 +115,7 @@ impl Index {
             namespaces: BTreeMap::new(),
             sources: Sources::default(),
             synced: false,
+            leads: false,
             changes: Changes::default(),
             panics: 0,
         }
@@ -138,6 +141,26 @@ impl Index {
             })
     }
 
+    /// Whether this replica writes the statuses.
+    pub fn leads(&self) -> bool {
+        self.leads
+    }
+
+    /// Whether this replica writes the statuses from now on. A new leader looks at all of them, and tells
+    /// again what its predecessor may not have come to.
+    pub fn set_leads(&mut self, leads: bool) {
+        if std::mem::replace(&mut self.leads, leads) || !leads {
+            return;
+        }
+        for (name, namespace) in &mut self.namespaces {
+            namespace.touch_all(name, &mut self.changes);
+            namespace.told.clear();
+            if self.synced {
+                namespace.tell_missing(&mut self.changes, None);
+            }
+        }
+    }
+
     /// Everything was listed once: from now on, what is not here does not exist.
     pub fn set_synced(&mut self) {
         self.synced = true;
@@ -159,7 +182,9 @@ impl Index {
         }
         let entry = namespace.entries.entry(key.name.clone()).or_default();
         if !entry.is_news(&object) {
-            if entry.is_foreign(&object) {
+            if !self.leads {
+                entry.stored = object.status;
+            } else if entry.is_foreign(&object) {
                 entry.overwritten += 1;
                 self.changes.dirty.insert(key.clone());
             }
@@ -310,6 +335,8 @@ impl Index {
                 state.gone_since = None;
             }
             Event::Gone => state.gone_since = Some(now),
+            // Says nothing about policies.
+            Event::KeysWanted { .. } => return,
         }
         namespace.touch(
             &report.service.namespace,

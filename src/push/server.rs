@@ -294,6 +294,7 @@ impl Call {
         tracing::debug!(%peer, "a sidecar was authenticated");
         Ok(Response::builder()
             .header(header::CONTENT_TYPE, wire::CONTENT_TYPE)
+            .header(wire::PROTOCOL_HEADER, wire::PROTOCOL)
             .body(BoxBody::new(body))
             .expect("a constant content type is a valid header"))
     }

@@ -271,7 +271,7 @@ impl Sidecar {
         let bundle = bundle(test).await;
         let config = Config {
             addresses: vec![format!("127.0.0.1:{port}")],
-            tls: Arc::new(client::tls_config(&bundle).unwrap()),
+            trust: client::Trust::new(&bundle).unwrap(),
             token_file: token.path().to_owned(),
             pod: PodRef {
                 namespace: test.namespace.clone(),

@@ -148,6 +148,7 @@ fn the_status_is_what_was_written_and_garbage_is_none() {
             app: 8080,
             renamed: Some("app-http".to_owned()),
         }],
+        capture: CaptureMode::Named,
         pod_resources: None,
     };
     let text = serde_json::to_string(&status).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use super::{Denial, SidecarSettings, ports, resources, sidecar};
-use crate::api::annotations::{INJECTED, InjectionRequest, InjectionStatus, STATUS};
+use crate::api::annotations::{CaptureMode, INJECTED, InjectionRequest, InjectionStatus, STATUS};
 
 /// What every injected pod gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,7 @@ pub fn inject(
     let status = InjectionStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ports: taken,
+        capture: CaptureMode::Named,
         pod_resources,
     };
     let status = serde_json::to_string(&status).expect("strings and numbers are JSON");

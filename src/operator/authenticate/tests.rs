@@ -45,6 +45,7 @@ fn hello() -> Hello {
         service: "bookstore".into(),
         version: "0.1.0".into(),
         format: 1,
+        protocol: crate::push::wire::PROTOCOL,
         hash: None,
     }
 }

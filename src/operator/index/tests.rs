@@ -642,8 +642,47 @@ fn service_change_is_a_change_of_captured() {
     );
 }
 
+#[test]
+fn a_follower_keeps_in_step_with_the_statuses_that_the_leader_writes() {
+    let mut index = Index::new(fake_compile);
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    index.take_changes();
+    let status = status_of(&index);
+    index.apply_entry(
+        &key(),
+        ServiceObject {
+            status: status.clone(),
+            ..mk_object(1, "v1")
+        },
+    );
+    assert_eq!(index.take_changes().dirty, BTreeSet::new());
+    assert_eq!(index.status(&key(), now(5)), None, "it is stored already");
+
+    index.set_leads(true);
+    assert_eq!(
+        index.take_changes().dirty,
+        BTreeSet::from([key()]),
+        "who becomes the leader looks at everything"
+    );
+    assert_eq!(index.status(&key(), now(9)), None, "and writes no news");
+}
+
+#[test]
+fn a_new_leader_tells_what_its_predecessor_may_not_have_told() {
+    let mut index = Index::new(fake_compile);
+    index.apply_pod(mk_pod("a", "1"));
+    index.set_synced();
+    assert_eq!(index.take_changes().notices.len(), 1, "told by the leader");
+    index.set_leads(true);
+    assert_eq!(index.take_changes().notices.len(), 1);
+    index.set_leads(true);
+    assert_eq!(index.take_changes().notices.len(), 0, "once");
+}
+
 fn index() -> Index {
-    Index::new(fake_compile)
+    let mut index = Index::new(fake_compile);
+    index.set_leads(true);
+    index
 }
 
 /// The inline text is `bad`, `panic`, or a version followed by key sources.
@@ -721,7 +760,7 @@ fn key() -> ServiceKey {
 fn mk_object(generation: i64, inline: &str) -> ServiceObject {
     let openapi = OpenApiSource {
         inline: Some(inline.into()),
-        document: None,
+        ..OpenApiSource::default()
     };
     let spec = EndpointsServiceSpec {
         openapi,

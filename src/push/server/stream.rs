@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::time::{Instant, sleep_until};
 
+use self::wants::Wants;
 use super::hub::{EncodedKeys, Event, Subscription, View};
 use crate::policy::format::KeySource;
 use crate::push::backoff;
@@ -18,6 +19,7 @@ use crate::shutdown::Shutdown;
 
 #[cfg(test)]
 mod tests;
+mod wants;
 
 /// How long a snapshot may wait for its keys.
 const KEYS_WAIT: Duration = Duration::from_secs(5);
@@ -26,6 +28,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Streams end after this long, or up to a tenth earlier: sidecars spread over the replicas again,
 /// and show a fresh token.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
+
+/// At shutdown streams end within this long, each at a moment of its own: who comes back to another
+/// operator comes not with all the others.
+const SPREAD: Duration = Duration::from_secs(3);
+/// Of that for each stream: a few need no spreading.
+const SPREAD_OF_ONE: Duration = Duration::from_millis(1);
 
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +50,8 @@ enum End {
     NoAnswer,
     #[error("the sidecar answered what it was not asked")]
     Unasked,
+    #[error("the sidecar asks for keys too often")]
+    Flood,
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -62,6 +72,10 @@ struct Stream {
     /// Hash of the snapshot that it has not answered yet, and by when it must.
     asked: Option<(String, Instant)>,
     sent_keys: BTreeMap<KeySource, Arc<EncodedKeys>>,
+    sent_trust: Option<Bytes>,
+    /// What the sidecar was told to withhold its first readiness for.
+    withheld: Option<Arc<str>>,
+    wants: Wants,
 }
 
 /// How long a stream may live: until the token expires, at most [`MAX_AGE`].
@@ -92,6 +106,9 @@ pub(super) async fn run<B>(
         cannot_run: None,
         asked: None,
         sent_keys: BTreeMap::new(),
+        sent_trust: None,
+        withheld: None,
+        wants: Wants::default(),
     };
     let Err(end) = stream
         .run(reader, Instant::now() + lifetime, shutdown)
@@ -108,6 +125,15 @@ pub(super) async fn run<B>(
     }
 }
 
+impl Subscription {
+    /// How long this one of the streams stays when all shall end.
+    fn spread(&self) -> Duration {
+        let streams = u32::try_from(self.streams()).unwrap_or(u32::MAX);
+        let all = SPREAD_OF_ONE.saturating_mul(streams).min(SPREAD);
+        all.mul_f64(backoff::fraction())
+    }
+}
+
 impl Stream {
     async fn run<B>(
         mut self,
@@ -118,6 +144,7 @@ impl Stream {
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
     {
+        let mut leaves = None;
         loop {
             let mut held_until = None;
             if self.asked.is_none() {
@@ -127,6 +154,7 @@ impl Stream {
                 if !held {
                     held_until = None;
                 }
+                self.bring_news(&view).await?;
                 self.bring(&view, held).await?;
             }
             let answer_by = self.asked.as_ref().map(|(_, by)| *by);
@@ -137,15 +165,42 @@ impl Stream {
                 },
                 // The hub outlives its subscriptions.
                 _ = self.subscription.view.changed(), if answer_by.is_none() => {}
+                _ = self.subscription.trust.changed(), if answer_by.is_none() => {}
                 () = sleep_until(held_until.unwrap_or(end)), if held_until.is_some() => {}
                 () = sleep_until(answer_by.unwrap_or(end)), if answer_by.is_some() => {
                     return Err(End::NoAnswer);
                 }
                 () = sleep_until(end) => return Err(End::Lifetime),
-                _ = self.subscription.ended.changed() => return Err(End::Ended),
-                () = shutdown.wait() => return Err(End::Shutdown),
+                own = self.subscription.own.changed() => own.map_err(|_| End::Ended)?,
+                () = shutdown.wait(), if leaves.is_none() => {
+                    leaves = Some(Instant::now() + self.subscription.spread());
+                }
+                () = sleep_until(leaves.unwrap_or(end)), if leaves.is_some() => {
+                    return Err(End::Shutdown);
+                }
             }
         }
+    }
+
+    /// Sends what stands outside the policy, to a sidecar that knows the messages.
+    async fn bring_news(&mut self, view: &View) -> Result<(), End> {
+        if self.hello.protocol < 2 {
+            return Ok(());
+        }
+        let trust = self.subscription.trust.borrow_and_update().clone();
+        if let Some(trust) = trust.filter(|trust| self.sent_trust.as_ref() != Some(trust)) {
+            self.writer.write(trust.clone()).await?;
+            self.sent_trust = Some(trust);
+        }
+        let own = self.subscription.own.borrow_and_update().withheld.clone();
+        let withheld = own.or_else(|| view.withheld.clone());
+        if withheld != self.withheld {
+            let reason = withheld.as_deref().map(str::to_owned);
+            let frame = wire::encode(&ToSidecar::Withhold { reason })?;
+            self.writer.write(frame).await?;
+            self.withheld = withheld;
+        }
+        Ok(())
     }
 
     /// Sends what the sidecar lacks of `view`, and can read: a message that it does not know would end
@@ -199,6 +254,9 @@ impl Stream {
     }
 
     fn answered(&mut self, message: ToOperator) -> Result<(), End> {
+        if let ToOperator::KeysWanted { source } = &message {
+            return self.keys_wanted(source);
+        }
         let Some((asked, _)) = self.asked.take() else {
             return Err(End::Unasked);
         };
@@ -214,6 +272,23 @@ impl Stream {
                 self.subscription.tell(Event::Rejected { hash, reason });
             }
             _ => return Err(End::Unasked),
+        }
+        Ok(())
+    }
+
+    /// Passes on that keys are wanted, of a source of the newest policy. The sidecar may run an older
+    /// one, whose sources are of no interest any more.
+    fn keys_wanted(&mut self, id: &str) -> Result<(), End> {
+        let source = {
+            let view = self.subscription.view.borrow();
+            let snapshot = view.snapshot.as_ref();
+            snapshot.and_then(|snapshot| snapshot.source(id).cloned())
+        };
+        if !self.wants.note(source.as_ref(), Instant::now()) {
+            return Err(End::Flood);
+        }
+        if let Some(source) = source {
+            self.subscription.tell(Event::KeysWanted { source });
         }
         Ok(())
     }

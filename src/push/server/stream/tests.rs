@@ -91,8 +91,13 @@ fn connect(hub: &Hub, format: u32, hash: Option<&str>, shutdown: Shutdown) -> Si
         service: service().name,
         version: "0.1.0".into(),
         format,
+        protocol: wire::PROTOCOL,
         hash: hash.map(str::to_owned),
     };
+    connect_as(hub, hello, shutdown)
+}
+
+fn connect_as(hub: &Hub, hello: Hello, shutdown: Shutdown) -> Sidecar {
     let subscription = hub.connect(pod("u1"), service(), &hello);
     let (writer, upstream) = body::channel();
     let (down, downstream) = body::channel();
@@ -401,6 +406,102 @@ async fn a_newer_stream_of_the_pod_ends_the_older_one_and_speaks_for_the_pod() {
     drop(newer.writer);
     assert_eq!(rig.event().await, Event::Gone);
     assert!(rig.reports.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_trust_bundle_comes_first_and_once() {
+    let mut rig = Rig::new(None);
+    for bundle in ["one", "two", "two"] {
+        rig.hub.publish_trust(bundle);
+    }
+    let two = Some(ToSidecar::Trust {
+        bundle: "two".into(),
+    });
+    assert_eq!(rig.sidecar.read().await, two);
+    let hash = rig.publish(&policy("one"));
+    let (_trigger, shutdown) = shutdown::channel();
+    let mut other = connect(&rig.hub, FORMAT, None, shutdown);
+    assert_eq!(other.read().await, two);
+    assert_eq!(other.snapshot().await, hash);
+    rig.hub.publish_trust(&"x".repeat(wire::MAX_TRUST + 1));
+    other.silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pods_own_reason_to_withhold_readiness_counts_before_its_services() {
+    let mut rig = Rig::new(None);
+    let withheld = |reason: Option<&str>| {
+        let reason = reason.map(str::to_owned);
+        Some(ToSidecar::Withhold { reason })
+    };
+    let say = |uid: Option<&str>, reason: Option<&str>| {
+        rig.hub.withhold(&service(), uid, reason.map(str::to_owned));
+    };
+    say(Some("u1"), Some("pod"));
+    assert_eq!(rig.sidecar.read().await, withheld(Some("pod")));
+    say(None, Some("service"));
+    say(Some("another"), Some("another"));
+    rig.sidecar.silence().await;
+    let say = |uid: Option<&str>, reason: Option<&str>| {
+        rig.hub.withhold(&service(), uid, reason.map(str::to_owned));
+    };
+    say(Some("u1"), None);
+    assert_eq!(rig.sidecar.read().await, withheld(Some("service")));
+    say(None, None);
+    assert_eq!(rig.sidecar.read().await, withheld(None));
+}
+
+/// An unknown message would end its stream, again and again.
+#[tokio::test(start_paused = true)]
+async fn a_sidecar_of_the_first_protocol_is_sent_nothing_of_the_second() {
+    let (hub, _reports) = Hub::new();
+    hub.publish_trust("bundle");
+    hub.withhold(&service(), None, Some("why".into()));
+    let hash = publish(&hub, &policy("one"));
+    let (_trigger, shutdown) = shutdown::channel();
+    let hello = Hello {
+        pod: pod("u1"),
+        service: service().name,
+        version: "0.1.0".into(),
+        format: FORMAT,
+        protocol: 1,
+        hash: None,
+    };
+    let mut old = connect_as(&hub, hello, shutdown);
+    assert_eq!(old.snapshot().await, hash);
+    old.say(ToOperator::Applied { hash }).await;
+    hub.publish_trust("another");
+    hub.withhold(&service(), Some("u1"), Some("because".into()));
+    old.silence().await;
+    assert!(!old.stream.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sidecar_asks_for_keys_of_its_policy_only_and_a_flood_ends_its_stream() {
+    let mut rig = Rig::new(None);
+    assert_eq!(rig.event().await, Event::Connected { hash: None });
+    rig.hub.publish_keys(keys("v1")).unwrap();
+    rig.publish(&policy_with_keys("one"));
+    rig.sidecar.keys().await;
+    rig.sidecar.snapshot().await;
+    let want = |source: &KeySource| ToOperator::KeysWanted {
+        source: wire::source_id(source),
+    };
+    // Also while an answer is due.
+    let source = keys("v1").source;
+    let other = KeySource::Url("https://other.example/jwks".into());
+    rig.sidecar.say(want(&other)).await;
+    rig.sidecar.say(want(&source)).await;
+    let event = Event::KeysWanted {
+        source: source.clone(),
+    };
+    assert_eq!(rig.event().await, event);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    rig.sidecar.say(want(&source)).await;
+    assert_eq!(rig.event().await, event);
+    rig.sidecar.say(want(&source)).await;
+    assert_eq!(rig.sidecar.read().await, None);
+    assert_eq!(rig.event().await, Event::Gone);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,15 +14,18 @@ mod access_log;
 mod admin;
 mod body;
 mod certificate;
+mod chunked;
 mod client;
 mod config;
 mod connection;
 mod control;
+mod delivery;
 mod drain;
 mod exchange;
 mod guard;
 mod listen;
 mod metrics;
+mod octets;
 mod random;
 mod respond;
 mod service;
@@ -36,6 +39,7 @@ mod worker;
 
 pub use access_log::LogOutput;
 pub use config::{BackendAddress, BadBackendAddress, CertificateFiles, Config, Limits, Listener};
+pub use delivery::{Delivery, PolicySource};
 pub use snapshot::{PolicyCell, Snapshot, SnapshotError};
 
 use std::io;

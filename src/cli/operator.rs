@@ -6,6 +6,7 @@
 //! caches ──► policy stream ─┘
 //! ```
 
+mod address;
 mod certificates;
 
 use std::collections::BTreeSet;
@@ -214,6 +215,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         "version check",
         keep_version(client.clone(), injector.clone()),
     );
+    parts.start("own address", address::keep_fallback(injector.clone()));
     issued.start(
         &mut parts,
         &args,
@@ -331,7 +333,8 @@ async fn listen(what: &'static str, port: u16) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-async fn client() -> anyhow::Result<Client> {
+/// A client of the cluster that the process is in, or that its kubeconfig names.
+pub(super) async fn client() -> anyhow::Result<Client> {
     let mut config = kube::Config::infer()
         .await
         .context("no way to the API server (neither in a pod nor a kubeconfig)")?;
@@ -359,6 +362,7 @@ async fn injector(
             "{}.{}.svc:{}",
             args.service_name, args.namespace, args.push_port
         ),
+        operator_fallback: None,
         trust_bundle,
         native_sidecars,
         set_run_as_user: args.sidecar_run_as_user,
@@ -392,8 +396,7 @@ async fn keep_version(client: Client, injector: Arc<ArcSwap<InjectorConfig>>) {
                 continue;
             }
         };
-        let current = injector.load();
-        if current.native_sidecars != native_sidecars {
+        if injector.load().native_sidecars != native_sidecars {
             tracing::info!(native_sidecars, "the server's version changed");
             injector.rcu(|current| InjectorConfig {
                 native_sidecars,

@@ -22,3 +22,4 @@ mod serve;
 mod sidecar_process;
 mod sidecars;
 mod status;
+mod uninstall;

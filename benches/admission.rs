@@ -175,13 +175,19 @@ fn pods() -> Vec<(&'static str, Value)> {
         .collect();
     large["spec"]["containers"][0]["env"] = json!(variables);
     let others: Vec<_> = (0..20)
-        .map(|number| json!({ "name": format!("helper-{number}"), "image": "registry.example/h:1" }))
+        .map(
+            |number| json!({ "name": format!("helper-{number}"), "image": "registry.example/h:1" }),
+        )
         .collect();
     let containers = large["spec"]["containers"].as_array_mut().expect("a list");
     containers.extend(others);
     let mut redirected = pod.clone();
     redirected["metadata"]["annotations"]["endpoints.dev/capture"] = json!("redirect");
-    vec![("a pod", pod), ("a large pod", large), ("a redirected pod", redirected)]
+    vec![
+        ("a pod", pod),
+        ("a large pod", large),
+        ("a redirected pod", redirected),
+    ]
 }
 
 fn review(pod: &Value) -> Value {

@@ -7,12 +7,14 @@ mod drain;
 mod echo;
 mod egress;
 mod inject;
+mod install_check;
 mod manifest;
 mod operator;
 mod port_pair;
 mod proxy;
 mod redirect;
 mod report;
+mod uninstall;
 mod wait;
 
 use std::io::Write;
@@ -48,6 +50,10 @@ enum Command {
     Wait(wait::Args),
     /// Print the EndpointsService CustomResourceDefinition
     Crd(crd::Args),
+    /// Ask the cluster for an annotated pod, as a dry run: does it get its sidecar? (`helm test`)
+    InstallCheck(install_check::Args),
+    /// Remove webhooks and admission policy, unless pods have sidecars (before `helm uninstall`)
+    Uninstall(uninstall::Args),
 }
 
 /// Runs the binary: 0 = done, 1 = an error (printed with its causes), 2 = wrong arguments (and
@@ -64,6 +70,8 @@ pub fn main() -> ExitCode {
         Command::Redirect(args) => redirect::run(&args),
         Command::Wait(args) => wait::run(&args),
         Command::Crd(args) => crd::run(&args),
+        Command::InstallCheck(args) => install_check::run(&args),
+        Command::Uninstall(args) => uninstall::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -7,6 +7,7 @@
 
 mod reports;
 mod stream;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::fs::File;

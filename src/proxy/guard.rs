@@ -5,7 +5,6 @@
 //! finds the refusal beside it, so the answer is made where all answers are made, and comes after
 //! those of the requests before it. Behind a head that asks for an upgrade nothing is passed on at all.
 
-mod chunked;
 mod head;
 mod malformed;
 
@@ -21,10 +20,10 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use self::chunked::Chunked;
 use self::head::{Framing, Scan};
 pub(super) use self::head::{Head, HeadLimits};
 use self::malformed::Malformed;
+use super::chunked::Chunked;
 use super::client::Client;
 use super::timer::LazyTimer;
 

@@ -13,17 +13,32 @@ fn every_test_that_the_table_names_exists() {
         .flat_map(|(_, tests)| tests.split(", "))
         .map(|name| name.trim_matches('`').to_owned())
         .collect();
-    assert!(names.len() > 30, "only {names:?} found: the search is broken");
+    assert!(
+        names.len() > 30,
+        "only {names:?} found: the search is broken"
+    );
     let mut sources = String::new();
-    for folder in ["src/operator/admission", "src/redirect", "src/proxy", "tests"] {
+    for folder in [
+        "src/operator/admission",
+        "src/redirect",
+        "src/proxy",
+        "tests",
+    ] {
         for entry in walkdir::WalkDir::new(root.join(folder)) {
             let entry = entry.expect("a readable tree");
-            if entry.path().extension().is_some_and(|ending| ending == "rs") {
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|ending| ending == "rs")
+            {
                 sources.push_str(&std::fs::read_to_string(entry.path()).expect("text"));
             }
         }
     }
     for name in names {
-        assert!(sources.contains(&format!("fn {name}(")), "no test is called {name}");
+        assert!(
+            sources.contains(&format!("fn {name}(")),
+            "no test is called {name}"
+        );
     }
 }

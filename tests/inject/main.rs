@@ -4,6 +4,8 @@
 
 #![allow(clippy::panic, reason = "helpers of tests fail by panicking, too")]
 
+mod docs;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -20,7 +20,13 @@ fn a_redirected_pod_is_captured_whichever_way_requests_come() {
     let _installation = installation::shared();
     let namespace = Namespace::new("redirect");
     let privileged = "pod-security.kubernetes.io/enforce=privileged";
-    namespace.kubectl(&["label", "--overwrite", "namespace", &namespace.name, privileged]);
+    namespace.kubectl(&[
+        "label",
+        "--overwrite",
+        "namespace",
+        &namespace.name,
+        privileged,
+    ]);
     namespace.apply(&example("bookstore/endpointsservice.yaml"));
     // The port has no name: nothing could be taken.
     namespace.apply(&pod(
@@ -95,15 +101,22 @@ spec:
     assert_eq!(found["spec"]["containers"][0]["name"], "endpoints-proxy");
     assert_eq!(found["spec"]["initContainers"], Value::Null);
     let started = |name: &str| {
-        let statuses = found["status"]["containerStatuses"].as_array().expect("a list");
+        let statuses = found["status"]["containerStatuses"]
+            .as_array()
+            .expect("a list");
         let status = statuses.iter().find(|status| status["name"] == name);
         let status = status.expect("a container");
-        status["state"]["running"]["startedAt"].as_str().expect("it runs").to_owned()
+        status["state"]["running"]["startedAt"]
+            .as_str()
+            .expect("it runs")
+            .to_owned()
     };
     assert!(started("endpoints-proxy") <= started("bookstore"));
     eventually("endpoints are programmed", Duration::from_secs(30), || {
         let answer = Request::get(PROTECTED).try_send(&namespace, "bookstore", 80)?;
-        (answer.status == 401).then_some(()).ok_or_else(|| format!("{answer:?}"))
+        (answer.status == 401)
+            .then_some(())
+            .ok_or_else(|| format!("{answer:?}"))
     });
     // Its hook ends when the app has closed its port: far before the 30 s of grace are over.
     namespace.kubectl(&["delete", "pod", "bookstore", "--timeout=20s"]);

@@ -3,6 +3,8 @@
 use anyhow::Context;
 use serde_json::Value;
 
+use super::yaml;
+
 /// How the text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -29,7 +31,7 @@ pub(super) fn read(text: &str) -> anyhow::Result<(Form, Vec<Document>)> {
             return Ok((Form::Json, documents));
         }
     }
-    Ok((Form::Yaml, yaml(text)?))
+    Ok((Form::Yaml, documents(text)?))
 }
 
 /// All documents, in their form.
@@ -41,7 +43,7 @@ pub(super) fn write(form: Form, documents: &[Document]) -> anyhow::Result<String
     for (index, document) in documents.iter().enumerate() {
         let text = match (document.changed, form) {
             (false, _) => document.text.clone(),
-            (true, Form::Yaml) => serde_yaml::to_string(&document.value)?,
+            (true, Form::Yaml) => yaml::to_string(&document.value),
             (true, Form::Json) => serde_json::to_string_pretty(&document.value)?,
         };
         if form == Form::Yaml && index > 0 {
@@ -72,7 +74,7 @@ fn json(text: &str) -> serde_json::Result<Vec<Document>> {
 }
 
 /// A line that begins with `---` begins a document, wherever it stands: YAML allows it inside no scalar.
-fn yaml(text: &str) -> anyhow::Result<Vec<Document>> {
+fn documents(text: &str) -> anyhow::Result<Vec<Document>> {
     let mut texts = vec![String::new()];
     for line in text.split_inclusive('\n') {
         let marker = line.strip_prefix("---");
@@ -90,8 +92,9 @@ fn yaml(text: &str) -> anyhow::Result<Vec<Document>> {
     }
     let mut documents = Vec::new();
     for (index, text) in texts.into_iter().enumerate() {
-        let value: Value = serde_yaml::from_str(&text)
+        let mut value: Value = serde_yaml::from_str(&text)
             .with_context(|| format!("document {} is not YAML", index + 1))?;
+        yaml::read_modes(&mut value);
         // Nothing but comments before the first marker.
         if !(value.is_null() && text.trim().is_empty()) {
             documents.push(Document {

@@ -10,6 +10,7 @@ use memchr::{memchr, memchr2};
 
 use super::malformed::Malformed;
 use crate::proxy::Limits;
+use crate::proxy::octets::{TARGET, TOKEN, class};
 
 /// What a look at the bytes says.
 #[derive(Debug, PartialEq, Eq)]
@@ -291,34 +292,6 @@ impl<'b> Lines<'b> {
         }
     }
 }
-
-const TOKEN: u8 = 1;
-const TARGET: u8 = 2;
-
-fn class(byte: u8) -> u8 {
-    CLASSES[usize::from(byte)]
-}
-
-/// What each byte may be part of (RFC 9110 section 5.6.2 for tokens). Targets: what
-/// [`http::Uri`] takes; the decision about paths is stricter.
-static CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte: u8 = 0;
-    while byte < 128 {
-        let mut class = 0;
-        if matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
-            || byte.is_ascii_alphanumeric()
-        {
-            class |= TOKEN;
-        }
-        if byte > b' ' && !matches!(byte, b'#' | b'<' | b'>' | b'`' | 0x7f) {
-            class |= TARGET;
-        }
-        classes[byte as usize] = class;
-        byte += 1;
-    }
-    classes
-};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::io;
 use http::{HeaderMap, StatusCode};
 
 use super::connect::ConnectError;
+use super::http1;
 use crate::policy::limits::{HEADER_BYTES, HEADER_COUNT};
 use crate::policy::verdict::{Facts, Phase, Reason, Refusal};
 use crate::proxy::body::LargeBody;
@@ -60,12 +61,12 @@ pub(in crate::proxy) enum UpstreamError {
     ClientBody(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// What the library of a protocol version said.
+/// What was wrong in terms of the protocol.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::proxy) enum Protocol {
     /// HTTP/1.1.
     #[error(transparent)]
-    Http1(hyper::Error),
+    Http1(http1::Error),
     /// HTTP/2.
     #[error(transparent)]
     Http2(h2::Error),
@@ -78,19 +79,6 @@ impl UpstreamError {
             Self::Malformed(Protocol::Http2(error))
         } else {
             Self::Reset(Protocol::Http2(error))
-        }
-    }
-
-    pub(super) fn from_hyper(error: hyper::Error) -> Self {
-        // A body given to hyper fails as the user's: ours is the client's.
-        if error.is_user() {
-            Self::ClientBody(error.into())
-        } else if error.is_parse_too_large() {
-            Self::HeadTooLarge
-        } else if error.is_parse() {
-            Self::Malformed(Protocol::Http1(error))
-        } else {
-            Self::Reset(Protocol::Http1(error))
         }
     }
 

@@ -69,7 +69,8 @@ fn a_classic_sidecar_holds_the_app_back_and_outlives_it_and_a_native_one_has_no_
             .to_owned()
     };
     assert_eq!(at_most(600), "--at-most=595");
-    for short in [0, 3, -1] {
+    assert_eq!(at_most(i64::MAX), "--at-most=86400");
+    for short in [0, 3, -1, i64::MIN] {
         assert_eq!(at_most(short), "--at-most=1");
     }
     let native = inject(pod(http_app()), &config()).unwrap();

@@ -1,5 +1,5 @@
-//! Follows a chunked body to its end (RFC 9112 section 7.1), so that the guard knows where the next
-//! head starts. Stricter than hyper's decoder: what passes here has one reading.
+//! Follows a chunked body to its end (RFC 9112 section 7.1): the client's, so that the guard knows where
+//! the next head starts, and the backend's, which is taken apart here. What passes has one reading.
 
 /// The most bytes that extensions and trailers of one body may take together.
 const OVERHEAD: usize = 16 * 1024;
@@ -10,6 +10,8 @@ pub(super) struct Chunked {
     state: State,
     size: u64,
     overhead: usize,
+    /// Spaces behind a size are taken.
+    padded: bool,
 }
 
 /// Not chunks as the grammar has them.
@@ -20,6 +22,8 @@ pub(super) struct BadChunk;
 enum State {
     /// In the size; how many digits were seen.
     Size(u8),
+    /// In the spaces behind it.
+    Padding,
     Extension,
     SizeLf,
     Data,
@@ -40,7 +44,54 @@ impl Chunked {
             state: State::Size(0),
             size: 0,
             overhead: 0,
+            padded: false,
         }
+    }
+
+    /// With spaces behind sizes, as old servers write them.
+    pub(super) fn padded() -> Self {
+        Self {
+            padded: true,
+            ..Self::new()
+        }
+    }
+
+    /// How many bytes of data come next.
+    pub(super) fn data(&self) -> u64 {
+        match self.state {
+            State::Data => self.size,
+            _ => 0,
+        }
+    }
+
+    /// So many bytes of data, of those that come next, have been taken.
+    pub(super) fn passed(&mut self, bytes: u64) {
+        self.size -= bytes;
+        if self.size == 0 {
+            self.state = State::DataCr;
+        }
+    }
+
+    /// Follows what frames the data, up to data or the end; returns how many bytes that is. `trailers`
+    /// gets the lines behind the last chunk, the empty one too.
+    pub(super) fn frame(
+        &mut self,
+        bytes: &[u8],
+        trailers: &mut Vec<u8>,
+    ) -> Result<usize, BadChunk> {
+        use State::*;
+        let mut at = 0;
+        while at < bytes.len() && !matches!(self.state, Data | Done) {
+            if matches!(
+                self.state,
+                Line | TrailerName | TrailerValue | TrailerLf | EndLf
+            ) {
+                trailers.push(bytes[at]);
+            }
+            self.state = self.step(bytes[at])?;
+            at += 1;
+        }
+        Ok(at)
     }
 
     /// Whether the body is over.
@@ -56,10 +107,7 @@ impl Chunked {
                 let rest = bytes.len() - at;
                 let take = usize::try_from(self.size).map_or(rest, |size| size.min(rest));
                 at += take;
-                self.size -= take as u64;
-                if self.size == 0 {
-                    self.state = State::DataCr;
-                }
+                self.passed(take as u64);
                 continue;
             }
             self.state = self.step(bytes[at])?;
@@ -82,7 +130,10 @@ impl Chunked {
             }
             (Size(0), _) => return Err(BadChunk),
             (Size(_), b';') => Extension,
-            (Size(_) | Extension, b'\r') => SizeLf,
+            (Size(_) | Padding | Extension, b'\r') => SizeLf,
+            (Size(_) | Padding, b' ' | b'\t') if self.padded => self.counted(byte, Padding)?,
+            (Padding, b';') => Extension,
+            (Padding, _) => return Err(BadChunk),
             (Extension, _) => self.counted(byte, Extension)?,
             (SizeLf, b'\n') if self.size == 0 => Line,
             (SizeLf, b'\n') => Data,

@@ -89,7 +89,7 @@ fn spec(text: String) -> EndpointsServiceSpec {
     EndpointsServiceSpec {
         openapi: OpenApiSource {
             inline: Some(text),
-            document: None,
+            ..OpenApiSource::default()
         },
         service_name: None,
         cors: None,

@@ -10,6 +10,7 @@ pub mod controller;
 mod events;
 pub mod index;
 pub mod key_sources;
+pub mod lease;
 pub mod metrics;
 pub mod pod;
 pub mod status;

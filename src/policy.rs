@@ -24,6 +24,6 @@ pub mod prepare;
 pub mod route;
 pub mod verdict;
 
-pub use compile::{Compiled, ServiceIdentity, compile};
+pub use compile::{Compiled, ConfigMapTexts, ServiceIdentity, compile, compile_with};
 pub use format::Policy;
 pub use prepare::Prepared;

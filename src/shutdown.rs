@@ -25,6 +25,19 @@ pub fn channel() -> (Trigger, Shutdown) {
     (Trigger(sender), Shutdown(receiver))
 }
 
+/// Waits for the first SIGTERM or SIGINT. Must run inside a runtime.
+///
+/// # Errors
+/// The signal handlers cannot be installed.
+pub async fn signalled() -> std::io::Result<Again> {
+    let mut again = Again {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+    };
+    again.next().await;
+    Ok(again)
+}
+
 impl Trigger {
     /// Starts the shutdown; later calls change nothing.
     pub fn start(&self) {
@@ -37,11 +50,7 @@ impl Trigger {
     /// # Errors
     /// The signal handlers cannot be installed.
     pub async fn on_signal(self) -> std::io::Result<Again> {
-        let mut again = Again {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        };
-        again.next().await;
+        let again = signalled().await?;
         self.start();
         Ok(again)
     }

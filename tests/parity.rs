@@ -1,5 +1,5 @@
 //! `docs/espv2-parity.md` is true: every row says `same`, `better` or `left out`, and every test that
-//! it names is one.
+//! it names is one. The same for the claims of `docs/security.md`.
 
 // A failed unwrap is a failed test, in helpers too.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -9,6 +9,9 @@ use std::fs;
 use std::path::Path;
 
 const PAGE: &str = "docs/espv2-parity.md";
+const SECURITY: &str = "docs/security.md";
+/// A table of claims has this head.
+const CLAIMS: &str = "| claim | tests |";
 const HEADER: [&str; 4] = ["ESPv2", "here", "how", "test"];
 /// The fewest rows of each section: a table that lost its half is no table.
 const SECTIONS: [(&str, usize); 12] = [
@@ -121,23 +124,59 @@ fn every_row_says_how_it_stands_and_why() {
 
 #[test]
 fn every_test_that_is_named_is_one() {
+    let rows = rows().into_iter().map(|row| (row.what, row.tests));
+    let wrong = not_tests(rows);
+    assert!(wrong.is_empty(), "no such test:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_claim_about_security_has_its_tests() {
+    let page = fs::read_to_string(root().join(SECURITY)).unwrap();
+    let tables = page.split(CLAIMS).skip(1);
+    let claims: Vec<_> = tables
+        .flat_map(|table| {
+            let rows = table.lines().skip(2);
+            rows.map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
+        })
+        .map(|row| {
+            let (claim, tests) = row
+                .rsplit_once(" | ")
+                .unwrap_or_else(|| panic!("two cells: {row}"));
+            // Each in backticks: every other piece.
+            let tests: Vec<_> = tests
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect();
+            assert!(!tests.is_empty(), "no test: {claim}");
+            (claim.to_owned(), tests)
+        })
+        .collect();
+    assert!(claims.len() >= 20, "{} claims are no page", claims.len());
+    let wrong = not_tests(claims);
+    assert!(wrong.is_empty(), "no such test:\n{}", wrong.join("\n"));
+}
+
+/// Which of the named tests are none, and where they are named.
+fn not_tests(named: impl IntoIterator<Item = (String, Vec<String>)>) -> Vec<String> {
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for row in rows() {
-        for test in row.tests {
+    for (what, tests) in named {
+        for test in tests {
             let Some((file, name)) = test.split_once("::") else {
-                wrong.push(format!("{}: `{test}` is not FILE::TEST", row.what));
+                wrong.push(format!("{what}: `{test}` is not FILE::TEST"));
                 continue;
             };
             let text = files
                 .entry(file.to_owned())
                 .or_insert_with(|| fs::read_to_string(root().join(file)).unwrap_or_default());
             if !has_test(text, file, name) {
-                wrong.push(format!("{}: {test}", row.what));
+                wrong.push(format!("{what}: {test}"));
             }
         }
     }
-    assert!(wrong.is_empty(), "no such test:\n{}", wrong.join("\n"));
+    wrong
 }
 
 #[test]

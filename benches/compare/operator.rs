@@ -33,7 +33,7 @@ pub async fn run(keys: &Path) {
             Some(report) = operator.reports.recv() => match report.event {
                 Event::Applied { .. } => println!("applied"),
                 Event::Rejected { reason, .. } => println!("rejected: {reason}"),
-                Event::Connected { .. } | Event::Gone => {}
+                Event::Connected { .. } | Event::KeysWanted { .. } | Event::Gone => {}
             }
         }
     }

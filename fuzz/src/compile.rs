@@ -14,15 +14,15 @@ pub fn run(data: &[u8]) {
     };
     let inline = OpenApiSource {
         inline: Some(text.to_owned()),
-        document: None,
+        ..OpenApiSource::default()
     };
     let Some(compiled) = check(&spec(inline), true) else {
         return;
     };
     if let Ok(document) = serde_json::from_str(text) {
         let structure = OpenApiSource {
-            inline: None,
             document: Some(document),
+            ..OpenApiSource::default()
         };
         let same = check(&spec(structure), false).expect("text and structure say the same");
         assert_eq!(same.policy, compiled.policy);

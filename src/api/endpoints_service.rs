@@ -7,6 +7,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod backend;
+mod config_map;
 mod cors;
 mod drain;
 mod headers;
@@ -23,6 +24,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub use self::backend::{BackendPoolSpec, BackendSpec, BackendTlsSpec, RetriesSpec, RetryOn};
+pub use self::config_map::ConfigMapKeyReference;
 pub use self::cors::{CorsPreset, CorsSpec};
 pub use self::drain::DrainSpec;
 pub use self::headers::{
@@ -85,9 +87,15 @@ pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
     printcolumn(
         name = "Ready",
         type_ = "string",
-        priority = 1,
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
         description = "Accepted, resolved, captured and programmed"
+    ),
+    printcolumn(
+        name = "Captured",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.conditions[?(@.type==\"Captured\")].reason",
+        description = "Whether Services lead to the sidecars: AllCaptured, or what is in the way"
     ),
     printcolumn(
         name = "Age",
@@ -145,8 +153,8 @@ pub struct EndpointsServiceSpec {
 
 /// Where the OpenAPI document stands. Exactly one field is set (CEL here, again in the compiler).
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.inline) != has(self.document)")
-    .message("give exactly one of inline (the document as text) and document (as structure)"))]
+#[x_kube(validation = Rule::new("[has(self.inline), has(self.document), has(self.configMapKeyRef)].filter(it, it).size() == 1")
+    .message("give exactly one of inline (the document as text), document (as structure) and configMapKeyRef (a key of a ConfigMap)"))]
 #[serde(rename_all = "camelCase")]
 pub struct OpenApiSource {
     /// The document as text, YAML or JSON; 1 MiB at most.
@@ -157,6 +165,11 @@ pub struct OpenApiSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "document_schema")]
     pub document: Option<serde_json::Value>,
+    /// The document as the text of a ConfigMap's key: for documents that another tool owns. An edit of
+    /// it counts like one of this resource. The operator must be allowed to read ConfigMaps (chart
+    /// value `configMaps.read`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map_key_ref: Option<ConfigMapKeyReference>,
 }
 
 /// The document is kept as written, and replaced as a whole (`atomic`): under server-side apply a

@@ -232,7 +232,7 @@ fn printed(policy: &Policy, keys: &KeyRing) -> anyhow::Result<Lines> {
     let protected = policy
         .operations
         .iter()
-        .filter(|operation| !operation.security.is_empty());
+        .filter(|operation| operation.demands_token());
     let mut summary = format!(
         "{}: {} operations, {} of them protected",
         policy.service,

@@ -3,6 +3,7 @@
 //!
 //! `endpoints dev` and `endpoints check` read files by this, so that both say the same of one.
 
+mod config_maps;
 mod looks;
 mod value;
 
@@ -18,8 +19,9 @@ use crate::cli::report::{self, Home};
 use crate::openapi::Diagnostic;
 use crate::openapi::diagnostic::{Place, code, quote};
 use crate::openapi::source::{Cursor, PointerIndex};
-use crate::policy::{self, Compiled, ServiceIdentity};
+use crate::policy::{self, Compiled, ConfigMapTexts, ServiceIdentity};
 
+pub(super) use self::config_maps::ConfigMaps;
 use self::looks::Looks;
 pub(super) use self::looks::claims_to_be_ours;
 
@@ -35,6 +37,8 @@ pub(super) struct Contents {
     pub(super) others: usize,
     /// What its other documents look like.
     pub(super) strangers: Vec<String>,
+    /// Its ConfigMaps, which count as others, too.
+    pub(super) config_maps: ConfigMaps,
 }
 
 /// One service of a file.
@@ -46,6 +50,8 @@ pub(super) struct Entry {
     pub(super) identity: ServiceIdentity,
     /// The spec; what is wrong around it.
     pub(super) spec: Result<EndpointsServiceSpec, Vec<Diagnostic>>,
+    /// What the ConfigMaps hold that the spec names, as far as they are known.
+    texts: ConfigMapTexts,
 }
 
 /// The name of a file without its folder and its ending.
@@ -55,7 +61,14 @@ pub(super) fn stem(path: &Path) -> String {
 }
 
 /// Understands a file. `stem`: what names a bare document; `index`: the places of the text's values.
+/// ConfigMaps that its services name are looked for in it.
 pub(super) fn read(stem: &str, text: &str, index: &PointerIndex) -> Contents {
+    let mut contents = read_alone(stem, text, index);
+    contents.resolve();
+    contents
+}
+
+fn read_alone(stem: &str, text: &str, index: &PointerIndex) -> Contents {
     let roots: Vec<_> = (0..index.documents())
         .filter_map(|document| Some((document, index.root(document)?)))
         .filter(|(_, root)| !matches!(looks::looks(root), Looks::Nothing))
@@ -78,6 +91,7 @@ pub(super) fn read(stem: &str, text: &str, index: &PointerIndex) -> Contents {
                 spec: value::value(&root, &mut budget)
                     .map(|structure| spec_of(None, Some(structure)))
                     .map_err(|finding| vec![finding]),
+                texts: ConfigMapTexts::default(),
             }),
             _ => read_objects(document, &root, &mut budget, &mut contents),
         }
@@ -91,6 +105,7 @@ pub(super) fn bare(stem: &str, text: &str) -> Entry {
         home: Home::File,
         identity: identity_of(stem),
         spec: Ok(spec_of(Some(text.to_owned()), None)),
+        texts: ConfigMapTexts::default(),
     }
 }
 
@@ -117,7 +132,10 @@ fn read_objects(
             }
         }
         Looks::EndpointsService => contents.services.push(resource(document, object, budget)),
-        Looks::Kubernetes => contents.others += 1,
+        Looks::Kubernetes => {
+            contents.config_maps.read(document, object);
+            contents.others += 1;
+        }
         Looks::OpenApi => contents
             .strangers
             .push(String::from("an OpenAPI document inside a list")),
@@ -163,6 +181,7 @@ fn resource(document: usize, object: &Cursor<'_>, budget: &mut Budget) -> Entry 
         home: Home::Resource {
             document,
             pointer: object.pointer().to_owned(),
+            text: None,
         },
         identity: ServiceIdentity {
             name: name.unwrap_or_default(),
@@ -172,6 +191,7 @@ fn resource(document: usize, object: &Cursor<'_>, budget: &mut Budget) -> Entry 
             Some(spec) if findings.is_empty() => Ok(spec),
             _ => Err(findings),
         },
+        texts: ConfigMapTexts::default(),
     }
 }
 
@@ -218,7 +238,11 @@ fn identity_of(stem: &str) -> ServiceIdentity {
 /// The spec of a bare document: all defaults.
 fn spec_of(inline: Option<String>, document: Option<serde_json::Value>) -> EndpointsServiceSpec {
     EndpointsServiceSpec {
-        openapi: OpenApiSource { inline, document },
+        openapi: OpenApiSource {
+            inline,
+            document,
+            config_map_key_ref: None,
+        },
         service_name: None,
         cors: None,
         jwt: None,
@@ -229,9 +253,29 @@ fn spec_of(inline: Option<String>, document: Option<serde_json::Value>) -> Endpo
 }
 
 impl Contents {
-    /// Whether nothing is left in it.
+    /// Whether nothing is left in it that asks to be looked at.
     pub(super) fn is_empty(&self) -> bool {
-        self.services.is_empty() && self.others == 0 && self.strangers.is_empty()
+        self.services.is_empty()
+            && self.others == self.config_maps.count()
+            && self.strangers.is_empty()
+    }
+
+    /// Takes the ConfigMaps of other files, too.
+    pub(super) fn resolve_with(&mut self, others: &ConfigMaps) {
+        self.config_maps.add(others);
+        self.resolve();
+    }
+
+    /// Gives the services the texts of the ConfigMaps that they name.
+    fn resolve(&mut self) {
+        for entry in &mut self.services {
+            let Ok(spec) = &entry.spec else { continue };
+            let namespace = &entry.identity.namespace;
+            entry.texts = self.config_maps.texts(namespace, spec);
+            if let Home::Resource { text, .. } = &mut entry.home {
+                *text = self.config_maps.document_place(namespace, spec);
+            }
+        }
     }
 }
 
@@ -244,7 +288,7 @@ impl Entry {
     /// Compiles it: the policy unless a finding is an error, and the findings.
     pub(super) fn compile(&self) -> (Option<Compiled>, Vec<Diagnostic>) {
         let result = match &self.spec {
-            Ok(spec) => policy::compile(spec, &self.identity),
+            Ok(spec) => policy::compile_with(spec, &self.texts, &self.identity),
             Err(findings) => Err(findings.clone()),
         };
         match result {
@@ -254,6 +298,14 @@ impl Entry {
             }
             Err(findings) => (None, findings),
         }
+    }
+
+    /// Whether it names ConfigMaps that are not known.
+    pub(super) fn is_unresolved(&self) -> bool {
+        self.spec.as_ref().is_ok_and(|spec| {
+            let mut references = spec.config_map_references().into_iter();
+            references.any(|reference| self.texts.get(reference).is_none())
+        })
     }
 
     /// The proxy answers for CORS, any origin: `cors: {}`.

@@ -6,17 +6,19 @@
 //! caches ──► policy stream ─┘
 //! ```
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+mod address;
+mod certificates;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
-};
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -28,14 +30,15 @@ use crate::jwks::{AddressRule, HttpFetcher};
 use crate::operator::admin;
 use crate::operator::admission::{self, InjectorConfig, SettingsCache};
 use crate::operator::authenticate::{Options, TokenReviewAuthenticator};
-use crate::operator::certificates::{self, Certificates};
+use crate::operator::certificates::CertificateMetrics;
 use crate::operator::controller::Controller;
 use crate::operator::key_sources::ClusterFetcher;
+use crate::operator::lease::Candidate;
 use crate::operator::metrics::Metrics;
 use crate::operator::pod::PodCache;
 use crate::push::server::{Hub, serve as serve_policies};
 use crate::readiness::Readiness;
-use crate::shutdown;
+use crate::shutdown::{self, Trigger};
 use crate::telemetry;
 
 /// The first minor version of Kubernetes 1 whose Services certainly find ports of native sidecars:
@@ -43,6 +46,8 @@ use crate::telemetry;
 const NATIVE_SIDECARS_SINCE: u32 = 34;
 /// How often the server's version is looked at again: clusters are upgraded under us.
 const VERSION_INTERVAL: Duration = Duration::from_secs(300);
+/// How long a part may take to end: a little more than it allows itself.
+const LONGEST_END: Duration = Duration::from_secs(9);
 /// How long the API server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -59,9 +64,25 @@ pub(super) struct Args {
     /// Name of the MutatingWebhookConfiguration whose caBundle is kept current
     #[arg(long, default_value = "endpoints-operator")]
     webhook_configuration: String,
+    /// Name of the Lease by which replicas agree who writes statuses; made if absent
+    #[arg(long, default_value = "endpoints-operator")]
+    lease: String,
+    /// Name of the pod this runs in
+    #[arg(long, env = "POD_NAME", default_value = "endpoints-operator")]
+    pod_name: String,
+    /// Address of the pod this runs in: the other replicas dial it while this one leads
+    #[arg(long, env = "POD_IP")]
+    pod_ip: Option<IpAddr>,
     /// Name of the Secret that holds the CA; made if absent
     #[arg(long, default_value = "endpoints-operator-ca")]
     ca_secret: String,
+    /// How long a new CA is trusted by everybody before it signs anything (below 1h: for tests)
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = certificates::overlap)]
+    ca_overlap: Duration,
+    /// Folder with tls.crt, tls.key and ca.crt (as cert-manager writes them into a Secret) to present
+    /// in the place of a CA of our own; whoever writes them also keeps the webhooks' caBundle
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["ca_secret", "ca_overlap"])]
+    certificate_folder: Option<PathBuf>,
     /// Port of the admission webhook (HTTPS)
     #[arg(long, default_value_t = 9443)]
     webhook_port: u16,
@@ -114,7 +135,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn operate(args: Args) -> anyhow::Result<()> {
     let fetcher = key_fetcher(&args)?;
-    let (trigger, shutdown) = shutdown::channel();
+    // In this order they end: what is asked of us, the lead, then what sidecars hang on.
+    let (stop, shutdown) = shutdown::channel();
+    let (stop_leading, not_leading) = shutdown::channel();
+    let (stop_streams, no_streams) = shutdown::channel();
+    let (stop_controller, no_controller) = shutdown::channel();
     let webhook_listener = listen("webhook", args.webhook_port).await?;
     let push_listener = listen("policy stream", args.push_port).await?;
     let admin_listener = listen("admin", args.admin_port).await?;
@@ -126,6 +151,8 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let webhook_metrics = admission::server::Metrics::default();
     webhook_metrics.register(&mut registry);
+    let certificate_metrics = CertificateMetrics::default();
+    certificate_metrics.register(&mut registry);
     let metrics = Metrics::new(registry);
     let admin = admin::serve(
         admin_listener,
@@ -136,11 +163,19 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let admin = tokio::spawn(admin);
 
     let client = client().await?;
-    let certificates = issue(&args, &client).await?;
+    let issued = certificates::issue(&args, &client, certificate_metrics).await?;
     drop(certificate);
-    let injector = Arc::new(ArcSwap::from_pointee(
-        injector(&args, &certificates, &client).await?,
-    ));
+    let trust = issued.certificates.trust();
+    let injector = injector(&args, &client, trust.borrow().clone()).await?;
+    let injector = Arc::new(ArcSwap::from_pointee(injector));
+
+    let address = push_listener.local_addr().ok();
+    let address = args
+        .pod_ip
+        .zip(address)
+        .map(|(ip, listener)| SocketAddr::new(ip, listener.port()).to_string());
+    let candidate = Candidate::new(args.lease.clone(), &args.pod_name, address);
+    let leadership = candidate.leadership();
 
     let (hub, reports) = Hub::new();
     let pods = PodCache::default();
@@ -152,7 +187,8 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         fetcher: Arc::new(ClusterFetcher::new(fetcher, client.clone())),
         pods: pods.clone(),
         settings: settings.clone(),
-        metrics,
+        leadership: leadership.clone(),
+        metrics: metrics.clone(),
     };
     let authenticator = Arc::new(TokenReviewAuthenticator::new(
         client.clone(),
@@ -163,7 +199,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     ));
 
     let mut parts = Parts::default();
-    let tls = certificates.server_config();
+    let tls = issued.certificates.server_config();
     parts.start(
         "webhook",
         admission::server::serve(
@@ -175,35 +211,46 @@ async fn operate(args: Args) -> anyhow::Result<()> {
             shutdown.clone(),
         ),
     );
-    parts.start("version check", keep_version(client.clone(), injector));
-    let ca = certificates.ca().to_owned();
-    let name = args.webhook_configuration;
     parts.start(
-        "caBundle",
-        certificates::keep_ca_bundle::<MutatingWebhookConfiguration>(
-            client.clone(),
-            name.clone(),
-            ca.clone(),
-            Some(bundle),
-        ),
+        "version check",
+        keep_version(client.clone(), injector.clone()),
     );
-    // Only warns: nothing waits for it.
-    parts.start(
-        "caBundle of the checks",
-        certificates::keep_ca_bundle::<ValidatingWebhookConfiguration>(client, name, ca, None),
+    parts.start("own address", address::keep_fallback(injector.clone()));
+    issued.start(
+        &mut parts,
+        &args,
+        certificates::Audience {
+            client: client.clone(),
+            injector,
+            hub: hub.clone(),
+            leadership,
+            metrics,
+            readiness,
+            ready: bundle,
+        },
     );
-    parts.start("certificate renewal", certificates.keep_fresh());
+    let standing = {
+        let (client, namespace) = (client.clone(), args.namespace.clone());
+        async move { candidate.run(client, &namespace, not_leading).await }
+    };
+    parts.start("lease", standing);
     let (synced, listed) = oneshot::channel();
-    parts.start("controller", controller.run(synced, shutdown.clone()));
-    let stop = shutdown.clone();
+    parts.start("controller", controller.run(synced, no_controller));
     parts.start("policy stream", async move {
         // A sidecar that dials before everything is listed would be told that it does not exist.
         if listed.await.is_ok() {
             drop(caches);
-            serve_policies(push_listener, tls, hub, authenticator, stop).await;
+            serve_policies(push_listener, tls, hub, authenticator, no_streams).await;
         }
     });
-    let result = parts.run(trigger).await;
+    let result = parts
+        .run([
+            ("webhook", stop),
+            ("lease", stop_leading),
+            ("policy stream", stop_streams),
+            ("controller", stop_controller),
+        ])
+        .await;
     admin.abort();
     result
 }
@@ -220,12 +267,14 @@ impl Parts {
         });
     }
 
-    /// Runs until a signal, then lets the servers finish. A part that ends before that ends the
-    /// process: whoever supervises it starts it anew.
-    async fn run(mut self, trigger: shutdown::Trigger) -> anyhow::Result<()> {
+    /// Runs until a signal, then ends the parts in `order`, one after the other. A part that ends before
+    /// that ends the process: whoever supervises it starts it anew.
+    async fn run<const N: usize>(
+        mut self,
+        order: [(&'static str, Trigger); N],
+    ) -> anyhow::Result<()> {
         tokio::select! {
-            // Starts the shutdown of every part.
-            signal = trigger.on_signal() => {
+            signal = shutdown::signalled() => {
                 signal.context("cannot wait for signals")?;
             }
             ended = self.0.join_next() => match ended {
@@ -235,17 +284,24 @@ impl Parts {
             },
         }
         tracing::info!("shutting down");
-        // Servers bound their own ends (5 s); those that only watch are cut.
-        let servers = async {
-            let mut waiting = vec!["webhook", "policy stream", "controller"];
-            while let Some(ended) = self.0.join_next().await {
-                waiting.retain(|name| ended.as_ref().ok() != Some(name));
-                if waiting.is_empty() {
-                    break;
+        let mut ended = BTreeSet::new();
+        for (name, trigger) in order {
+            trigger.start();
+            let ending = async {
+                while !ended.contains(name) {
+                    match self.0.join_next().await {
+                        Some(Ok(name)) => drop(ended.insert(name)),
+                        // It was logged when it panicked.
+                        Some(Err(_)) => {}
+                        None => break,
+                    }
                 }
+            };
+            // Each bounds its own end; those that only watch are cut with the process.
+            if tokio::time::timeout(LONGEST_END, ending).await.is_err() {
+                tracing::warn!(part = name, "did not end in time");
             }
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(10), servers).await;
+        }
         Ok(())
     }
 }
@@ -277,7 +333,8 @@ async fn listen(what: &'static str, port: u16) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-async fn client() -> anyhow::Result<Client> {
+/// A client of the cluster that the process is in, or that its kubeconfig names.
+pub(super) async fn client() -> anyhow::Result<Client> {
     let mut config = kube::Config::infer()
         .await
         .context("no way to the API server (neither in a pod nor a kubeconfig)")?;
@@ -289,18 +346,10 @@ async fn client() -> anyhow::Result<Client> {
     Client::try_from(config).context("cannot set up the API client")
 }
 
-async fn issue(args: &Args, client: &Client) -> anyhow::Result<Certificates> {
-    let now = SystemTime::now();
-    let authority =
-        certificates::load_or_create(client.clone(), &args.namespace, &args.ca_secret, now).await?;
-    let names = certificates::names(&args.service_name, &args.namespace);
-    Certificates::new(authority, names, now).context("cannot sign a serving certificate")
-}
-
 async fn injector(
     args: &Args,
-    certificates: &Certificates,
     client: &Client,
+    trust_bundle: Arc<str>,
 ) -> anyhow::Result<InjectorConfig> {
     let native_sidecars = native_sidecars(client)
         .await
@@ -313,7 +362,8 @@ async fn injector(
             "{}.{}.svc:{}",
             args.service_name, args.namespace, args.push_port
         ),
-        trust_bundle: certificates.ca().into(),
+        operator_fallback: None,
+        trust_bundle,
         native_sidecars,
         set_run_as_user: args.sidecar_run_as_user,
     })
@@ -346,13 +396,12 @@ async fn keep_version(client: Client, injector: Arc<ArcSwap<InjectorConfig>>) {
                 continue;
             }
         };
-        let current = injector.load();
-        if current.native_sidecars != native_sidecars {
+        if injector.load().native_sidecars != native_sidecars {
             tracing::info!(native_sidecars, "the server's version changed");
-            injector.store(Arc::new(InjectorConfig {
+            injector.rcu(|current| InjectorConfig {
                 native_sidecars,
                 ..(**current).clone()
-            }));
+            });
         }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Attached(Arc<Demand>);
 struct Progress {
     attached: bool,
     in_flight: bool,
+    /// Somebody wants newer keys, though not so soon after the last fetch.
+    wanted: bool,
     /// Fetches finished so far.
     finished: u64,
     last_start: Option<Instant>,
@@ -47,6 +49,13 @@ impl Demand {
         matches!(timeout(JOIN, done).await, Ok(Ok(now)) if now.attached)
     }
 
+    /// Starts a fetch as soon as the bounds allow; nothing where one is in flight.
+    pub(super) fn want(&self) {
+        self.progress
+            .send_modify(|progress| progress.wanted = !progress.in_flight);
+        self.wake();
+    }
+
     /// Wakes the fetching task: someone asks, or nobody is left to.
     pub(super) fn wake(&self) {
         self.wake.notify_one();
@@ -65,6 +74,7 @@ impl Attached {
     pub(super) fn begin(&self) {
         self.0.progress.send_modify(|progress| {
             progress.in_flight = true;
+            progress.wanted = false;
             progress.last_start = Some(Instant::now());
         });
     }
@@ -77,16 +87,30 @@ impl Attached {
         });
     }
 
+    /// Waits until a fetch is asked for and may start. `gone`: nobody uses the source any more.
+    pub(super) async fn asked(&self, gone: impl Fn() -> bool) {
+        while !gone() {
+            self.0.wake.notified().await;
+            if self.0.progress.borrow().may_start() {
+                return;
+            }
+        }
+    }
+
     /// Waits for `pause`, or less where there is demand. `gone`: nobody uses the source any more.
     pub(super) async fn wait(&self, pause: Duration, gone: impl Fn() -> bool) {
-        let due = Instant::now() + pause;
+        let mut due = Instant::now() + pause;
         loop {
             tokio::select! {
                 () = sleep_until(due) => return,
                 () = self.0.wake.notified() => {
                     // Two requests may wake us for one fetch: the second is answered by the first.
-                    if gone() || self.0.progress.borrow().may_start() {
+                    let progress = *self.0.progress.borrow();
+                    if gone() || progress.may_start() {
                         return;
+                    }
+                    if let (true, Some(start)) = (progress.wanted, progress.last_start) {
+                        due = due.min(start + INTERVAL);
                     }
                 }
             }

@@ -3,6 +3,7 @@
 //! One task owns the index and handles one event after the other; whatever waits (API calls) runs
 //! beside it and reports back. A panic ends one event, is logged and counted.
 
+mod slices;
 mod watch;
 mod writer;
 
@@ -19,11 +20,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
+use self::slices::SliceWatches;
 use self::watch::{Listings, Observed};
 use self::writer::{Stored, Writer};
 use super::admission::SettingsCache;
 use super::events::Events;
 use super::index::{Changes, Index, KeyOutcome};
+use super::lease::Leadership;
 use super::metrics::Metrics;
 use super::pod::PodCache;
 use crate::api::EndpointsServiceSpec;
@@ -31,7 +34,7 @@ use crate::jwks::{FetchError, FetchKeys, KeyEvent, KeySlot, KeyStore, Refresher}
 use crate::openapi::Diagnostic;
 use crate::policy::format::KeySource;
 use crate::policy::{self, ServiceIdentity};
-use crate::push::server::{Hub, Report};
+use crate::push::server::{Event, Hub, Report};
 use crate::push::wire;
 use crate::shutdown::Shutdown;
 
@@ -52,6 +55,8 @@ pub struct Controller {
     pub pods: PodCache,
     /// Kept in step with the accepted specs, for the injector.
     pub settings: SettingsCache,
+    /// Whether this replica writes statuses and tells Events.
+    pub leadership: Leadership,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -67,6 +72,7 @@ impl Controller {
             fetcher,
             pods,
             settings,
+            mut leadership,
             metrics,
         } = self;
         let store = KeyStore::default();
@@ -82,21 +88,27 @@ impl Controller {
             pods,
             settings,
             events: Events::start(client.clone()),
+            slices: SliceWatches::new(client.clone(), metrics.clone()),
             store,
             slots: BTreeMap::new(),
             writer: Writer::default(),
             metrics: metrics.clone(),
         };
         let mut observed = watch::all(client.clone(), metrics);
+        state.index.set_leads(*leadership.borrow_and_update());
         let mut writes = JoinSet::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let due = state.writer.next_due();
+            let due = [state.writer.next_due(), state.slices.due()];
+            let due = due.into_iter().flatten().min();
             tokio::select! {
                 Some(observed) = observed.next() => state.step(|state| state.observe(observed)),
+                Some(observed) = state.slices.next() => {
+                    state.step(|state| state.slices.apply(observed, &mut state.index));
+                }
                 Some(report) = reports.recv() => {
-                    state.step(|state| state.index.report(&report, Instant::now()));
+                    state.step(|state| state.report(&report));
                 }
                 Some(event) = key_events.recv() => state.step(|state| state.keys(event)),
                 Some(stored) = writes.join_next(), if !writes.is_empty() => {
@@ -104,10 +116,15 @@ impl Controller {
                         state.step(|state| state.stored(stored));
                     }
                 }
+                Ok(()) = leadership.changed() => {
+                    let leads = *leadership.borrow_and_update();
+                    state.step(|state| state.index.set_leads(leads));
+                }
                 _ = tick.tick() => state.step(|state| state.index.tick(Instant::now())),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 () = shutdown.wait() => break,
             }
+            state.slices.restart(Instant::now());
             for (key, update) in state.writes_due() {
                 writes.spawn(writer::store(client.clone(), key, update));
             }
@@ -139,6 +156,7 @@ struct State {
     pods: PodCache,
     settings: SettingsCache,
     events: Events,
+    slices: SliceWatches,
     store: KeyStore,
     /// Holding a slot keeps its source fetched.
     slots: BTreeMap<KeySource, Arc<KeySlot>>,
@@ -170,6 +188,18 @@ impl State {
             // Whoever waited may be gone: the operator is ending.
             let _ = synced.send(());
             tracing::info!("everything is listed");
+        }
+    }
+
+    fn report(&mut self, report: &Report) {
+        match &report.event {
+            // What comes of it goes to everybody who needs the source.
+            Event::KeysWanted { source } => {
+                if let Some(slot) = self.slots.get(source) {
+                    slot.want();
+                }
+            }
+            _ => self.index.report(report, Instant::now()),
         }
     }
 
@@ -226,7 +256,7 @@ impl State {
         }
         self.writer.finished(&key, stored, Instant::now());
         // What happened meanwhile is found by comparing again.
-        if stored {
+        if stored && self.index.leads() {
             self.writer.mark(key, Instant::now());
         }
     }
@@ -246,6 +276,7 @@ impl State {
                 slot.set_pace(pace);
             }
         }
+        self.slices.change(&changes.slices, Instant::now());
         for key in &changes.remove {
             self.hub.remove(key);
             self.writer.forget(key);
@@ -260,11 +291,14 @@ impl State {
         for uid in changes.disconnect {
             self.hub.disconnect(&uid);
         }
-        for notice in changes.notices {
-            self.events.tell(notice);
-        }
-        for key in changes.dirty {
-            self.writer.mark(key, Instant::now());
+        // The leader tells, and writes: who becomes it does both for everything.
+        if self.index.leads() {
+            for notice in changes.notices {
+                self.events.tell(notice);
+            }
+            for key in changes.dirty {
+                self.writer.mark(key, Instant::now());
+            }
         }
         let (services, pods) = self.index.totals();
         self.metrics.observe(services, pods, self.hub.streams());
@@ -278,6 +312,9 @@ impl State {
             return Vec::new();
         }
         let mut updates = Vec::new();
+        if !self.index.leads() {
+            self.writer.clear();
+        }
         for key in self.writer.take_due(Instant::now()) {
             match self.index.status(&key, Timestamp::now()) {
                 Some(update) => updates.push((key, update)),

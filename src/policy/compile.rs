@@ -8,6 +8,7 @@ mod block;
 mod cors;
 mod duration;
 mod jwt;
+mod references;
 mod routes;
 mod security;
 mod service;
@@ -29,6 +30,8 @@ use security::Resolver;
 
 pub use cors::origin_regex;
 pub(super) use cors::{MAX_ORIGIN_BYTES, NOBODYS_ORIGIN, canonical_origin};
+pub use duration::parse as parse_duration;
+pub use references::ConfigMapTexts;
 
 #[cfg(test)]
 mod tests;
@@ -51,24 +54,38 @@ pub struct Compiled {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Compiles a spec: reads its OpenAPI document, checks every field (also what the CRD's CEL checks:
-/// `dev` has no API server), and decides what each operation demands.
+/// Compiles a spec that names no ConfigMap; see [`compile_with`].
 ///
 /// # Errors
-/// All findings, at least one of them an error.
+/// All findings, at least one of them an error: one for each ConfigMap that it names after all.
 pub fn compile(
     spec: &EndpointsServiceSpec,
     identity: &ServiceIdentity,
 ) -> Result<Compiled, Vec<Diagnostic>> {
+    compile_with(spec, &ConfigMapTexts::default(), identity)
+}
+
+/// Compiles a spec: reads its OpenAPI document, checks every field (also what the CRD's CEL checks:
+/// `dev` has no API server), and decides what each operation demands. `texts`: what the keys of
+/// ConfigMaps hold that it names.
+///
+/// # Errors
+/// All findings, at least one of them an error.
+pub fn compile_with(
+    spec: &EndpointsServiceSpec,
+    texts: &ConfigMapTexts,
+    identity: &ServiceIdentity,
+) -> Result<Compiled, Vec<Diagnostic>> {
     let mut findings = Findings::default();
-    let description = read_document(&spec.openapi, &mut findings);
-    compile_read(description.as_ref(), spec, identity, findings)
+    let description = read_document(&spec.openapi, texts, &mut findings);
+    compile_read(description.as_ref(), spec, texts, identity, findings)
 }
 
 /// Compiles what was read; `None`: the document was refused, and the fields around it are checked.
 fn compile_read(
     description: Option<&Description>,
     spec: &EndpointsServiceSpec,
+    texts: &ConfigMapTexts,
     identity: &ServiceIdentity,
     mut findings: Findings,
 ) -> Result<Compiled, Vec<Diagnostic>> {
@@ -81,7 +98,7 @@ fn compile_read(
     let backends = Backends::new(spec.backend.as_ref(), &mut findings);
     let healthz = service::healthz(spec.routing.as_ref(), &mut findings);
     let written_name = service::check_name(spec.service_name.as_deref(), &mut findings);
-    let issuers = jwt::check_issuers(spec.jwt.as_ref(), &mut findings);
+    let issuers = jwt::check_issuers(spec.jwt.as_ref(), texts, &mut findings);
     let settings = settings::compile(spec, &mut findings);
     let policy = description.map(|description| {
         let service = service::name(written_name, description, identity, &mut findings);
@@ -147,10 +164,21 @@ fn compile_read(
 }
 
 /// Reads the one source that is given.
-fn read_document(source: &OpenApiSource, findings: &mut Findings) -> Option<Description> {
-    let read = match (&source.inline, &source.document) {
-        (Some(text), None) => openapi::read_text(text),
-        (None, Some(document)) => match json_size(document) > MAX_DOCUMENT_BYTES {
+fn read_document(
+    source: &OpenApiSource,
+    texts: &ConfigMapTexts,
+    findings: &mut Findings,
+) -> Option<Description> {
+    let read = match (&source.inline, &source.document, &source.config_map_key_ref) {
+        (Some(text), None, None) => openapi::read_text(text),
+        (None, None, Some(reference)) => match texts.get(reference) {
+            Some(text) => openapi::read_text(text),
+            None => Err(vec![references::missing(
+                "/spec/openapi/configMapKeyRef",
+                reference,
+            )]),
+        },
+        (None, Some(document), None) => match json_size(document) > MAX_DOCUMENT_BYTES {
             true => Err(vec![
                 Diagnostic::error(
                     code::INVALID_OPENAPI,
@@ -161,11 +189,12 @@ fn read_document(source: &OpenApiSource, findings: &mut Findings) -> Option<Desc
             ]),
             false => openapi::read_value(document),
         },
-        (inline, _) => {
-            let what = if inline.is_some() {
-                "both `inline` and `document`"
+        (inline, document, config_map) => {
+            let given = [inline.is_some(), document.is_some(), config_map.is_some()];
+            let what = if given.contains(&true) {
+                "more than one of `inline`, `document` and `configMapKeyRef`"
             } else {
-                "neither `inline` nor `document`"
+                "none of `inline`, `document` and `configMapKeyRef`"
             };
             Err(vec![
                 Diagnostic::error(
@@ -173,7 +202,7 @@ fn read_document(source: &OpenApiSource, findings: &mut Findings) -> Option<Desc
                     Place::resource("/spec/openapi"),
                     format!("`openapi` has {what}"),
                 )
-                .help("give exactly one: `inline` (the document as text) or `document` (as structure)"),
+                .help("give exactly one: `inline` (the document as text), `document` (as structure) or `configMapKeyRef` (a key of a ConfigMap)"),
             ])
         }
     };

@@ -129,6 +129,14 @@ pub struct Operation {
     pub cors: Option<usize>,
 }
 
+impl Operation {
+    /// Whether nobody is let in without a token: there are alternatives, and none of them is empty.
+    pub fn demands_token(&self) -> bool {
+        let optional = |Alternative(all): &Alternative| all.is_empty();
+        !self.security.is_empty() && !self.security.iter().any(optional)
+    }
+}
+
 /// What lets a request in: all of its requirements, each by a token of its own, sorted by provider;
 /// the first one's claims are told to the backend. Without any (`{}`): no token is needed, but one
 /// that is there must be good (format 2).

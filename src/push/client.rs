@@ -1,27 +1,20 @@
 //! The sidecar's side: dials the operator, for ever, and hands over what it sends.
 
 mod session;
+mod trust;
 
-use std::io::Cursor;
 use std::path::PathBuf;
-use std::sync::Arc;
-
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use self::session::{Session, SessionError};
+pub use self::trust::{Trust, TrustError, tls_config};
 use super::backoff::Backoff;
-use super::wire::{Hello, Keys, PodRef};
+use super::wire::{self, Hello, Keys, PROTOCOL, PodRef, Snapshot};
 use crate::policy::Policy;
-use crate::policy::format::FORMAT;
+use crate::policy::format::{self, FORMAT, FormatError, KeySource};
 use crate::shutdown::Shutdown;
-use crate::tls;
 
-#[cfg(test)]
-mod tests;
-
-/// What runs the policies that arrive.
+/// What runs the policies that arrive. Only the first two must be: the others are for a sidecar that
+/// remembers, and says more.
 pub trait Apply: Send {
     /// New keys of one source; before the policy that needs them, and whenever they were fetched.
     fn keys(&mut self, keys: Keys);
@@ -32,6 +25,32 @@ pub trait Apply: Send {
     /// # Errors
     /// It cannot be run; why, for people. The one before goes on.
     fn apply(&mut self, policy: Policy, origin: &Origin) -> Result<(), String>;
+
+    /// Hash of the policy that it runs, before the first stream: what it remembers.
+    fn runs(&self) -> Option<String> {
+        None
+    }
+
+    /// The snapshot that was just applied, to remember it as it came.
+    fn keep(&mut self, _snapshot: &Snapshot) {}
+
+    /// The policy that it runs is the newest.
+    fn unchanged(&mut self) {}
+
+    /// The operator is recognised by this bundle (PEM, checked) as well from now on.
+    fn trust(&mut self, _bundle: &str) {}
+
+    /// Why the first readiness is to be withheld, or that it is not (any more). Comes before the policy.
+    fn withhold(&mut self, _reason: Option<&str>) {}
+
+    /// Whether there is a stream.
+    fn connected(&mut self, _connected: bool) {}
+
+    /// Waits until newer keys of a source are wanted. Only asked while there is a stream to an
+    /// operator that knows the question; may be dropped while it waits.
+    fn wanted(&mut self) -> impl Future<Output = KeySource> + Send {
+        std::future::pending()
+    }
 }
 
 /// What a policy was compiled from.
@@ -50,8 +69,8 @@ pub struct Origin {
 pub struct Config {
     /// `HOST:PORT` of the operator's push Service, tried in order.
     pub addresses: Vec<String>,
-    /// From [`tls_config`].
-    pub tls: Arc<rustls::ClientConfig>,
+    /// By whom the operator is recognised at first.
+    pub trust: Trust,
     /// The projected token; read at each connect, as the kubelet renews it.
     pub token_file: PathBuf,
     /// The pod this runs in.
@@ -60,60 +79,28 @@ pub struct Config {
     pub service: String,
 }
 
-/// The trust bundle is of no use.
-#[derive(Debug, thiserror::Error)]
-pub enum TrustError {
-    /// Not PEM.
-    #[error("the trust bundle is not PEM")]
-    Pem(#[source] rustls::pki_types::pem::Error),
-    /// Nothing in it.
-    #[error("the trust bundle holds no certificate")]
-    Empty,
-    /// A certificate that cannot be one of an authority.
-    #[error("the trust bundle holds a certificate that cannot be used")]
-    Certificate(#[source] rustls::Error),
-}
-
-/// Trusts the authorities in `bundle` (PEM) and nobody else.
-///
-/// # Errors
-/// See [`TrustError`].
-pub fn tls_config(bundle: &str) -> Result<rustls::ClientConfig, TrustError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_reader_iter(Cursor::new(bundle)) {
-        let certificate = certificate.map_err(TrustError::Pem)?;
-        roots.add(certificate).map_err(TrustError::Certificate)?;
-    }
-    if roots.is_empty() {
-        return Err(TrustError::Empty);
-    }
-    let mut config = rustls::ClientConfig::builder_with_provider(tls::crypto_provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("the provider has suites of TLS 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(config)
-}
-
 /// Keeps a stream to the operator until `shutdown`. What was applied stays applied, however long
 /// the operator is away.
 pub async fn run(config: Config, mut apply: impl Apply, mut shutdown: Shutdown) {
     let mut backoff = Backoff::default();
-    let mut hash = None;
+    let mut hash = apply.runs();
+    let mut trust = config.trust.clone();
     while !shutdown.started() {
         let hello = Hello {
             pod: config.pod.clone(),
             service: config.service.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             format: FORMAT,
+            protocol: PROTOCOL,
             hash: hash.clone(),
         };
         let mut session = Session {
             config: &config,
             apply: &mut apply,
+            trust: &mut trust,
             hash: &mut hash,
             fresh: false,
+            withheld: false,
         };
         let end = tokio::select! {
             end = session.run(hello) => end,
@@ -122,6 +109,7 @@ pub async fn run(config: Config, mut apply: impl Apply, mut shutdown: Shutdown) 
         if session.fresh {
             backoff.reset();
         }
+        apply.connected(false);
         let wait = backoff.next();
         match end {
             Ok(()) => tracing::info!("the operator ended the policy stream, reconnecting"),
@@ -132,6 +120,28 @@ pub async fn run(config: Config, mut apply: impl Apply, mut shutdown: Shutdown) 
             () = shutdown.wait() => return,
         }
     }
+}
+
+/// Unpacks a policy: whole, with the hash it was announced with, in a format that this build reads.
+///
+/// # Errors
+/// Why not, for people; starts with `SidecarTooOld` where a newer build would read it.
+pub fn open(snapshot: &Snapshot) -> Result<(Policy, Origin), String> {
+    let canonical = wire::unpack(&snapshot.body).map_err(|error| error.to_string())?;
+    if format::hash(&canonical) != snapshot.hash {
+        return Err("the policy does not have the hash it was announced with".to_owned());
+    }
+    let policy = Policy::from_bytes(&canonical).map_err(|error| match error {
+        FormatError::TooNew { .. } => format!("SidecarTooOld: {error}"),
+        FormatError::Malformed(cause) => format!("the policy cannot be read: {cause}"),
+        FormatError::TooLarge(_) => error.to_string(),
+    })?;
+    let origin = Origin {
+        service_uid: snapshot.service_uid.clone(),
+        generation: snapshot.generation,
+        hash: snapshot.hash.clone(),
+    };
+    Ok((policy, origin))
 }
 
 /// One line with all causes.

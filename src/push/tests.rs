@@ -1,6 +1,6 @@
 //! Server and client together, over TLS on loopback.
 
-mod rig;
+pub(super) mod rig;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -273,6 +273,64 @@ async fn an_operator_of_another_authority_is_not_believed() {
     assert_eq!(rig.event("u2").await, Event::Connected { hash: None });
     assert!(deceived.seen.try_recv().is_err());
     assert_eq!(rig.hub.streams(), 1);
+}
+
+#[tokio::test]
+async fn a_sidecar_learns_a_new_authority_before_it_is_needed_and_forgets_none_of_its_pod() {
+    let mut rig = Rig::new().await;
+    let (old, new) = (rig.authority.clone(), Arc::new(Authority::new()));
+    let mut sidecar = Sidecar::that_tells_all(rig.address, &old.pem, pod("u1"));
+    assert_eq!(rig.event("u1").await, Event::Connected { hash: None });
+    rig.hub.publish_trust("-----BEGIN NONSENSE");
+    rig.hub.publish_trust("");
+    rig.hub.publish_trust(&new.pem);
+    assert_eq!(sidecar.next().await, Seen::Trust(new.pem.clone()));
+    // A policy as well, so that it comes back at once.
+    rig.publish(&policy("one"));
+    assert_eq!(sidecar.next().await, Seen::Withhold(None));
+    assert_eq!(sidecar.next().await, seen("one"));
+
+    let (address, _) = rig.stop().await;
+    let rig = Rig::at(address, new).await;
+    rig.publish(&policy("two"));
+    assert_eq!(sidecar.next().await, Seen::Withhold(None));
+    assert_eq!(sidecar.next().await, seen("two"));
+    // Rolled back: the pod's own bundle counts for as long as the pod lives.
+    let (address, _) = rig.stop().await;
+    let rig = Rig::at(address, old).await;
+    rig.publish(&policy("three"));
+    assert_eq!(sidecar.next().await, Seen::Withhold(None));
+    assert_eq!(sidecar.next().await, seen("three"));
+}
+
+#[tokio::test]
+async fn a_sidecar_is_told_to_withhold_its_readiness_before_the_policy_that_would_make_it_ready() {
+    let rig = Rig::new().await;
+    let why = || Some("Service web goes around the sidecar".to_owned());
+    rig.publish(&policy("one"));
+    rig.hub.withhold(&service(), None, why());
+    let mut sidecar = Sidecar::that_tells_all(rig.address, &rig.authority.pem, pod("u1"));
+    assert_eq!(sidecar.next().await, Seen::Withhold(why()));
+    assert_eq!(sidecar.next().await, seen("one"));
+    rig.hub.withhold(&service(), None, None);
+    assert_eq!(sidecar.next().await, Seen::Withhold(None));
+}
+
+#[tokio::test]
+async fn a_sidecar_that_lacks_a_key_asks_for_it_and_gets_what_is_published_then() {
+    let mut rig = Rig::new().await;
+    rig.hub.publish_keys(keys("v1")).unwrap();
+    let hash = rig.publish(&policy_with_keys("one"));
+    let mut sidecar = rig.sidecar("u1");
+    assert_eq!(rig.event("u1").await, Event::Connected { hash: None });
+    assert_eq!(rig.event("u1").await, applied(&hash));
+    let source = keys("v1").source;
+    sidecar.wants.send(source.clone()).unwrap();
+    assert_eq!(rig.event("u1").await, Event::KeysWanted { source });
+    rig.hub.publish_keys(keys("v2")).unwrap();
+    assert_eq!(sidecar.next().await, Seen::Keys("v1".into()));
+    assert_eq!(sidecar.next().await, seen("one"));
+    assert_eq!(sidecar.next().await, Seen::Keys("v2".into()));
 }
 
 /// A fake operator that answers every stream with these bytes; tells of each.

@@ -3,7 +3,8 @@
 //! A frame is a length (4 bytes, big-endian) and that many bytes of JSON: an object with `type`.
 //! A snapshot's policy is gzip in base64 inside its message, so that every frame is readable with
 //! the same few lines. Fields that a reader does not know are passed over (the other side may be
-//! newer), an unknown `type` ends the stream.
+//! newer), an unknown `type` ends the stream: hence each side says which [`PROTOCOL`] it speaks, and
+//! is sent no message that it does not know.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -17,7 +18,7 @@ use flate2::write::GzEncoder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::format::{KeySource, MAX_POLICY_BYTES};
+use crate::policy::format::{self, KeySource, MAX_POLICY_BYTES};
 
 #[cfg(test)]
 mod tests;
@@ -29,12 +30,22 @@ pub const CONTENT_TYPE: &str = "application/vnd.endpoints.policy-stream";
 /// The name in the operator's push certificate. Fixed, so that a sidecar may dial the Service's
 /// cluster address where its pod cannot resolve the Service's name.
 pub const TLS_NAME: &str = "endpoints-operator.push";
+/// The messages that this build knows. A sidecar says its number in the [`Hello`], the operator in the
+/// header [`PROTOCOL_HEADER`] of its answer; whoever says none speaks 1.
+///
+/// - 1: hello, applied, rejected; unchanged, keys, snapshot.
+/// - 2: keysWanted; trust, withhold.
+pub const PROTOCOL: u32 = 2;
+/// Response header with the operator's [`PROTOCOL`].
+pub const PROTOCOL_HEADER: &str = "endpoints-protocol";
 /// The most bytes a frame to a sidecar may hold, without its length.
 pub const MAX_FRAME: usize = 8 * 1024 * 1024;
 /// The most bytes a frame to the operator may hold: it is only ever a greeting or an answer.
 pub const MAX_OPERATOR_FRAME: usize = 16 * 1024;
 /// The most bytes of a rejection's reason that are sent.
 pub const MAX_REASON: usize = 1024;
+/// The most bytes of a trust bundle.
+pub const MAX_TRUST: usize = 64 * 1024;
 
 /// From sidecar to operator.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -54,6 +65,12 @@ pub enum ToOperator {
         /// Why, for people.
         reason: String,
     },
+    /// A token came with a key that is not among those of a source (protocol 2). The answer, if there
+    /// are keys to be had, is [`ToSidecar::Keys`].
+    KeysWanted {
+        /// [`source_id`] of the source, one of the policy's.
+        source: String,
+    },
 }
 
 /// From operator to sidecar.
@@ -69,6 +86,19 @@ pub enum ToSidecar {
     Keys(Keys),
     /// A whole policy.
     Snapshot(Snapshot),
+    /// The authorities that the operator is recognised by from now on (protocol 2); before everything
+    /// else, and whenever they change.
+    Trust {
+        /// Certificates, in PEM: at least one, [`MAX_TRUST`] bytes at most.
+        bundle: String,
+    },
+    /// Whether the sidecar's first readiness is withheld (protocol 2). Before the policy where it is; a
+    /// stream that says nothing withholds nothing.
+    Withhold {
+        /// Why, for people. None: not any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
 }
 
 /// Who a sidecar is and what it has. Claims, until the operator has checked them by the token.
@@ -83,6 +113,9 @@ pub struct Hello {
     pub version: String,
     /// The highest policy format it reads ([`crate::policy::format::FORMAT`]).
     pub format: u32,
+    /// The messages it knows ([`PROTOCOL`]).
+    #[serde(default = "first_protocol")]
+    pub protocol: u32,
     /// Hash of the policy it runs, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
@@ -220,6 +253,17 @@ pub fn reason(text: &str) -> String {
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
+}
+
+/// A source by a name of fixed length: the source itself may hold certificates.
+pub fn source_id(source: &KeySource) -> String {
+    let json = serde_json::to_vec(source).expect("strings and lists become JSON");
+    format::hash(&json)
+}
+
+/// The protocol of those who do not say theirs.
+pub(super) fn first_protocol() -> u32 {
+    1
 }
 
 /// Finds frames in a stream of bytes, wherever its chunks are cut.

@@ -134,6 +134,7 @@ fn hello(pod: &PodRef) -> Hello {
         service: "bookstore".to_owned(),
         version: "0.1.0".to_owned(),
         format: 1,
+        protocol: endpoints::push::wire::PROTOCOL,
         hash: None,
     }
 }

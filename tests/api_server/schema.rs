@@ -13,6 +13,25 @@ async fn exactly_one_document_is_asked_for() {
     refused(&test, json!({ "openapi": {} }), one).await;
     let both = json!({ "openapi": { "inline": "{}", "document": { "swagger": "2.0" } } });
     refused(&test, both, one).await;
+    let reference = json!({ "name": "docs", "key": "openapi.yaml" });
+    let both = json!({ "openapi": { "inline": "{}", "configMapKeyRef": reference } });
+    refused(&test, both, one).await;
+    accepted(
+        &test,
+        "config-map",
+        json!({ "openapi": { "configMapKeyRef": reference } }),
+    )
+    .await;
+    for (reference, message) in [
+        (json!({ "name": "docs" }), "key: Required value"),
+        (json!({ "name": "Docs", "key": "a" }), "should match"),
+        (json!({ "name": "../a", "key": "a" }), "should match"),
+        (json!({ "name": "docs", "key": "a/b" }), "should match"),
+        (json!({ "name": "docs", "key": "" }), "at least 1"),
+    ] {
+        let spec = json!({ "openapi": { "configMapKeyRef": reference } });
+        refused(&test, spec, message).await;
+    }
     refused(&test, json!({}), "spec.openapi: Required value").await;
     accepted(
         &test,
@@ -94,7 +113,8 @@ async fn one_source_of_keys_an_issuer() {
     let test = Test::without_operator().await;
     let jwt =
         |issuer: Value| json!({ "openapi": { "inline": "{}" }, "jwt": { "issuers": [issuer] } });
-    let message = "exactly one of jwksUri, jwks and kubernetes";
+    let message = "exactly one of jwksUri, jwks, jwksConfigMapKeyRef and kubernetes";
+    let reference = json!({ "name": "keys", "key": "jwks.json" });
     refused(
         &test,
         jwt(json!({ "issuer": "https://a.example" })),
@@ -106,7 +126,9 @@ async fn one_source_of_keys_an_issuer() {
     refused(&test, jwt(both), message).await;
     let of_cluster = json!({ "caBundle": "x", "kubernetes": true });
     let of_keys = json!({ "caBundle": "x", "jwks": "{}" });
-    for further in [of_cluster, of_keys] {
+    let of_config_map = json!({ "caBundle": "x", "jwksConfigMapKeyRef": reference });
+    let two = json!({ "jwks": "{}", "jwksConfigMapKeyRef": reference });
+    for further in [of_cluster, of_keys, of_config_map, two] {
         let mut entry = further;
         entry["issuer"] = json!("https://a.example");
         refused(&test, jwt(entry), message).await;
@@ -114,6 +136,7 @@ async fn one_source_of_keys_an_issuer() {
     for (name, further) in [
         ("one", json!({ "kubernetes": true })),
         ("keys", json!({ "jwks": "{}" })),
+        ("config-map", json!({ "jwksConfigMapKeyRef": reference })),
         ("authorities", json!({ "caBundle": "x" })),
         ("both", json!({ "caBundle": "x", "jwksUri": "https://a/k" })),
     ] {
@@ -481,23 +504,22 @@ async fn kubectl_knows_the_short_name_and_the_columns() {
         json!({ "openapi": { "inline": document(&[]) } }),
     )
     .await;
-    let output = test
-        .cluster
-        .kubectl(&["get", "eps", "-n", &test.namespace])
-        .await;
-    let text = String::from_utf8(output.stdout).unwrap();
-    let columns: Vec<_> = text.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(
-        columns,
-        [
-            "NAME",
-            "SERVICE",
-            "OPERATIONS",
-            "SIDECARS",
-            "PROGRAMMED",
-            "AGE"
-        ]
-    );
+    for (wide, expected) in [
+        (
+            &[][..],
+            "NAME SERVICE OPERATIONS SIDECARS PROGRAMMED READY AGE",
+        ),
+        (
+            &["-o", "wide"],
+            "NAME SERVICE OPERATIONS SIDECARS PROGRAMMED READY CAPTURED AGE",
+        ),
+    ] {
+        let arguments = [&["get", "eps", "-n", &test.namespace], wide].concat();
+        let output = test.cluster.kubectl(&arguments).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        let columns: Vec<_> = text.lines().next().unwrap().split_whitespace().collect();
+        assert_eq!(columns.join(" "), expected);
+    }
 }
 
 fn cors(cors: Value) -> Value {

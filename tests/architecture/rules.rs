@@ -265,8 +265,14 @@ const ROWS: &[Row] = &[
     Row {
         place: "readiness",
         ours: &[],
-        crates: &["std"],
+        crates: &["std", "tokio::sync"],
         pure: true,
+    },
+    Row {
+        place: "redirect",
+        ours: &[],
+        crates: &["socket2", "std", "thiserror"],
+        pure: false,
     },
     Row {
         place: "shutdown",

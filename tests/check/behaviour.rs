@@ -189,3 +189,28 @@ fn the_table_does_not_speak_of_tokens_where_none_is_looked_for() {
     let text = stdout(&output);
     assert!(text.contains("ANYONE") && !text.contains("token"), "{text}");
 }
+
+#[test]
+fn config_maps_are_found_in_all_files_that_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "service.yaml",
+        "apiVersion: endpoints.dev/v1alpha1\nkind: EndpointsService\nmetadata: {name: a}\n\
+         spec: {openapi: {configMapKeyRef: {name: docs, key: api.yaml}}}\n",
+    );
+    let path = folder.path().to_str().unwrap();
+    let output = check(&[path], "");
+    assert_eq!(code(&output), Some(1));
+    assert!(
+        stdout(&output).contains("key `api.yaml` of ConfigMap `docs` is not there"),
+        "{output:?}"
+    );
+    write(
+        "zz.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: docs}\ndata:\n  api.yaml: |\n    \
+         swagger: '2.0'\n    info: {title: t, version: '1'}\n    paths: {}\n",
+    );
+    let output = check(&[path], "");
+    assert_eq!(code(&output), Some(0), "{output:?}");
+}

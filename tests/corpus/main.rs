@@ -71,7 +71,7 @@ impl Corpus {
         let spec = EndpointsServiceSpec {
             openapi: OpenApiSource {
                 inline: Some(String::from_utf8_lossy(&bytes).into_owned()),
-                document: None,
+                ..OpenApiSource::default()
             },
             service_name: None,
             cors: None,

@@ -64,6 +64,16 @@ impl Request {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
+    /// Its bytes, for whoever sends them otherwise; `connection` is what becomes of the connection.
+    pub(crate) fn head(&self, host: &str, connection: &str) -> String {
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: {host}\r\n", self.method, self.path);
+        for (name, value) in &self.headers {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        let _ = write!(head, "Connection: {connection}\r\n\r\n");
+        head
+    }
+
     /// Sends it from the namespace's client pod. Err: no HTTP came back (no connection, an empty
     /// answer); why.
     pub(crate) fn try_send(
@@ -72,11 +82,7 @@ impl Request {
         host: &str,
         port: u16,
     ) -> Result<Response, String> {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: {host}\r\n", self.method, self.path);
-        for (name, value) in &self.headers {
-            let _ = write!(head, "{name}: {value}\r\n");
-        }
-        head.push_str("Connection: close\r\n\r\n");
+        let head = self.head(host, "close");
         let port = port.to_string();
         let outcome = from.try_kubectl(
             &[
@@ -119,7 +125,8 @@ impl Response {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a whole response.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (head, body) = text.split_once("\r\n\r\n")?;
         let mut lines = head.split("\r\n");
         let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?;

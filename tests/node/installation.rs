@@ -2,12 +2,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::cluster::{helm, image, kubectl, shell, try_kubectl, variable};
+use crate::cluster::{get, helm, image, kubectl, shell, try_kubectl, variable};
 
 /// The release, and the operator's Deployment.
 pub(crate) const RELEASE: &str = "endpoints-operator";
 /// The namespace it is in.
 pub(crate) const NAMESPACE: &str = "endpoints-system";
+/// How many operators the chart runs.
+pub(crate) const REPLICAS: u8 = 2;
 /// As the README says.
 const INSTALL: &str = "helm install endpoints-operator charts/endpoints-operator -n endpoints-system --create-namespace --wait";
 
@@ -37,10 +39,56 @@ pub(crate) fn alone() -> Alone {
     Alone(guard)
 }
 
+/// The operators are away; they come back with this, also if the test failed.
+pub(crate) struct Away<'a>(&'a Alone);
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        self.0.scale(REPLICAS);
+    }
+}
+
+/// An operator's pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Operator {
+    pub(crate) pod: String,
+    /// `containerd://ID`.
+    pub(crate) container_id: String,
+    pub(crate) ready: bool,
+}
+
+/// The operators' pods that are not about to go.
+pub(crate) fn operators() -> Vec<Operator> {
+    let selector = format!("app.kubernetes.io/name={RELEASE}");
+    let pods = get(&["pods", "--namespace", NAMESPACE, "--selector", &selector]);
+    let mut operators: Vec<_> = pods["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
+        .filter_map(|pod| {
+            let status = &pod["status"]["containerStatuses"][0];
+            Some(Operator {
+                pod: pod["metadata"]["name"].as_str()?.to_owned(),
+                container_id: status["containerID"].as_str()?.to_owned(),
+                ready: status["ready"].as_bool()?,
+            })
+        })
+        .collect();
+    operators.sort();
+    operators
+}
+
 impl Alone {
+    /// Takes the operators away until the guard goes.
+    pub(crate) fn away(&self) -> Away<'_> {
+        self.scale(0);
+        Away(self)
+    }
+
     /// How many operators run; returns when they do, or when none is left.
     #[allow(clippy::unused_self)] // Being alone is the point.
-    pub(crate) fn scale(&self, replicas: u8) {
+    fn scale(&self, replicas: u8) {
         let deployment = format!("deployment/{RELEASE}");
         kubectl(&[
             "scale",
@@ -71,6 +119,33 @@ impl Alone {
                 "--timeout=90s",
             ]);
         }
+    }
+
+    /// The operators that run, by pod name.
+    #[allow(clippy::unused_self)]
+    pub(crate) fn operators(&self) -> Vec<Operator> {
+        operators()
+    }
+
+    /// Replaces every operator's pod, as `kubectl rollout restart` does, and waits for the new ones.
+    pub(crate) fn restart(&self) {
+        let deployment = format!("deployment/{RELEASE}");
+        kubectl(&["rollout", "restart", &deployment, "--namespace", NAMESPACE]);
+        self.wait_for_rollout();
+    }
+
+    /// Waits until as many operators are ready as there shall be.
+    #[allow(clippy::unused_self)]
+    pub(crate) fn wait_for_rollout(&self) {
+        let deployment = format!("deployment/{RELEASE}");
+        kubectl(&[
+            "rollout",
+            "status",
+            &deployment,
+            "--namespace",
+            NAMESPACE,
+            "--timeout=120s",
+        ]);
     }
 
     /// Takes it away; the next test that needs it makes it again.

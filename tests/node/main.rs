@@ -15,11 +15,14 @@ mod process;
 mod shop;
 #[path = "../support/tokens.rs"]
 mod tokens;
+mod traffic;
 
 mod capture;
 mod edits;
 mod injection;
+mod last_good;
 mod operator_away;
+mod operators_killed;
 mod push_tokens;
 mod readme;
 mod requests;

@@ -9,8 +9,7 @@ fn traffic_goes_on_under_the_last_policy_while_the_operator_is_away() {
     let installation = installation::alone();
     let shop = Shop::new("away", 1);
     let before = shop.sidecars();
-    installation.scale(0);
-    let restored = Restore(&installation);
+    let away = installation.away();
 
     let token = shop.namespace.token(AUDIENCE);
     let good = Request::get("/v1/me").bearer(&token);
@@ -30,17 +29,8 @@ fn traffic_goes_on_under_the_last_policy_while_the_operator_is_away() {
     assert_eq!(shop.sidecars(), before);
 
     // Back again, it brings what happened meanwhile.
-    drop(restored);
+    drop(away);
     shop.wait_programmed();
     assert_eq!(shop.send(&good).status, 403);
     assert_eq!(shop.sidecars(), before);
-}
-
-/// The other tests need the operator, also if this one failed.
-struct Restore<'a>(&'a installation::Alone);
-
-impl Drop for Restore<'_> {
-    fn drop(&mut self) {
-        self.0.scale(1);
-    }
 }

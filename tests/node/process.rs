@@ -18,10 +18,14 @@ pub(crate) struct Process(Pid);
 pub(crate) struct Stopped(Process);
 
 impl Process {
-    /// The sidecar's process, by its container's cgroup.
+    /// The sidecar's process.
     pub(crate) fn of(sidecar: &Sidecar) -> Self {
-        let id = sidecar
-            .container_id
+        Self::of_container(&sidecar.container_id)
+    }
+
+    /// A container's process, by the container's cgroup; `id` as the pod's status has it.
+    pub(crate) fn of_container(id: &str) -> Self {
+        let id = id
             .strip_prefix("containerd://")
             .expect("the node runs containerd");
         let mut found = fs::read_dir("/proc")
@@ -31,16 +35,19 @@ impl Process {
                 fs::read_to_string(format!("/proc/{pid}/cgroup"))
                     .is_ok_and(|cgroups| cgroups.contains(id))
             });
-        let pid = found
-            .next()
-            .unwrap_or_else(|| panic!("no process of {sidecar:?}"));
-        assert_eq!(found.next(), None, "a sidecar is one process");
+        let pid = found.next().unwrap_or_else(|| panic!("no process of {id}"));
+        assert_eq!(found.next(), None, "our containers are one process each");
         Self(Pid::from_raw(pid).expect("a PID is not 0"))
     }
 
     /// A folder as the process sees it.
     pub(crate) fn path(self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.0.as_raw_nonzero()))
+    }
+
+    /// Kills it, as the kernel does when memory runs out: it has no last word.
+    pub(crate) fn kill(self) {
+        kill_process(self.0, Signal::KILL).expect("the node's processes are ours");
     }
 
     /// Stops it, as a machine that swaps or a debugger does: its connections stay open.

@@ -79,6 +79,7 @@ fn dial(pod: &Sidecar, namespace: &Namespace, uid: &str, token: &str) -> (Status
         service: "bookstore".to_owned(),
         version: "0.0.0".to_owned(),
         format: FORMAT,
+        protocol: endpoints::push::wire::PROTOCOL,
         hash: None,
     };
     let hello = wire::encode(&ToOperator::Hello(hello)).expect("a hello is short");

@@ -1,6 +1,7 @@
 //! `examples/bookstore` in a namespace: the manifests that the README tells users to apply.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -84,6 +85,32 @@ impl Shop {
             .wait("condition=Programmed", "eps/bookstore", 30);
     }
 
+    /// Where its Service is reached from the node.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let service = self.namespace.get(&["service", "bookstore"]);
+        let address = service["spec"]["clusterIP"]
+            .as_str()
+            .and_then(|ip| ip.parse().ok());
+        SocketAddr::new(address.expect("the Service has an address"), 80)
+    }
+
+    /// Whether `kubectl get eps` counts this many of this many sidecars, within the time that a
+    /// status takes.
+    pub(crate) fn wait_sidecars(&self, summary: &str) {
+        eventually(
+            &format!("kubectl get eps shows {summary}"),
+            Duration::from_secs(60),
+            || {
+                let status = self.resource()["status"]["sidecars"].clone();
+                if status["summary"] == summary {
+                    Ok(())
+                } else {
+                    Err(status.to_string())
+                }
+            },
+        );
+    }
+
     /// Sends a request through the Service.
     pub(crate) fn send(&self, request: &Request) -> Response {
         self.namespace.send(request, "bookstore")
@@ -151,6 +178,11 @@ impl Shop {
 }
 
 impl Sidecar {
+    /// Where it listens.
+    pub(crate) fn socket_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address.parse().expect("an IP address"), self.port)
+    }
+
     /// Reads an injected pod.
     pub(crate) fn read(pod: &Value) -> Self {
         let text = |value: &Value| {

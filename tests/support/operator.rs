@@ -77,7 +77,7 @@ impl Operator {
                 match report.event {
                     Event::Applied { .. } => return,
                     Event::Rejected { reason, .. } => panic!("{reason}"),
-                    Event::Connected { .. } | Event::Gone => {}
+                    Event::Connected { .. } | Event::KeysWanted { .. } | Event::Gone => {}
                 }
             }
         };

@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ConfigMapKeyReference;
+
 /// How tokens are checked.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -68,12 +70,12 @@ pub struct JwtSpec {
     pub close_streams_at_expiry: Option<bool>,
 }
 
-/// One issuer and the source of its keys: exactly one of `jwksUri`, `jwks` and `kubernetes`; or
-/// `caBundle` alone, for the source that the document names.
+/// One issuer and the source of its keys: exactly one of `jwksUri`, `jwks`, `jwksConfigMapKeyRef` and
+/// `kubernetes`; or `caBundle` alone, for the source that the document names.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
 #[x_kube(validation = Rule::new(
-        "(has(self.jwksUri) ? 1 : 0) + (has(self.jwks) ? 1 : 0) + (has(self.kubernetes) && self.kubernetes ? 1 : 0) + (has(self.caBundle) && !has(self.jwksUri) ? 1 : 0) == 1")
-    .message("give exactly one of jwksUri, jwks and kubernetes: true; caBundle stands beside jwksUri or alone"))]
+        "(has(self.jwksUri) ? 1 : 0) + (has(self.jwks) ? 1 : 0) + (has(self.jwksConfigMapKeyRef) ? 1 : 0) + (has(self.kubernetes) && self.kubernetes ? 1 : 0) + (has(self.caBundle) && !has(self.jwksUri) ? 1 : 0) == 1")
+    .message("give exactly one of jwksUri, jwks, jwksConfigMapKeyRef and kubernetes: true; caBundle stands beside jwksUri or alone"))]
 #[serde(rename_all = "camelCase")]
 pub struct IssuerSpec {
     /// The issuer, as the document's `x-google-issuer` spells it.
@@ -87,6 +89,11 @@ pub struct IssuerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 65_536))]
     pub jwks: Option<String>,
+    /// Its JSON Web Key Set as the text of a ConfigMap's key, of 64 KiB at most: nothing is fetched, and
+    /// an edit of it counts like one of this resource. Public keys only. The operator must be allowed to
+    /// read ConfigMaps (chart value `configMaps.read`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_config_map_key_ref: Option<ConfigMapKeyReference>,
     /// Certificates (PEM) of the authorities that the server of the keys is recognised by, instead of
     /// the well-known ones; for `jwksUri`, or for what the document names.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -47,7 +47,7 @@ pub struct PolicyStatus {
     /// Operations served.
     #[schemars(schema_with = "count_schema")]
     pub operations: u32,
-    /// Operations that demand a token.
+    /// Operations that nobody may call without a token; one whose token is optional is not among them.
     #[schemars(schema_with = "count_schema")]
     pub protected: u32,
     /// Issuers accepted somewhere.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Unread;
 use super::files::File;
-use crate::cli::manifest::{self, Contents};
+use crate::cli::manifest::{self, ConfigMaps, Contents, Entry};
 use crate::cli::report::{Home, Located, Source};
 use crate::openapi::Diagnostic;
 use crate::openapi::diagnostic::{Place, Position, code};
@@ -30,6 +30,10 @@ pub(super) struct Checked {
     pub(super) findings: Vec<Located>,
     /// How many Kubernetes objects of other kinds it holds.
     pub(super) others: usize,
+    /// Its ConfigMaps, for the services of other files.
+    config_maps: ConfigMaps,
+    /// Its services name ConfigMaps that it does not hold.
+    is_unresolved: bool,
 }
 
 /// One service.
@@ -41,9 +45,38 @@ pub(super) struct Service {
     pub(super) policy: Option<Policy>,
 }
 
-/// Checks files, as many at once as there are processors; results are in their order. `None`: there
-/// is nothing of ours in the file. `keep`: policies are kept.
+/// Checks files; results are in their order. `None`: there is nothing of ours in the file. `keep`:
+/// policies are kept.
 pub(super) fn check_all(files: &[File], keep: bool) -> Vec<Result<Option<Checked>, Unread>> {
+    let all: Vec<_> = files.iter().collect();
+    let mut results = check_each(&all, keep, &ConfigMaps::default());
+    let mut known = ConfigMaps::default();
+    let mut unresolved = Vec::new();
+    for (index, (result, file)) in results.iter().zip(files).enumerate() {
+        let Ok(Some(checked)) = result else { continue };
+        known.add(&checked.config_maps);
+        // Standard input cannot be read twice: it has to hold its own.
+        if checked.is_unresolved && !matches!(file, File::Stdin) {
+            unresolved.push((index, file));
+        }
+    }
+    if !known.is_empty() {
+        let again: Vec<_> = unresolved.iter().map(|(_, file)| *file).collect();
+        let checked = check_each(&again, keep, &known);
+        for ((index, _), result) in unresolved.into_iter().zip(checked) {
+            results[index] = result;
+        }
+    }
+    results
+}
+
+/// Checks files, as many at once as there are processors; results are in their order. `known`: the
+/// ConfigMaps of other files.
+fn check_each(
+    files: &[&File],
+    keep: bool,
+    known: &ConfigMaps,
+) -> Vec<Result<Option<Checked>, Unread>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
@@ -53,7 +86,7 @@ pub(super) fn check_all(files: &[File], keep: bool) -> Vec<Result<Option<Checked
             let Some(file) = files.get(index) else {
                 return results;
             };
-            results.push((index, check(file, keep)));
+            results.push((index, check(file, keep, known)));
         }
     };
     let mut results = std::thread::scope(|scope| {
@@ -70,7 +103,7 @@ pub(super) fn check_all(files: &[File], keep: bool) -> Vec<Result<Option<Checked
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn check(file: &File, keep: bool) -> Result<Option<Checked>, Unread> {
+fn check(file: &File, keep: bool, known: &ConfigMaps) -> Result<Option<Checked>, Unread> {
     let (path, stem, is_named) = match file {
         File::Stdin => (Path::new("<stdin>"), String::from("stdin"), true),
         File::Named(path) => (&**path, manifest::stem(path), true),
@@ -89,8 +122,10 @@ fn check(file: &File, keep: bool) -> Result<Option<Checked>, Unread> {
         services: Vec::new(),
         findings: Vec::new(),
         others: 0,
+        config_maps: ConfigMaps::default(),
+        is_unresolved: false,
     };
-    let stranger = checked.understand(&stem, &bytes, keep);
+    let stranger = checked.understand(&stem, &bytes, keep, known);
     if checked.services.is_empty()
         && let Some(what) = stranger
     {
@@ -118,7 +153,13 @@ fn read(from: impl Read) -> std::io::Result<Vec<u8>> {
 
 impl Checked {
     /// Takes what the file holds. Returns what it looks like where that is none of ours.
-    fn understand(&mut self, stem: &str, bytes: &[u8], keep: bool) -> Option<String> {
+    fn understand(
+        &mut self,
+        stem: &str,
+        bytes: &[u8],
+        keep: bool,
+        known: &ConfigMaps,
+    ) -> Option<String> {
         let text = String::from_utf8_lossy(bytes);
         if let Some(finding) = unreadable(bytes) {
             return self.broken(stem, &text, finding, "not text in UTF-8");
@@ -131,11 +172,16 @@ impl Checked {
             }
         };
         let source = Source::new(&text, Some(&index));
+        let mut contents = manifest::read(stem, &text, &index);
+        contents.resolve_with(known);
         let Contents {
             services,
             others,
             strangers,
-        } = manifest::read(stem, &text, &index);
+            config_maps,
+        } = contents;
+        self.config_maps = config_maps;
+        self.is_unresolved = services.iter().any(Entry::is_unresolved);
         for entry in services {
             if self.findings.len() >= MAX_FINDINGS {
                 let message = format!(

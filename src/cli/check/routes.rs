@@ -145,11 +145,7 @@ fn row<'r>(policy: &'r Policy, operation: &'r Operation) -> Row<'r> {
         method: &operation.method,
         path: &operation.path,
         operation: &operation.name,
-        anyone: operation.security.is_empty()
-            || operation
-                .security
-                .iter()
-                .any(|Alternative(all)| all.is_empty()),
+        anyone: !operation.demands_token(),
         callers: operation
             .security
             .iter()

@@ -97,7 +97,8 @@ fn resources_of_a_list_are_found_where_they_stand() {
         entry.home,
         Home::Resource {
             document: 0,
-            pointer
+            pointer,
+            text: None,
         }
     );
 }
@@ -129,4 +130,43 @@ fn what_json_cannot_hold_is_an_error_at_its_place() {
         assert!(findings[0].message.contains(told), "{findings:?}");
         assert_eq!(findings[0].place.pointer, "/spec/openapi/document/a");
     }
+}
+
+const REFERRING: &str = "\
+apiVersion: endpoints.dev/v1alpha1
+kind: EndpointsService
+metadata: {name: a, namespace: shop}
+spec: {openapi: {configMapKeyRef: {name: docs, key: api.yaml}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: docs, namespace: NAMESPACE}
+data:
+  api.yaml: |
+    swagger: '2.0'
+    paths: {/a: {get: {security: [{nobody: []}]}}}
+";
+
+#[test]
+fn a_config_map_of_the_file_and_the_namespace_is_read() {
+    let found = contents(&REFERRING.replace("NAMESPACE", "shop"));
+    let entry = &found.services[0];
+    assert!(!entry.is_unresolved());
+    let (_, findings) = entry.compile();
+    assert!(findings[0].message.contains("nobody"), "{findings:?}");
+    let elsewhere = contents(&REFERRING.replace("NAMESPACE", "other"));
+    assert!(elsewhere.services[0].is_unresolved());
+    let (_, findings) = elsewhere.services[0].compile();
+    let help = findings[0].help.as_deref().unwrap();
+    assert!(help.contains("same files"), "{findings:?}");
+}
+
+#[test]
+fn a_config_map_of_another_file_is_taken_where_there_is_none() {
+    let text = REFERRING.replace("NAMESPACE", "shop");
+    let (service, config_map) = text.split_once("---\n").unwrap();
+    let mut alone = contents(service);
+    assert!(alone.services[0].is_unresolved());
+    alone.resolve_with(&contents(config_map).config_maps);
+    assert!(!alone.services[0].is_unresolved());
 }

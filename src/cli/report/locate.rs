@@ -32,6 +32,9 @@ pub enum Home {
         document: usize,
         /// JSON pointer of the resource in it; empty, unless it stands in a `List`.
         pointer: String,
+        /// Where its OpenAPI document stands as text, if that is a ConfigMap in the file: the YAML
+        /// document, and the pointer in it.
+        text: Option<(usize, String)>,
     },
 }
 
@@ -56,6 +59,22 @@ pub struct Spot {
     pub inner: Option<Position>,
     /// What stands there.
     pub excerpt: Option<Excerpt>,
+}
+
+impl Home {
+    /// Where the OpenAPI document of an EndpointsService would stand as text.
+    fn text(&self) -> Option<(usize, String)> {
+        let Self::Resource {
+            document,
+            pointer,
+            text,
+        } = self
+        else {
+            return None;
+        };
+        let inline = || (*document, format!("{pointer}{INLINE}"));
+        Some(text.clone().unwrap_or_else(inline))
+    }
 }
 
 impl<'t> Source<'t> {
@@ -89,14 +108,11 @@ impl<'t> Source<'t> {
 
     /// The document's own text where its lines are not lines of the file: quoted or folded.
     fn inline(&self, home: &Home) -> Option<Cow<'t, str>> {
-        let Home::Resource { document, pointer } = home else {
-            return None;
-        };
-        let at = format!("{pointer}{INLINE}");
+        let (document, at) = home.text()?;
         let index = self.index?;
-        match index.block(*document, &at) {
+        match index.block(document, &at) {
             Some(_) => None,
-            None => index.string(*document, &at).map(Cow::Borrowed),
+            None => index.string(document, &at).map(Cow::Borrowed),
         }
     }
 
@@ -109,7 +125,9 @@ impl<'t> Source<'t> {
                     .or_else(|| self.index?.locate(*document, &place.pointer));
                 return self.at(position, None);
             }
-            Home::Resource { document, pointer } => (*document, pointer),
+            Home::Resource {
+                document, pointer, ..
+            } => (*document, pointer),
         };
         let locate = |pointer: &str| self.index?.locate(document, &format!("{base}{pointer}"));
         match (place.origin, place.position) {
@@ -117,13 +135,12 @@ impl<'t> Source<'t> {
                 self.at(position.or_else(|| locate(&place.pointer)), None)
             }
             (Origin::Document, Some(inner)) => {
-                let block = self
-                    .index
-                    .and_then(|index| index.block(document, &format!("{base}{INLINE}")));
-                match (block, inner_lines) {
+                let text = home.text();
+                let of_text = |(document, at): &(usize, String)| self.index?.block(*document, at);
+                match (text.as_ref().and_then(of_text), inner_lines) {
                     (Some(block), _) => self.at(Some(block.outer(inner)), Some(inner)),
                     (None, lines) => Spot {
-                        position: locate(INLINE),
+                        position: text.and_then(|(document, at)| self.index?.locate(document, &at)),
                         inner: Some(inner),
                         excerpt: lines.and_then(|lines| Excerpt::cut(lines, inner)),
                     },
@@ -131,11 +148,17 @@ impl<'t> Source<'t> {
             }
             (Origin::Document, None) => {
                 let structure = format!("{DOCUMENT}{}", place.pointer);
-                let is_text = self
-                    .index
-                    .and_then(|index| index.string(document, &format!("{base}{INLINE}")))
-                    .is_some();
-                self.at(locate(if is_text { INLINE } else { &structure }), None)
+                let text = home.text().filter(|(document, at)| {
+                    let text = self.index.and_then(|index| index.string(*document, at));
+                    text.is_some()
+                });
+                let position = match text {
+                    Some((document, at)) => {
+                        self.index.and_then(|index| index.locate(document, &at))
+                    }
+                    None => locate(&structure),
+                };
+                self.at(position, None)
             }
         }
     }

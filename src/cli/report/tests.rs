@@ -196,3 +196,32 @@ fn without_colour_there_are_no_escapes_and_with_it_the_name_is_red() {
     assert!(!render("f", &one("a", 1), false).contains('\x1b'));
     assert!(render("f", &one("a", 1), true).contains("\x1b[33mwarning[test]"));
 }
+
+#[test]
+fn a_finding_in_a_config_maps_text_is_placed_there() {
+    let file = "apiVersion: endpoints.dev/v1alpha1
+kind: EndpointsService
+metadata: {name: x}
+spec: {openapi: {configMapKeyRef: {name: docs, key: a.yaml}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: docs}
+data:
+  a.yaml: |
+    swagger: '2.0'
+    paths:
+      x: {}
+";
+    assert_eq!(places(&findings(file)), [(13, 7)]);
+    // One of another file, at the reference.
+    let (service, other) = file.split_once("---\n").unwrap();
+    let index = positions(service).unwrap();
+    let mut contents = manifest::read("stem", service, &index);
+    contents.resolve_with(&manifest::read("stem", other, &positions(other).unwrap()).config_maps);
+    let entry = &contents.services[0];
+    let source = Source::new(service, Some(&index));
+    let located = source.locate(&entry.home, entry.compile().1);
+    assert_eq!(located[0].spot.position.unwrap().line, 4);
+    assert_eq!(located[0].spot.inner.unwrap().line, 3);
+}

@@ -412,6 +412,29 @@ async fn fetches_on_demand_keep_ten_seconds_apart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_somebody_wants_who_does_not_wait_is_fetched_as_soon_as_the_bounds_allow() {
+    let world = World::new();
+    let a = source("a");
+    world.issuers.publish(&a, &["one"]);
+    let slot = world.store.slot(&a);
+    sleep(Duration::from_secs(3)).await;
+    world.issuers.publish(&a, &["two"]);
+    for _ in 0..100 {
+        slot.want();
+    }
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(world.issuers.asked(&a), 1, "ten seconds apart");
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(kids(&slot.usable(world.now(), DAY).unwrap()), ["two"]);
+    // One fetch answered them all.
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.issuers.asked(&a), 2);
+    slot.want();
+    settle().await;
+    assert_eq!(world.issuers.asked(&a), 3, "at once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_waits_at_most_a_second_for_newer_keys() {
     let world = World::new();
     let a = source("a");

@@ -119,6 +119,11 @@ impl Writer {
         self.history.remove(key);
     }
 
+    /// Somebody else writes from now on.
+    pub(super) fn clear(&mut self) {
+        self.due.clear();
+    }
+
     /// Nothing may be written yet: looks again in a moment.
     pub(super) fn postpone(&mut self, now: Instant) {
         for due in self.due.values_mut() {

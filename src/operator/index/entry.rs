@@ -195,7 +195,7 @@ fn summary(policy: &Policy, hash: &str, generation: i64) -> PolicyStatus {
     let protected = policy
         .operations
         .iter()
-        .filter(|operation| !operation.security.is_empty());
+        .filter(|operation| operation.demands_token());
     let issuers: BTreeSet<_> = policy.providers.values().map(|p| &p.issuer).collect();
     PolicyStatus {
         hash: hash.to_owned(),

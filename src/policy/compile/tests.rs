@@ -12,6 +12,7 @@ mod keys;
 mod limits;
 mod observability;
 mod overrides;
+mod references;
 mod routes;
 mod security;
 mod seeds;
@@ -62,7 +63,7 @@ fn inline(document: &str) -> EndpointsServiceSpec {
     EndpointsServiceSpec {
         openapi: OpenApiSource {
             inline: Some(document.to_owned()),
-            document: None,
+            ..OpenApiSource::default()
         },
         service_name: None,
         cors: None,
@@ -161,6 +162,7 @@ fn exactly_one_source_is_read() {
         spec.openapi = OpenApiSource {
             inline: inline.map(str::to_owned),
             document,
+            config_map_key_ref: None,
         };
         compile(&spec, &identity())
     };
@@ -186,8 +188,8 @@ fn a_document_over_the_limit_is_refused_as_text_and_as_structure() {
     document["info"]["description"] = json!("x".repeat(MAX_DOCUMENT_BYTES));
     let mut spec = inline_spec();
     spec.openapi = OpenApiSource {
-        inline: None,
         document: Some(document),
+        ..OpenApiSource::default()
     };
     let findings = compile(&spec, &identity()).unwrap_err();
     assert!(findings[0].message.contains("1 MiB"), "{findings:?}");

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -14,9 +14,7 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Apply, Config, Origin};
-use crate::policy::Policy;
-use crate::policy::format::{self, FormatError};
+use super::{Apply, Config, Trust, open};
 use crate::push::body::{self, ReadError, Reader, WriteError};
 use crate::push::wire::{self, Hello, MAX_FRAME, Snapshot, ToOperator, ToSidecar, WireError};
 
@@ -39,10 +37,13 @@ const MAX_REFUSAL: usize = 4 * 1024;
 pub(super) struct Session<'a, A> {
     pub(super) config: &'a Config,
     pub(super) apply: &'a mut A,
+    pub(super) trust: &'a mut Trust,
     /// Hash of the policy that is applied.
     pub(super) hash: &'a mut Option<String>,
     /// Whether this session brought, or confirmed, a policy.
     pub(super) fresh: bool,
+    /// Whether the operator said to withhold readiness, or not to.
+    pub(super) withheld: bool,
 }
 
 /// Why there is no stream.
@@ -118,14 +119,25 @@ impl<A: Apply> Session<'_, A> {
                 let reason = refusal(response.into_body()).await;
                 return Err(SessionError::Refused { status, reason });
             }
+            let protocol = protocol(response.headers());
             let mut reader = Reader::new(response.into_body(), MAX_FRAME);
-            tracing::debug!("connected to the operator");
-            while let Some(message) = reader.next().await? {
-                if let Some(answer) = self.receive(message) {
+            tracing::debug!(protocol, "connected to the operator");
+            self.apply.connected(true);
+            loop {
+                let answer = tokio::select! {
+                    message = reader.next() => match message? {
+                        Some(message) => self.receive(message),
+                        None => return Ok(()),
+                    },
+                    source = self.apply.wanted(), if protocol >= 2 => {
+                        let source = wire::source_id(&source);
+                        Some(ToOperator::KeysWanted { source })
+                    }
+                };
+                if let Some(answer) = answer {
                     writer.write(wire::encode(&answer)?).await?;
                 }
             }
-            Ok(())
         };
         let mut conversation = std::pin::pin!(conversation);
         loop {
@@ -145,13 +157,33 @@ impl<A: Apply> Session<'_, A> {
                 }
                 None
             }
+            ToSidecar::Trust { bundle } => {
+                match self.trust.learn(&bundle) {
+                    Ok(()) => {
+                        let authorities = self.trust.authorities();
+                        tracing::info!(authorities, "learnt the operator's trust bundle");
+                        self.apply.trust(&bundle);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "refused a trust bundle; the one before stays");
+                    }
+                }
+                None
+            }
+            ToSidecar::Withhold { reason } => {
+                self.withhold(reason.as_deref());
+                None
+            }
             ToSidecar::Unchanged { .. } => {
+                self.withhold_nothing_unsaid();
                 self.fresh = true;
+                self.apply.unchanged();
                 None
             }
             ToSidecar::Snapshot(snapshot) => {
+                self.withhold_nothing_unsaid();
                 let hash = snapshot.hash.clone();
-                Some(match self.snapshot(snapshot) {
+                Some(match self.snapshot(&snapshot) {
                     Ok(()) => {
                         self.fresh = true;
                         *self.hash = Some(hash.clone());
@@ -170,29 +202,27 @@ impl<A: Apply> Session<'_, A> {
         }
     }
 
-    fn snapshot(&mut self, snapshot: Snapshot) -> Result<(), String> {
-        let canonical = wire::unpack(&snapshot.body).map_err(|error| error.to_string())?;
-        if format::hash(&canonical) != snapshot.hash {
-            return Err("the policy does not have the hash it was announced with".to_owned());
+    fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), String> {
+        let (policy, origin) = open(snapshot)?;
+        caught(|| {
+            self.apply.apply(policy, &origin)?;
+            self.apply.keep(snapshot);
+            Ok(())
+        })
+        .unwrap_or_else(|| Err("the sidecar panicked over the policy".to_owned()))
+    }
+
+    fn withhold(&mut self, reason: Option<&str>) {
+        self.withheld = true;
+        let reason = reason.map(wire::reason);
+        self.apply.withhold(reason.as_deref());
+    }
+
+    /// What an operator said before, in another stream, holds no longer than its silence.
+    fn withhold_nothing_unsaid(&mut self) {
+        if !self.withheld {
+            self.withhold(None);
         }
-        let policy = Policy::from_bytes(&canonical).map_err(|error| match error {
-            FormatError::TooNew { .. } => format!("SidecarTooOld: {error}"),
-            FormatError::Malformed(cause) => format!("the policy cannot be read: {cause}"),
-            FormatError::TooLarge(_) => error.to_string(),
-        })?;
-        let Snapshot {
-            service_uid,
-            generation,
-            hash,
-            ..
-        } = snapshot;
-        let origin = Origin {
-            service_uid,
-            generation,
-            hash,
-        };
-        caught(|| self.apply.apply(policy, &origin))
-            .unwrap_or_else(|| Err("the sidecar panicked over the policy".to_owned()))
     }
 
     async fn authorization(&self) -> Result<HeaderValue, SessionError> {
@@ -237,13 +267,20 @@ impl<A: Apply> Session<'_, A> {
         // Small frames that are waited for.
         let _ = stream.set_nodelay(true);
         let name = ServerName::try_from(wire::TLS_NAME).expect("the TLS name is a DNS name");
-        let connector = TlsConnector::from(self.config.tls.clone());
+        let connector = TlsConnector::from(self.trust.tls());
         let handshake = tokio::time::timeout(CONNECT_TIMEOUT, connector.connect(name, stream));
         flatten(handshake.await).map_err(|source| SessionError::Tls {
             address: address.to_owned(),
             source,
         })
     }
+}
+
+/// The messages that the operator knows.
+fn protocol(headers: &HeaderMap) -> u32 {
+    let said = headers.get(wire::PROTOCOL_HEADER);
+    said.and_then(|said| said.to_str().ok()?.parse().ok())
+        .unwrap_or_else(wire::first_protocol)
 }
 
 /// None: it panicked. That must not end the control thread: the sidecar would never hear of a policy

@@ -73,6 +73,12 @@ pub enum Event {
         /// Why, for people; starts with `SidecarTooOld` when the sidecar is too old for it.
         reason: String,
     },
+    /// It was shown a token by a key that is not among those of this source, one of its policy's. A
+    /// stream says so for each source at most once in 5 s.
+    KeysWanted {
+        /// The source.
+        source: KeySource,
+    },
     /// Its stream ended.
     Gone,
 }
@@ -82,8 +88,10 @@ pub enum Event {
 pub(super) struct Subscription {
     /// What the service's sidecars shall have.
     pub(super) view: watch::Receiver<View>,
-    /// Closed when the stream shall end.
-    pub(super) ended: watch::Receiver<()>,
+    /// What concerns this pod alone. Closed when the stream shall end.
+    pub(super) own: watch::Receiver<Own>,
+    /// The newest trust bundle, encoded.
+    pub(super) trust: watch::Receiver<Option<Bytes>>,
     pub(super) pod: PodRef,
     pub(super) service: ServiceKey,
     sidecar_version: String,
@@ -100,6 +108,15 @@ pub(super) struct View {
     pub(super) keys: Vec<Arc<EncodedKeys>>,
     /// Some of its sources were not even tried yet: since when.
     pub(super) awaiting_keys: Option<Instant>,
+    /// Why none of its sidecars shall become ready for the first time.
+    pub(super) withheld: Option<Arc<str>>,
+}
+
+/// What one pod's sidecar shall have.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Own {
+    /// Why it shall not become ready for the first time.
+    pub(super) withheld: Option<Arc<str>>,
 }
 
 /// Keys ready to send.
@@ -112,6 +129,7 @@ pub(super) struct EncodedKeys {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
+    trust: watch::Sender<Option<Bytes>>,
     reports: mpsc::UnboundedSender<Report>,
 }
 
@@ -121,13 +139,16 @@ struct State {
     /// None: tried in vain.
     keys: BTreeMap<KeySource, Option<Arc<EncodedKeys>>>,
     /// The newest stream of each pod, by uid.
-    streams: HashMap<String, (u64, watch::Sender<()>)>,
+    streams: HashMap<String, (u64, watch::Sender<Own>)>,
     last_stream: u64,
+    /// Why pods shall not become ready for the first time, by uid; also before they connect.
+    withheld: HashMap<String, Arc<str>>,
 }
 
 #[derive(Debug)]
 struct Service {
     published: Option<(Arc<Snapshot>, Instant)>,
+    withheld: Option<Arc<str>>,
     view: watch::Sender<View>,
 }
 
@@ -139,6 +160,7 @@ impl Hub {
         (
             Self(Arc::new(Shared {
                 state: Mutex::default(),
+                trust: watch::Sender::new(None),
                 reports,
             })),
             receiver,
@@ -195,11 +217,71 @@ impl Hub {
         self.lock().keys.remove(source);
     }
 
+    /// From now on sidecars recognise the operator by these authorities (PEM, all that are to be
+    /// trusted), which is told before anything else. Sidecars keep them and add those of their pod's
+    /// injection; one that finds the bundle of no use keeps the one before.
+    pub fn publish_trust(&self, bundle_pem: &str) {
+        if bundle_pem.len() > wire::MAX_TRUST {
+            tracing::error!(
+                bytes = bundle_pem.len(),
+                "the trust bundle is too large for sidecars; the one before stays"
+            );
+            return;
+        }
+        let bundle = bundle_pem.to_owned();
+        let frame = wire::encode(&ToSidecar::Trust { bundle });
+        let frame = frame.expect("a bounded bundle makes a bounded frame");
+        self.0.trust.send_if_modified(|trust| {
+            let changed = trust.as_ref() != Some(&frame);
+            *trust = Some(frame);
+            changed
+        });
+    }
+
+    /// Has the sidecars of a service withhold their *first* readiness for a reason (for people, one
+    /// sentence), or no longer: those that were ready once stay so. `pod_uid`: only that pod, which
+    /// then counts instead of the service's reason. Holds for pods that connect later, too; call it
+    /// before they may, and with `None` when a service is gone. A pod's own reason is forgotten with
+    /// [`Self::disconnect`].
+    pub fn withhold(&self, service: &ServiceKey, pod_uid: Option<&str>, reason: Option<String>) {
+        let reason: Option<Arc<str>> = reason.map(|reason| wire::reason(&reason).into());
+        let mut state = self.lock();
+        let State {
+            services,
+            keys,
+            streams,
+            withheld,
+            ..
+        } = &mut *state;
+        let Some(uid) = pod_uid else {
+            let entry = services.entry(service.clone()).or_insert_with(Service::new);
+            if entry.withheld != reason {
+                entry.withheld = reason;
+                entry.refresh(keys);
+            }
+            state.forget_unused(service, 0);
+            return;
+        };
+        match &reason {
+            Some(reason) => withheld.insert(uid.to_owned(), reason.clone()),
+            None => withheld.remove(uid),
+        };
+        if let Some((_, own)) = streams.get(uid) {
+            own.send_if_modified(|own| {
+                let changed = own.withheld != reason;
+                own.withheld = reason;
+                changed
+            });
+        }
+    }
+
     /// The pod with this uid is gone, or may not have the policy any more: ends its stream.
     pub fn disconnect(&self, pod_uid: &str) {
-        if let Some((_, end)) = self.lock().streams.get_mut(pod_uid) {
+        let mut state = self.lock();
+        state.withheld.remove(pod_uid);
+        if let Some((_, own)) = state.streams.get_mut(pod_uid) {
             // Dropping the sender is the signal; the entry stays, so that `Gone` is reported.
-            *end = watch::channel(()).0;
+            *own = watch::channel(Own::default()).0;
         }
     }
 
@@ -213,8 +295,9 @@ impl Hub {
         let mut state = self.lock();
         state.last_stream += 1;
         let stream = state.last_stream;
-        let (end, ended) = watch::channel(());
-        state.streams.insert(pod.uid.clone(), (stream, end));
+        let withheld = state.withheld.get(&pod.uid).cloned();
+        let (sender, own) = watch::channel(Own { withheld });
+        state.streams.insert(pod.uid.clone(), (stream, sender));
         let view = state
             .services
             .entry(service.clone())
@@ -224,7 +307,8 @@ impl Hub {
         let sidecar_version = hello.version.clone();
         let subscription = Subscription {
             view,
-            ended,
+            own,
+            trust: self.0.trust.subscribe(),
             pod,
             service,
             sidecar_version,
@@ -301,6 +385,13 @@ impl Snapshot {
         self.format
     }
 
+    /// The source of this policy that a sidecar names by its [`wire::source_id`].
+    pub(super) fn source(&self, id: &str) -> Option<&KeySource> {
+        self.sources
+            .iter()
+            .find(|source| wire::source_id(source) == id)
+    }
+
     pub(super) fn frame(&self) -> Bytes {
         self.frame.clone()
     }
@@ -349,7 +440,9 @@ impl State {
     /// Forgets a service that is not published and that no more than `streams` watch.
     fn forget_unused(&mut self, service: &ServiceKey, streams: usize) {
         let unused = self.services.get(service).is_some_and(|entry| {
-            entry.published.is_none() && entry.view.receiver_count() <= streams
+            entry.published.is_none()
+                && entry.withheld.is_none()
+                && entry.view.receiver_count() <= streams
         });
         if unused {
             self.services.remove(service);
@@ -361,6 +454,7 @@ impl Service {
     fn new() -> Self {
         Self {
             published: None,
+            withheld: None,
             view: watch::Sender::new(View::default()),
         }
     }
@@ -372,23 +466,20 @@ impl Service {
     }
 
     fn refresh(&mut self, keys: &BTreeMap<KeySource, Option<Arc<EncodedKeys>>>) {
-        let view = match &self.published {
-            None => View::default(),
-            Some((snapshot, published_at)) => {
-                let mut view = View {
-                    snapshot: Some(snapshot.clone()),
-                    ..View::default()
-                };
-                for source in &snapshot.sources {
-                    match keys.get(source) {
-                        Some(Some(keys)) => view.keys.push(keys.clone()),
-                        Some(None) => {}
-                        None => view.awaiting_keys = Some(*published_at),
-                    }
-                }
-                view
-            }
+        let mut view = View {
+            withheld: self.withheld.clone(),
+            ..View::default()
         };
+        if let Some((snapshot, published_at)) = &self.published {
+            view.snapshot = Some(snapshot.clone());
+            for source in &snapshot.sources {
+                match keys.get(source) {
+                    Some(Some(keys)) => view.keys.push(keys.clone()),
+                    Some(None) => {}
+                    None => view.awaiting_keys = Some(*published_at),
+                }
+            }
+        }
         self.view.send_replace(view);
     }
 }

@@ -22,6 +22,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{pod, service};
 use crate::policy::Policy;
+use crate::policy::format::KeySource;
 use crate::push::body::{self, Writer};
 use crate::push::client::{self, Apply, Config, Origin};
 use crate::push::server::{
@@ -32,8 +33,8 @@ use crate::shutdown::{self, Trigger};
 use crate::tls;
 
 /// A certificate authority and the operator's certificate by it.
-pub(super) struct Authority {
-    pub(super) pem: String,
+pub(in crate::push) struct Authority {
+    pub(in crate::push) pem: String,
     pub(super) server: Arc<rustls::ServerConfig>,
 }
 
@@ -58,6 +59,7 @@ pub(super) struct FakeAuthenticator {
 pub(super) struct Sidecar {
     pub(super) seen: UnboundedReceiver<Seen>,
     pub(super) token: std::path::PathBuf,
+    pub(super) wants: UnboundedSender<KeySource>,
     _trigger: Trigger,
     _directory: TempDir,
 }
@@ -68,12 +70,21 @@ pub(super) enum Seen {
     Keys(String),
     /// A policy of this service name.
     Policy(String),
+    /// A bundle.
+    Trust(String),
+    /// Why readiness is withheld, if it is.
+    Withhold(Option<String>),
 }
 
-struct Recorder(UnboundedSender<Seen>);
+/// Tells what comes. A trust bundle and that nothing is withheld are not told: most tests do not ask.
+struct Recorder {
+    seen: UnboundedSender<Seen>,
+    wanted: UnboundedReceiver<KeySource>,
+    tells_all: bool,
+}
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(in crate::push) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -102,7 +113,8 @@ impl Rig {
         Self::at(address, Arc::new(Authority::new())).await
     }
 
-    async fn at(address: SocketAddr, authority: Arc<Authority>) -> Self {
+    /// One that a certain authority vouches for.
+    pub(super) async fn at(address: SocketAddr, authority: Arc<Authority>) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (hub, reports) = Hub::new();
@@ -223,23 +235,39 @@ impl Authenticate for FakeAuthenticator {
 
 impl Sidecar {
     pub(super) fn new(address: SocketAddr, bundle: &str, pod: PodRef) -> Self {
+        Self::with(address, bundle, pod, false)
+    }
+
+    /// One that also tells of trust bundles, and of readiness that is not withheld.
+    pub(super) fn that_tells_all(address: SocketAddr, bundle: &str, pod: PodRef) -> Self {
+        Self::with(address, bundle, pod, true)
+    }
+
+    fn with(address: SocketAddr, bundle: &str, pod: PodRef, tells_all: bool) -> Self {
         let directory = TempDir::new().unwrap();
         let token = directory.path().join("token");
         std::fs::write(&token, format!("token-of-{}\n", pod.uid)).unwrap();
         let config = Config {
             // The first address answers nobody.
             addresses: vec!["127.0.0.1:1".into(), address.to_string()],
-            tls: Arc::new(client::tls_config(bundle).unwrap()),
+            trust: client::Trust::new(bundle).unwrap(),
             token_file: token.clone(),
             pod,
             service: service().name,
         };
         let (sender, seen) = unbounded_channel();
+        let (wants, wanted) = unbounded_channel();
+        let recorder = Recorder {
+            seen: sender,
+            wanted,
+            tells_all,
+        };
         let (trigger, shutdown) = shutdown::channel();
-        tokio::spawn(client::run(config, Recorder(sender), shutdown));
+        tokio::spawn(client::run(config, recorder, shutdown));
         Self {
             seen,
             token,
+            wants,
             _trigger: trigger,
             _directory: directory,
         }
@@ -252,7 +280,26 @@ impl Sidecar {
 
 impl Apply for Recorder {
     fn keys(&mut self, keys: Keys) {
-        let _ = self.0.send(Seen::Keys(keys.version));
+        let _ = self.seen.send(Seen::Keys(keys.version));
+    }
+
+    fn trust(&mut self, bundle: &str) {
+        if self.tells_all {
+            let _ = self.seen.send(Seen::Trust(bundle.to_owned()));
+        }
+    }
+
+    fn withhold(&mut self, reason: Option<&str>) {
+        if self.tells_all || reason.is_some() {
+            let _ = self.seen.send(Seen::Withhold(reason.map(str::to_owned)));
+        }
+    }
+
+    async fn wanted(&mut self) -> KeySource {
+        match self.wanted.recv().await {
+            Some(source) => source,
+            None => std::future::pending().await,
+        }
     }
 
     fn apply(&mut self, policy: Policy, origin: &Origin) -> Result<(), String> {
@@ -261,7 +308,7 @@ impl Apply for Recorder {
         if policy.service == "bad" {
             return Err("it is bad".into());
         }
-        let _ = self.0.send(Seen::Policy(policy.service));
+        let _ = self.seen.send(Seen::Policy(policy.service));
         Ok(())
     }
 }
@@ -272,6 +319,7 @@ pub(super) fn hello(uid: &str) -> Hello {
         service: service().name,
         version: "0.1.0".into(),
         format: 1,
+        protocol: wire::PROTOCOL,
         hash: None,
     }
 }

@@ -12,6 +12,7 @@ fn hello() -> Hello {
         service: "bookstore".into(),
         version: "0.1.0".into(),
         format: 1,
+        protocol: PROTOCOL,
         hash: None,
     }
 }
@@ -21,7 +22,7 @@ fn messages_are_readable_json_with_their_type() {
     let frame = encode(&ToOperator::Hello(hello())).unwrap();
     assert_eq!(
         &frame[4..],
-        br#"{"type":"hello","pod":{"namespace":"shop","name":"web-0","uid":"u1"},"service":"bookstore","version":"0.1.0","format":1}"#
+        br#"{"type":"hello","pod":{"namespace":"shop","name":"web-0","uid":"u1"},"service":"bookstore","version":"0.1.0","format":1,"protocol":2}"#
     );
     assert_eq!(
         frame[..4],
@@ -55,6 +56,41 @@ fn a_field_of_a_newer_side_is_passed_over_and_an_unknown_type_is_an_error() {
         "{error}"
     );
     assert!(!error.contains("secret-word"), "quotes the peer: {error}");
+}
+
+#[test]
+fn a_side_that_says_no_protocol_speaks_the_first() {
+    let json = r#"{"type":"hello","pod":{"namespace":"n","name":"p","uid":"u"},"service":"s","version":"0.1.0","format":1}"#;
+    let Ok(ToOperator::Hello(hello)) = serde_json::from_str(json) else {
+        panic!("not a hello");
+    };
+    assert_eq!(hello.protocol, 1);
+}
+
+#[test]
+fn what_came_with_the_second_protocol_is_readable_json_too() {
+    let json = |message: &ToSidecar| serde_json::to_string(message).unwrap();
+    let bundle = "PEM".into();
+    assert_eq!(
+        json(&ToSidecar::Trust { bundle }),
+        r#"{"type":"trust","bundle":"PEM"}"#
+    );
+    let reason = Some("why".into());
+    assert_eq!(
+        json(&ToSidecar::Withhold { reason }),
+        r#"{"type":"withhold","reason":"why"}"#
+    );
+    assert_eq!(
+        json(&ToSidecar::Withhold { reason: None }),
+        r#"{"type":"withhold"}"#
+    );
+    let source = KeySource::Url("https://issuer.example/jwks".into());
+    let id = source_id(&source);
+    assert_eq!(
+        serde_json::to_string(&ToOperator::KeysWanted { source: id.clone() }).unwrap(),
+        format!(r#"{{"type":"keysWanted","source":"{id}"}}"#)
+    );
+    assert!(id.len() <= 80 && id != source_id(&KeySource::Url("https://other.example".into())));
 }
 
 #[test]
@@ -148,6 +184,7 @@ fn to_operator() -> impl Strategy<Value = ToOperator> {
         ),
         ".*".prop_map(|hash| ToOperator::Applied { hash }),
         (".*", ".*").prop_map(|(hash, reason)| ToOperator::Rejected { hash, reason }),
+        ".*".prop_map(|source| ToOperator::KeysWanted { source }),
     ]
 }
 

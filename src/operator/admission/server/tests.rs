@@ -22,6 +22,7 @@ fn config(image: &str) -> InjectorConfig {
         image: image.to_owned(),
         image_pull_policy: None,
         operator_address: "operator:9444".to_owned(),
+        operator_fallback: None,
         trust_bundle: "PEM".into(),
         native_sidecars: true,
         set_run_as_user: true,

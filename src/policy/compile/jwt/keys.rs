@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use url::Url;
 
 use super::super::address::is_name;
-use super::super::invalid;
+use super::super::{ConfigMapTexts, invalid, references};
 use crate::api::endpoints_service::{IssuerSpec, JwtSpec};
 use crate::openapi::description::{JwtScheme, Scheme};
 use crate::openapi::diagnostic::{code, quote};
@@ -22,6 +22,8 @@ pub(in super::super) struct Written {
     ca_bundle: Option<String>,
 }
 
+/// What to do about an issuer with none or several.
+const SOURCES: &str = "give `jwksUri`, `jwks`, `jwksConfigMapKeyRef` or `kubernetes: true`; `caBundle` stands beside `jwksUri` or alone";
 /// The most bytes of a key set in a resource; also in its schema.
 const MAX_INLINE_BYTES: usize = 64 * 1024;
 /// The most entries of `jwt.issuers`; also in the resource's schema.
@@ -40,6 +42,7 @@ const WAY_OUT: &str = "name the keys: `x-google-jwks_uri` (in OpenAPI 3 `jwksUri
 /// Checks `jwt.issuers` by itself; what it says by issuer.
 pub(in super::super) fn check_issuers(
     spec: Option<&JwtSpec>,
+    texts: &ConfigMapTexts,
     findings: &mut Findings,
 ) -> BTreeMap<String, Written> {
     let entries = spec
@@ -63,14 +66,19 @@ pub(in super::super) fn check_issuers(
                 )
                 .help("keep one"),
             );
-        } else if let Some(written) = written(entry, &pointer, findings) {
+        } else if let Some(written) = written(entry, texts, &pointer, findings) {
             sources.insert(entry.issuer.clone(), written);
         }
     }
     sources
 }
 
-fn written(entry: &IssuerSpec, pointer: &str, findings: &mut Findings) -> Option<Written> {
+fn written(
+    entry: &IssuerSpec,
+    texts: &ConfigMapTexts,
+    pointer: &str,
+    findings: &mut Findings,
+) -> Option<Written> {
     let mut refuse = |field: &str, message: String, help: &str| {
         let pointer = format!("{pointer}{field}");
         findings.push(invalid(&pointer, message).help(help.to_owned()));
@@ -86,15 +94,39 @@ fn written(entry: &IssuerSpec, pointer: &str, findings: &mut Findings) -> Option
         );
     }
     let kubernetes = entry.kubernetes.unwrap_or(false);
-    let source = match (&entry.jwks_uri, &entry.jwks, kubernetes, &entry.ca_bundle) {
+    let mut jwks = entry.jwks.as_deref().map(|text| ("/jwks", text));
+    if let Some(reference) = &entry.jwks_config_map_key_ref {
+        let others = [kubernetes, entry.jwks_uri.is_some(), jwks.is_some()];
+        match texts.get(reference) {
+            _ if others.contains(&true) || entry.ca_bundle.is_some() => {
+                let issuer = quote(&entry.issuer);
+                return refuse(
+                    "",
+                    format!("the issuer {issuer} needs exactly one source of keys"),
+                    SOURCES,
+                );
+            }
+            Some(text) => jwks = Some(("/jwksConfigMapKeyRef", text)),
+            None => {
+                let pointer = format!("{pointer}/jwksConfigMapKeyRef");
+                findings.push(references::missing(&pointer, reference));
+                // Nothing comes of the spec; that no other keys are found either is no finding.
+                return Some(Written {
+                    source: Some(KeySource::Inline(String::new())),
+                    ca_bundle: None,
+                });
+            }
+        }
+    }
+    let source = match (&entry.jwks_uri, jwks, kubernetes, &entry.ca_bundle) {
         (None, None, true, None) => Some(KeySource::Kubernetes {
             issuer: entry.issuer.clone(),
         }),
         (None, None, false, Some(_)) => None,
-        (None, Some(text), false, None) => match inline(text) {
+        (None, Some((field, text)), false, None) => match inline(text) {
             Ok(source) => {
                 if let Some((number, why)) = key_set::passed_over(text.as_bytes()) {
-                    let place = Place::resource(format!("{pointer}/jwks"));
+                    let place = Place::resource(format!("{pointer}{field}"));
                     let message = format!("{number} of the keys cannot be used: {why}");
                     findings.push(
                         Diagnostic::warning(lints::NO_EFFECT, place, message)
@@ -106,7 +138,7 @@ fn written(entry: &IssuerSpec, pointer: &str, findings: &mut Findings) -> Option
             Err(why) => {
                 let message = format!("the key set cannot be used: {why}");
                 return refuse(
-                    "/jwks",
+                    field,
                     message,
                     "write a JSON Web Key Set of public keys: `{\"keys\": [{\"kty\": \"EC\", …}]}`",
                 );
@@ -124,7 +156,7 @@ fn written(entry: &IssuerSpec, pointer: &str, findings: &mut Findings) -> Option
             return refuse(
                 "",
                 format!("the issuer {issuer} needs exactly one source of keys"),
-                "give `jwksUri`, `jwks` or `kubernetes: true`; `caBundle` stands beside `jwksUri` or alone",
+                SOURCES,
             );
         }
     };

@@ -114,7 +114,7 @@ proptest! {
     #[test]
     fn equal_documents_of_newer_forms_have_equal_bytes(order: u64, reverse: bool) {
         let spec = |openapi: OpenApiSource| EndpointsServiceSpec { openapi, ..bookstore(json!({"cors": {}})) };
-        let text = |text: String| OpenApiSource { inline: Some(text), document: None };
+        let text = |text: String| OpenApiSource { inline: Some(text), ..OpenApiSource::default() };
         let bytes = |openapi: OpenApiSource| {
             let compiled = compile(&spec(openapi), &identity());
             let policy = compiled.unwrap_or_else(|findings| panic!("{findings:#?}")).policy;
@@ -128,7 +128,7 @@ proptest! {
         }
         prop_assert_eq!(&written, &bytes(text(shuffled(&document, order))));
         prop_assert_eq!(&written, &bytes(text(format!("# a comment\r\n{}", shuffled(&document, order)))));
-        prop_assert_eq!(&written, &bytes(OpenApiSource { inline: None, document: Some(document) }));
+        prop_assert_eq!(&written, &bytes(OpenApiSource { document: Some(document), ..OpenApiSource::default() }));
     }
 
     #[test]
@@ -137,7 +137,7 @@ proptest! {
         let document: Value = serde_yaml::from_str(BOOKSTORE).unwrap();
         let text = compile(&inline(&shuffled(&document, order)), &identity()).unwrap().policy;
         let mut spec = inline_spec();
-        spec.openapi = OpenApiSource { inline: None, document: Some(document) };
+        spec.openapi = OpenApiSource { document: Some(document), ..OpenApiSource::default() };
         let structure = compile(&spec, &identity()).unwrap().policy;
         prop_assert_eq!(block.canonical_bytes(), text.canonical_bytes());
         prop_assert_eq!(block.hash(), structure.hash());

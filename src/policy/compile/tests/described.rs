@@ -106,7 +106,7 @@ pub(super) fn outcome(
     let fields = fields.as_object().unwrap().clone();
     spec.as_object_mut().unwrap().extend(fields);
     let spec = serde_json::from_value(spec).unwrap();
-    let compiled = compile_read(Some(description), &spec, &identity(), Findings::default());
+    let compiled = compile_described(description, &spec);
     if let Ok(Compiled { policy, .. }) = &compiled {
         let again = Policy::from_bytes(&policy.canonical_bytes()).unwrap();
         assert_eq!(again, *policy);
@@ -138,4 +138,19 @@ pub(super) fn refusal(description: &Description, fields: Value) -> Diagnostic {
     findings.retain(Diagnostic::is_error);
     assert_eq!(findings.len(), 1, "{findings:#?}");
     findings.remove(0)
+}
+
+/// Compiles a description as if a document had been read to it.
+pub(super) fn compile_described(
+    description: &Description,
+    spec: &EndpointsServiceSpec,
+) -> Result<Compiled, Vec<Diagnostic>> {
+    let none = ConfigMapTexts::default();
+    compile_read(
+        Some(description),
+        spec,
+        &none,
+        &identity(),
+        Findings::default(),
+    )
 }

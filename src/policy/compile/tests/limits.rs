@@ -44,7 +44,7 @@ fn a_document_of_nothing_but_operations_fits() {
     let long = (0..2_000).map(|number| named(format!("/{}/{number}", "x".repeat(130))));
     let described = description(short.chain(long).collect(), vec![scheme("one")]);
     let spec = bookstore(json!({}));
-    let compiled = compile_read(Some(&described), &spec, &identity(), Findings::default()).unwrap();
+    let compiled = described::compile_described(&described, &spec).unwrap();
     assert!(compiled.policy.canonical_bytes().len() < MAX_POLICY_BYTES);
     assert_eq!(compiled.warnings.len(), Findings::MAX);
     let operations = compiled.policy.operations.iter();

@@ -7,6 +7,7 @@ fn hello() -> Hello {
         service: service().name,
         version: "0.1.0".into(),
         format: 1,
+        protocol: wire::PROTOCOL,
         hash: None,
     }
 }
@@ -54,6 +55,25 @@ fn services_that_nobody_publishes_and_nobody_watches_are_forgotten() {
     hub.publish(&service(), snapshot());
     hub.remove(&service());
     assert!(hub.lock().services.is_empty());
+}
+
+#[test]
+fn reasons_to_withhold_readiness_are_kept_for_as_long_as_they_hold_and_no_longer() {
+    let (hub, _reports) = Hub::new();
+    hub.withhold(&service(), None, Some("why".into()));
+    hub.withhold(&service(), Some("u1"), Some("why".into()));
+    let subscription = hub.connect(pod("u1"), service(), &hello());
+    assert_eq!(
+        subscription.own.borrow().withheld.as_deref(),
+        Some("why"),
+        "also one that came before the pod"
+    );
+    drop(subscription);
+    assert_eq!(hub.lock().services.len(), 1);
+    hub.withhold(&service(), None, None);
+    assert!(hub.lock().services.is_empty());
+    hub.disconnect("u1");
+    assert!(hub.lock().withheld.is_empty());
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! Streams over in-memory bodies, in virtual time.
 
+use std::net::IpAddr;
+
+use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::policy::format::{FORMAT, Policy};
 use crate::push::body::{self, ChannelBody};
-use crate::push::server::{Hub, Report, Snapshot};
+use crate::push::server::{Authenticate, Hub, PodIdentity, Refused, Report, Snapshot};
 use crate::push::tests::{KEYS_URL, keys, pod, policy, policy_with_keys, service};
 use crate::push::wire::{Keys, MAX_FRAME, MAX_OPERATOR_FRAME};
-use crate::shutdown::{self, Trigger};
+use crate::shutdown::{self, Shutdown, Trigger};
 
 /// A stream and both of its peers' ends.
 struct Rig {
@@ -17,6 +21,24 @@ struct Rig {
     reports: UnboundedReceiver<Report>,
     sidecar: Sidecar,
     shutdown: Trigger,
+}
+
+/// The API server, as far as it is there.
+struct Api(watch::Receiver<bool>);
+
+impl Authenticate for Api {
+    fn authenticate<'a>(
+        &'a self,
+        _: &'a str,
+        _: IpAddr,
+        _: &'a Hello,
+    ) -> BoxFuture<'a, Result<PodIdentity, Refused>> {
+        unreachable!("these streams are authenticated")
+    }
+
+    fn is_able(&self) -> BoxFuture<'_, bool> {
+        std::future::ready(*self.0.borrow()).boxed()
+    }
 }
 
 struct Sidecar {
@@ -91,14 +113,34 @@ fn connect(hub: &Hub, format: u32, hash: Option<&str>, shutdown: Shutdown) -> Si
         service: service().name,
         version: "0.1.0".into(),
         format,
+        protocol: wire::PROTOCOL,
         hash: hash.map(str::to_owned),
     };
-    let subscription = hub.connect(pod("u1"), service(), &hello);
+    connect_as(hub, hello, shutdown)
+}
+
+fn connect_as(hub: &Hub, hello: Hello, shutdown: Shutdown) -> Sidecar {
+    connect_while(watch::channel(true).1, hub, hello, shutdown)
+}
+
+/// `able`: whether the API server can be asked who somebody is.
+fn connect_while(
+    able: watch::Receiver<bool>,
+    hub: &Hub,
+    hello: Hello,
+    shutdown: Shutdown,
+) -> Sidecar {
+    let subscription = hub.connect(hello.pod.clone(), service(), &hello);
     let (writer, upstream) = body::channel();
     let (down, downstream) = body::channel();
     let reader = Reader::new(upstream, MAX_OPERATOR_FRAME);
-    let lifetime = Duration::from_secs(3600);
-    let stream = tokio::spawn(run(subscription, reader, down, hello, lifetime, shutdown));
+    let server = Server {
+        hub: hub.clone(),
+        authenticator: Arc::new(Api(able)),
+        shutdown,
+    };
+    let end = end(Arc::new(server), Duration::from_secs(3600));
+    let stream = tokio::spawn(run(subscription, reader, down, hello, end));
     Sidecar {
         writer,
         reader: Reader::new(downstream, MAX_FRAME),
@@ -368,6 +410,56 @@ async fn a_stream_ends_when_its_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_old_stream_goes_on_for_as_long_as_its_sidecar_could_not_come_back() {
+    let (hub, _reports) = Hub::new();
+    let (able, is_able) = watch::channel(false);
+    let (_trigger, shutdown) = shutdown::channel();
+    let hello = Hello {
+        pod: pod("u1"),
+        service: service().name,
+        version: "0.1.0".into(),
+        format: FORMAT,
+        protocol: wire::PROTOCOL,
+        hash: None,
+    };
+    let mut sidecar = connect_while(is_able, &hub, hello, shutdown);
+    tokio::time::sleep(Duration::from_secs(5 * 3600)).await;
+    // What can be pushed still is.
+    let hash = publish(&hub, &policy("one"));
+    assert_eq!(sidecar.snapshot().await, hash);
+    sidecar.say(ToOperator::Applied { hash }).await;
+    let start = Instant::now();
+    able.send_replace(true);
+    assert_eq!(sidecar.read().await, None);
+    assert!(start.elapsed() <= 2 * RESPITE, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_end_spread_when_the_operator_stops() {
+    let (hub, _reports) = Hub::new();
+    let (trigger, shutdown) = shutdown::channel();
+    let sidecars = (0..1000).map(|number| {
+        let hello = Hello {
+            pod: pod(&format!("u{number}")),
+            service: service().name,
+            version: "0.1.0".into(),
+            format: FORMAT,
+            protocol: wire::PROTOCOL,
+            hash: None,
+        };
+        connect_as(&hub, hello, shutdown.clone())
+    });
+    let sidecars: Vec<_> = sidecars.collect();
+    trigger.start();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let open = hub.streams();
+    assert!((300..700).contains(&open), "after half a second: {open}");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(hub.streams(), 0);
+    drop(sidecars);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_ends_when_its_pod_goes() {
     let mut rig = Rig::new(None);
     assert_eq!(rig.hub.streams(), 1);
@@ -401,6 +493,109 @@ async fn a_newer_stream_of_the_pod_ends_the_older_one_and_speaks_for_the_pod() {
     drop(newer.writer);
     assert_eq!(rig.event().await, Event::Gone);
     assert!(rig.reports.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_trust_bundle_comes_first_and_once() {
+    let mut rig = Rig::new(None);
+    for bundle in ["one", "two", "two"] {
+        rig.hub.publish_trust(bundle);
+    }
+    let two = Some(ToSidecar::Trust {
+        bundle: "two".into(),
+    });
+    assert_eq!(rig.sidecar.read().await, two);
+    let hash = rig.publish(&policy("one"));
+    let (_trigger, shutdown) = shutdown::channel();
+    let mut other = connect(&rig.hub, FORMAT, None, shutdown);
+    assert_eq!(other.read().await, two);
+    assert_eq!(other.snapshot().await, hash);
+    rig.hub.publish_trust(&"x".repeat(wire::MAX_TRUST + 1));
+    other.silence().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pods_own_reason_to_withhold_readiness_counts_before_its_services() {
+    let mut rig = Rig::new(None);
+    let withheld = |reason: Option<&str>| {
+        let reason = reason.map(str::to_owned);
+        Some(ToSidecar::Withhold { reason })
+    };
+    let say = |uid: Option<&str>, reason: Option<&str>| {
+        rig.hub.withhold(&service(), uid, reason.map(str::to_owned));
+    };
+    say(Some("u1"), Some("pod"));
+    assert_eq!(rig.sidecar.read().await, withheld(Some("pod")));
+    say(None, Some("service"));
+    say(Some("another"), Some("another"));
+    rig.sidecar.silence().await;
+    let say = |uid: Option<&str>, reason: Option<&str>| {
+        rig.hub.withhold(&service(), uid, reason.map(str::to_owned));
+    };
+    say(Some("u1"), None);
+    assert_eq!(rig.sidecar.read().await, withheld(Some("service")));
+    say(None, None);
+    assert_eq!(rig.sidecar.read().await, withheld(None));
+}
+
+/// An unknown message would end its stream, again and again.
+#[tokio::test(start_paused = true)]
+async fn a_sidecar_of_the_first_protocol_is_sent_nothing_of_the_second() {
+    let (hub, _reports) = Hub::new();
+    hub.publish_trust("bundle");
+    hub.withhold(&service(), None, Some("why".into()));
+    let hash = publish(&hub, &policy("one"));
+    let (_trigger, shutdown) = shutdown::channel();
+    let hello = Hello {
+        pod: pod("u1"),
+        service: service().name,
+        version: "0.1.0".into(),
+        format: FORMAT,
+        protocol: 1,
+        hash: None,
+    };
+    let mut old = connect_as(&hub, hello, shutdown);
+    assert_eq!(old.snapshot().await, hash);
+    old.say(ToOperator::Applied { hash }).await;
+    hub.publish_trust("another");
+    hub.withhold(&service(), Some("u1"), Some("because".into()));
+    old.silence().await;
+    assert!(!old.stream.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sidecar_asks_for_keys_of_its_policy_only_and_a_flood_ends_its_stream() {
+    let mut rig = Rig::new(None);
+    assert_eq!(rig.event().await, Event::Connected { hash: None });
+    rig.hub.publish_keys(keys("v1")).unwrap();
+    rig.publish(&policy_with_keys("one"));
+    rig.sidecar.keys().await;
+    rig.sidecar.snapshot().await;
+    let want = |source: &KeySource| ToOperator::KeysWanted {
+        source: wire::source_id(source),
+    };
+    // Also while an answer is due.
+    let source = keys("v1").source;
+    let other = KeySource::Url("https://other.example/jwks".into());
+    rig.sidecar.say(want(&other)).await;
+    rig.sidecar.say(want(&source)).await;
+    let event = Event::KeysWanted {
+        source: source.clone(),
+    };
+    assert_eq!(rig.event().await, event);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    rig.sidecar.say(want(&source)).await;
+    assert_eq!(rig.event().await, event);
+    let flood = async {
+        loop {
+            let frame = wire::encode(&want(&source)).unwrap();
+            if rig.sidecar.writer.write(frame).await.is_err() {
+                return;
+            }
+        }
+    };
+    flood.await;
+    assert_eq!(rig.event().await, Event::Gone, "nothing was passed on");
 }
 
 #[tokio::test(start_paused = true)]

@@ -112,3 +112,13 @@ fn what_is_no_such_review_is_refused_with_its_reason() {
         Check::parse(review.to_string().as_bytes()).expect_err("not such a review");
     }
 }
+
+/// Whether it is there says the status: it may come a moment later.
+#[test]
+fn a_config_map_is_not_looked_for() {
+    let document = json!({ "configMapKeyRef": { "name": "docs", "key": "api.yaml" } });
+    let spec = json!({ "openapi": document, "serviceName": "https://x" });
+    let findings = findings(&review_of(spec));
+    assert_eq!(findings.len(), 1, "the fields around it are: {findings:#?}");
+    assert!(findings[0].contains("/spec/serviceName"), "{findings:#?}");
+}

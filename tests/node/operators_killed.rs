@@ -1,0 +1,83 @@
+//! Operators that die, and are replaced: no request of anybody fails, and the status stays true.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cluster::{eventually, on_the_node};
+use crate::http::Request;
+use crate::installation::{self, REPLICAS};
+use crate::process::Process;
+use crate::shop::Shop;
+use crate::traffic::Traffic;
+
+#[test]
+fn operators_killed_and_restarted_under_traffic_fail_no_request() {
+    if !on_the_node() {
+        return;
+    }
+    let installation = installation::alone();
+    let shop = Shop::new("killed", 3);
+    let before = shop.sidecars();
+    let traffic = Traffic::to(&shop);
+
+    // One of them: the other goes on.
+    kill(&installation, 1);
+    edit(&shop, "https://one.example.com");
+    installation.wait_for_rollout();
+    shop.wait_sidecars("3/3");
+    // All of them.
+    kill(&installation, usize::from(REPLICAS));
+    installation.wait_for_rollout();
+    edit(&shop, "https://two.example.com");
+    shop.wait_sidecars("3/3");
+    // Other pods in their place.
+    installation.restart();
+    edit(&shop, "https://three.example.com");
+    shop.wait_sidecars("3/3");
+
+    traffic.finish();
+    assert_eq!(shop.sidecars(), before, "no pod was replaced or restarted");
+}
+
+/// Kills the processes of this many operators and waits until the kubelet has seen it.
+fn kill(installation: &installation::Alone, number: usize) {
+    let running = installation.operators();
+    assert_eq!(running.len(), usize::from(REPLICAS), "{running:#?}");
+    let victims = &running[..number];
+    for operator in victims {
+        Process::of_container(&operator.container_id).kill();
+    }
+    eventually(
+        "the kubelet restarts what was killed",
+        Duration::from_secs(60),
+        || {
+            let now = installation.operators();
+            let restarted = |victim: &&installation::Operator| {
+                now.iter().any(|operator| {
+                    operator.pod == victim.pod
+                        && operator.container_id != victim.container_id
+                        && operator.ready
+                })
+            };
+            if victims.iter().all(|victim| restarted(&victim)) {
+                Ok(())
+            } else {
+                Err(format!("{now:?}"))
+            }
+        },
+    );
+}
+
+/// An edit reaches every sidecar: `Programmed` is about it, and is true.
+fn edit(shop: &Shop, origin: &str) {
+    shop.patch_spec(&json!({ "cors": { "allowOrigins": [origin] } }));
+    shop.wait_condition("Programmed", "True");
+    let preflight = Request::preflight("/v1/shelves", origin, "POST", "");
+    for sidecar in shop.sidecars() {
+        let response = shop
+            .namespace
+            .send_to(&preflight, &sidecar.address, sidecar.port);
+        assert_eq!(response.status, 200, "{response:#?}");
+    }
+}

@@ -6,14 +6,18 @@ mod admission;
 #[path = "../support/api_server.rs"]
 mod api_server;
 mod captured;
+mod certificate_files;
 mod certificates;
 mod checks;
 mod events;
 mod fields;
 mod key_sets;
 mod objects;
+mod pods;
 mod process;
 mod push_tokens;
+mod rights;
+mod rotation;
 mod schema;
 mod serve;
 mod sidecar_process;

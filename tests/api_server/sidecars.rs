@@ -291,7 +291,8 @@ impl Sidecar {
         }
     }
 
-    fn operations(&self) -> usize {
+    /// Operations of the policy that it has; none: 0.
+    pub fn operations(&self) -> usize {
         self.state.borrow().operations
     }
 }

@@ -10,12 +10,17 @@ mod certificates;
 mod checks;
 mod events;
 mod fields;
+mod key_rotation;
 mod key_sets;
 mod objects;
 mod process;
+mod push_peers;
 mod push_tokens;
+mod restarted_sidecar;
 mod schema;
 mod serve;
 mod sidecar_process;
 mod sidecars;
 mod status;
+#[path = "../support/tokens.rs"]
+mod tokens;

@@ -25,6 +25,18 @@ test: ## All tests that need no root: unit, data path, API server
 	@assets=$$(tests/cluster/tools api) && \
 	ENDPOINTS_API_TOOLS="$$assets" cargo test --locked
 
+.PHONY: chart
+chart: ## The chart and deploy/ without a cluster: Helm 3 and 4, helm-unittest, kubeconform, kube-score
+	tests/chart/run
+
+.PHONY: test-oldest
+test-oldest: ## The API server tier on the oldest Kubernetes that is supported
+	tests/cluster/versions/run 1.30
+
+.PHONY: test-versions
+test-versions: ## The same on each version but the newest (building one takes some minutes, once)
+	tests/cluster/versions/run
+
 .PHONY: e2e
 e2e: ## Real pods: a whole cluster in fresh namespaces (root), or the one of E2E_KUBECONFIG
 	tests/node/run
@@ -50,7 +62,7 @@ websocket: ## Autobahn's WebSocket suite through the proxy (Python 2.7)
 	tests/interop/autobahn/run
 
 .PHONY: full
-full: websocket fuzz ## What takes long: the WebSocket suite, every fuzz target for TIME=600 seconds
+full: websocket test-versions fuzz ## What takes long: WebSocket, all Kubernetes versions, fuzz targets for TIME=600 seconds
 
 .PHONY: lint
 lint: $(CARGO_DENY) ## Format, clippy, licences and bans
@@ -64,8 +76,9 @@ $(CARGO_DENY):
 	  --root $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny
 
 .PHONY: generate
-generate: ## Write what is generated: crds/, the chart's copy of it, deploy/
+generate: ## Write what is generated: crds/, the chart's copy of it, deploy/, the chart's README
 	UPDATE_GENERATED=1 cargo test --locked --test generated
+	UPDATE_GENERATED=1 tests/chart/run
 
 .PHONY: binary
 binary: ## A static binary: target/x86_64-unknown-linux-gnu/$(PROFILE)/endpoints

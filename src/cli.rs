@@ -6,10 +6,15 @@ mod dev;
 mod drain;
 mod echo;
 mod egress;
+mod install_check;
 mod manifest;
 mod operator;
+mod port_pair;
 mod proxy;
+mod redirect;
 mod report;
+mod uninstall;
+mod wait;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -36,8 +41,16 @@ enum Command {
     Operator(operator::Args),
     /// Run the sidecar (in a pod; injected by the operator)
     Proxy(proxy::Args),
+    /// Hand what arrives at the app's ports to the sidecar's (in an init container of the injector)
+    Redirect(redirect::Args),
+    /// Wait for the sidecar or the app of this pod (the hooks of a classic sidecar)
+    Wait(wait::Args),
     /// Print the EndpointsService CustomResourceDefinition
     Crd(crd::Args),
+    /// Ask the cluster for an annotated pod, as a dry run: does it get its sidecar? (`helm test`)
+    InstallCheck(install_check::Args),
+    /// Remove webhooks and admission policy, unless pods have sidecars (before `helm uninstall`)
+    Uninstall(uninstall::Args),
 }
 
 /// Runs the binary: 0 = done, 1 = an error (printed with its causes), 2 = wrong arguments (and
@@ -50,7 +63,11 @@ pub fn main() -> ExitCode {
         Command::Echo(args) => echo::run(args),
         Command::Operator(args) => operator::run(args),
         Command::Proxy(args) => proxy::run(args),
+        Command::Redirect(args) => redirect::run(&args),
+        Command::Wait(args) => wait::run(&args),
         Command::Crd(args) => crd::run(&args),
+        Command::InstallCheck(args) => install_check::run(&args),
+        Command::Uninstall(args) => uninstall::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -6,6 +6,8 @@
 //! caches ──► policy stream ─┘
 //! ```
 
+mod address;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -201,7 +203,11 @@ async fn operate(args: Args) -> anyhow::Result<()> {
             shutdown.clone(),
         ),
     );
-    parts.start("version check", keep_version(client.clone(), injector));
+    parts.start(
+        "version check",
+        keep_version(client.clone(), injector.clone()),
+    );
+    parts.start("own address", address::keep_fallback(injector));
     let ca = certificates.ca().to_owned();
     let name = args.webhook_configuration;
     parts.start(
@@ -302,11 +308,14 @@ impl Parts {
 }
 
 fn key_fetcher(args: &Args) -> anyhow::Result<HttpFetcher> {
-    let rule = AddressRule {
+    egress::key_fetcher(key_addresses(args))
+}
+
+fn key_addresses(args: &Args) -> AddressRule {
+    AddressRule {
         allow_http: args.jwks_allow_http,
         ..AddressRule::strict(args.jwks_allow.clone())
-    };
-    egress::key_fetcher(rule)
+    }
 }
 
 /// Both address families where the kernel has both.
@@ -328,7 +337,8 @@ async fn listen(what: &'static str, port: u16) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-async fn client() -> anyhow::Result<Client> {
+/// A client of the cluster that the process is in, or that its kubeconfig names.
+pub(super) async fn client() -> anyhow::Result<Client> {
     let mut config = kube::Config::infer()
         .await
         .context("no way to the API server (neither in a pod nor a kubeconfig)")?;
@@ -364,6 +374,8 @@ async fn injector(
             "{}.{}.svc:{}",
             args.service_name, args.namespace, args.push_port
         ),
+        operator_fallback: None,
+        key_addresses: key_addresses(args),
         trust_bundle: certificates.ca().into(),
         native_sidecars,
         set_run_as_user: args.sidecar_run_as_user,
@@ -397,13 +409,14 @@ async fn keep_version(client: Client, injector: Arc<ArcSwap<InjectorConfig>>) {
                 continue;
             }
         };
-        let current = injector.load();
-        if current.native_sidecars != native_sidecars {
+        if injector.load().native_sidecars != native_sidecars {
             tracing::info!(native_sidecars, "the server's version changed");
-            injector.store(Arc::new(InjectorConfig {
-                native_sidecars,
-                ..(**current).clone()
-            }));
+            injector.rcu(|current| {
+                Arc::new(InjectorConfig {
+                    native_sidecars,
+                    ..(**current).clone()
+                })
+            });
         }
     }
 }

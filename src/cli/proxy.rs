@@ -22,6 +22,7 @@ use self::memory::Memory;
 use self::sink::PolicySink;
 use super::drain::drain;
 use super::egress;
+use super::port_pair::PortPair;
 use crate::api::annotations::{BACKEND_TLS_FOLDER, LISTENER_TLS_FOLDER};
 use crate::api::endpoints_service::MAX_WORKERS;
 use crate::jwks::AddressRule;
@@ -130,13 +131,6 @@ pub(super) struct Args {
     log: String,
 }
 
-/// A port to listen on, and the app's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PortPair {
-    listen: u16,
-    app: u16,
-}
-
 /// How many workers there are to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct WorkerCount(NonZeroUsize);
@@ -242,22 +236,6 @@ fn unspecified() -> IpAddr {
     match UdpSocket::bind((six, 0)) {
         Ok(_) => six,
         Err(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-    }
-}
-
-impl FromStr for PortPair {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let port = |text: &str| text.parse().ok().filter(|port| *port != 0);
-        text.split_once('=')
-            .and_then(|(listen, app)| {
-                Some(Self {
-                    listen: port(listen)?,
-                    app: port(app)?,
-                })
-            })
-            .ok_or("write it as LISTEN=APP, two ports: 14080=8080")
     }
 }
 

@@ -10,15 +10,17 @@
 //! other request, and the controller tells by Events what happened to a pod.
 
 mod denial;
+mod evictable;
 pub mod inject;
 mod patch;
 mod ports;
+mod probes;
 mod resources;
 pub mod server;
 mod settings;
 mod sidecar;
 
 pub use denial::Denial;
-pub use inject::{InjectorConfig, inject};
+pub use inject::{InjectorConfig, inject, warnings};
 pub use patch::{PatchError, between};
 pub use settings::{SettingsCache, SidecarSettings};

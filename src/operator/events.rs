@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::index::Notice;
+use crate::push::wire::PodRef;
 
 #[cfg(test)]
 mod tests;
@@ -97,7 +98,9 @@ fn leave(waiting: &Waiting, namespace: &str) {
 impl Notice {
     fn namespace(&self) -> &str {
         match self {
-            Self::ServiceNotFound { pod, .. } => &pod.namespace,
+            Self::ServiceNotFound { pod, .. } | Self::ReadinessWithheld { pod, .. } => {
+                &pod.namespace
+            }
         }
     }
 }
@@ -105,25 +108,43 @@ impl Notice {
 fn event(notice: &Notice) -> (Event, ObjectReference) {
     match notice {
         Notice::ServiceNotFound { pod, service } => (
-            Event {
-                type_: EventType::Warning,
-                reason: "EndpointsServiceNotFound".to_owned(),
-                note: Some(format!(
+            warning(
+                "EndpointsServiceNotFound",
+                format!(
                     "the pod is annotated with EndpointsService {service}, which does not exist in \
                      namespace {}: its sidecar has no policy and is not ready until it does",
                     pod.namespace
-                )),
-                action: "Inject".to_owned(),
-                secondary: None,
-            },
-            ObjectReference {
-                api_version: Some("v1".to_owned()),
-                kind: Some("Pod".to_owned()),
-                namespace: Some(pod.namespace.clone()),
-                name: Some(pod.name.clone()),
-                uid: Some(pod.uid.clone()),
-                ..ObjectReference::default()
-            },
+                ),
+            ),
+            reference(pod),
         ),
+        Notice::ReadinessWithheld { pod, reason } => (
+            warning(
+                "ReadinessWithheld",
+                format!("the pod is not ready until no Service goes around its sidecar. {reason}"),
+            ),
+            reference(pod),
+        ),
+    }
+}
+
+fn warning(reason: &str, note: String) -> Event {
+    Event {
+        type_: EventType::Warning,
+        reason: reason.to_owned(),
+        note: Some(note),
+        action: "Inject".to_owned(),
+        secondary: None,
+    }
+}
+
+fn reference(pod: &PodRef) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        namespace: Some(pod.namespace.clone()),
+        name: Some(pod.name.clone()),
+        uid: Some(pod.uid.clone()),
+        ..ObjectReference::default()
     }
 }

@@ -24,3 +24,4 @@ mod sidecars;
 mod status;
 #[path = "../support/tokens.rs"]
 mod tokens;
+mod uninstall;

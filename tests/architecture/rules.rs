@@ -268,6 +268,12 @@ const ROWS: &[Row] = &[
         pure: true,
     },
     Row {
+        place: "redirect",
+        ours: &[],
+        crates: &["socket2", "std", "thiserror"],
+        pure: false,
+    },
+    Row {
         place: "shutdown",
         ours: &[],
         crates: &["std", "tokio"],

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::api::annotations::TakenPort;
+use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::api::conditions::{ACCEPTED, CAPTURED, ENFORCED, PROGRAMMED, READY, RESOLVED_REFS};
 use crate::api::endpoints_service::Mode;
 use crate::api::endpoints_service::OpenApiSource;
@@ -228,6 +228,7 @@ fn sidecars_are_counted_connected_or_not() {
             Instant::now(),
         );
     }
+    list_slices(&mut index);
     let status = status_of(&index);
     assert_eq!(condition(&status, PROGRAMMED), ("True", "AllCurrent", 1));
     assert_eq!(condition(&status, READY), ("True", "Ready", 1));
@@ -625,6 +626,7 @@ fn service_change_is_a_change_of_captured() {
     );
     index.apply_service("shop", mk_service("bookstore", Target::Name("http".into())));
     assert!(index.take_changes().dirty.contains(&key()));
+    list_slices(&mut index);
     assert_eq!(
         condition(&status_of(&index), CAPTURED),
         ("True", "AllCaptured", 1)
@@ -683,6 +685,12 @@ fn index() -> Index {
     let mut index = Index::new(fake_compile);
     index.set_leads(true);
     index
+}
+
+/// Everything was listed, EndpointSlices too: there are none.
+fn list_slices(index: &mut Index) {
+    index.set_synced();
+    index.slices_listed(&["bookstore".to_owned()].into());
 }
 
 /// The inline text is `bad`, `panic`, or a version followed by key sources.
@@ -794,6 +802,9 @@ fn mk_pod(name: &str, uid: &str) -> InjectedPod {
         }],
         named_ports: vec![("app-http".into(), 8080), ("http".into(), 14080)],
         live: true,
+        was_ready: false,
+        capture: CaptureMode::Named,
+        workload: None,
         service_account: "default".into(),
         ips: Vec::new(),
     }
@@ -803,8 +814,13 @@ fn mk_service(name: &str, target: Target) -> ServiceFacts {
     ServiceFacts {
         name: name.into(),
         selector: [("app".to_owned(), "bookstore".to_owned())].into(),
-        headless: false,
-        ports: vec![ServicePort { port: 8080, target }],
+        ports: vec![ServicePort {
+            name: String::new(),
+            port: 8080,
+            target,
+            ambiguous: None,
+        }],
+        ..ServiceFacts::default()
     }
 }
 

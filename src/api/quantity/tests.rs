@@ -31,6 +31,14 @@ fn equal_amounts_are_equal_in_any_spelling() {
 }
 
 #[test]
+fn amounts_compare_in_any_spelling() {
+    assert_eq!(compare("1Gi", "1G"), Some(Ordering::Greater));
+    assert_eq!(compare("400m", "16Mi"), Some(Ordering::Less));
+    assert_eq!(compare("1000m", "1"), Some(Ordering::Equal));
+    assert_eq!(compare("much", "1"), None);
+}
+
+#[test]
 fn what_is_not_a_quantity_is_none() {
     for text in [
         "",

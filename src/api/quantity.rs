@@ -1,11 +1,13 @@
-//! Kubernetes quantities (`100m`, `1.5`, `64Mi`, `1e3`), as far as adding two of them needs.
+//! Kubernetes quantities (`100m`, `1.5`, `64Mi`, `1e3`), as far as adding and comparing them needs.
 //! Grammar: `k8s.io/apimachinery/pkg/api/resource`, type Quantity.
+
+use std::cmp::Ordering;
 
 /// Quantities are whole numbers of nano units: the finest suffix there is.
 const NANO: i128 = 1_000_000_000;
 
 /// The sum, in a form that the API server takes; `None` when one of them is not a quantity.
-pub(super) fn sum(left: &str, right: &str) -> Option<String> {
+pub fn sum(left: &str, right: &str) -> Option<String> {
     let sum = parse(left)?.checked_add(parse(right)?)?;
     let milli = NANO / 1000;
     if sum % NANO != 0 {
@@ -25,11 +27,16 @@ pub(super) fn sum(left: &str, right: &str) -> Option<String> {
 }
 
 /// Whether two quantities are the same amount, whatever their spelling.
-pub(super) fn are_equal(left: &str, right: &str) -> bool {
+pub fn are_equal(left: &str, right: &str) -> bool {
     match (parse(left), parse(right)) {
         (Some(left), Some(right)) => left == right,
         _ => left == right,
     }
+}
+
+/// Which amount is more; `None` when one of them is not a quantity.
+pub fn compare(left: &str, right: &str) -> Option<Ordering> {
+    Some(parse(left)?.cmp(&parse(right)?))
 }
 
 /// Nano units; `None` for anything else, negative and absurdly large amounts included.

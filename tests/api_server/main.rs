@@ -6,6 +6,7 @@ mod admission;
 #[path = "../support/api_server.rs"]
 mod api_server;
 mod captured;
+mod certificate_files;
 mod certificates;
 mod checks;
 mod events;
@@ -17,6 +18,8 @@ mod process;
 mod push_peers;
 mod push_tokens;
 mod restarted_sidecar;
+mod rights;
+mod rotation;
 mod schema;
 mod serve;
 mod sidecar_process;

@@ -343,3 +343,31 @@ async fn connections_that_say_nothing_keep_nobody_out() {
     }
     scene.converges().await;
 }
+
+/// Not hostile: made two versions ago. It is sent what it can read, and nothing else.
+#[tokio::test]
+async fn a_sidecar_too_old_for_what_a_spec_needs_is_told_by_the_status_and_keeps_what_it_has() {
+    let scene = Scene::new().await;
+    let old = || Hello {
+        format: 1,
+        protocol: 1,
+        ..scene.hello()
+    };
+    let token = token_of(&scene.test, &scene.pod).await;
+    let dial = || Peer::dial(&scene.test, &token, said(old()));
+    let mut peer = dial().await.unwrap();
+    let hash = peer.snapshot().await;
+    peer.say(&ToOperator::Applied { hash: hash.clone() }).await;
+    wait_for_sidecars(&scene.test, "bookstore", "2/2").await;
+
+    let newer = json!({ "limits": { "uriBytes": 4096 } });
+    edit(&scene.test, "bookstore", newer).await;
+    let told = wait_for(&scene.test, "bookstore", "Programmed", "False", "Rejected").await;
+    for said in ["pod hostile", "SidecarTooOld", "restart the pod"] {
+        assert!(told.message.contains(said), "{said} in {}", told.message);
+    }
+    wait_for_sidecars(&scene.test, "bookstore", "1/2").await;
+    let nothing = timeout(Duration::from_millis(500), peer.response.body_mut().frame()).await;
+    assert!(nothing.is_err(), "it was sent {nothing:?}");
+    scene.converges().await;
+}

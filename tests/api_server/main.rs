@@ -6,6 +6,7 @@ mod admission;
 #[path = "../support/api_server.rs"]
 mod api_server;
 mod captured;
+mod certificate_files;
 mod certificates;
 mod checks;
 mod events;
@@ -14,6 +15,8 @@ mod key_sets;
 mod objects;
 mod process;
 mod push_tokens;
+mod rights;
+mod rotation;
 mod schema;
 mod serve;
 mod sidecar_process;

@@ -107,7 +107,9 @@ fn uninstall(helm: Helm) {
     let text = everything(refused);
     assert!(text.contains("1 pod has a sidecar"), "{text}");
     assert!(text.contains(&pod), "{pod} in {text}");
-    // All is as it was: policies are pushed, and pods get their sidecars.
+    // All is as it was: Helm has the release, policies are pushed, and pods get their sidecars.
+    let status = release.status();
+    assert!(status.contains("STATUS: deployed"), "{status}");
     shop.patch_spec(&json!({ "cors": { "allowOrigins": [ORIGIN] } }));
     shop.wait_condition("Programmed", "True");
     try_pod(&shop.namespace.name).expect_success();

@@ -75,6 +75,12 @@ impl Release {
         try_helm(self.helm, &arguments).expect_success()
     }
 
+    /// `helm status`: what it printed.
+    pub(crate) fn status(&self) -> String {
+        let arguments = ["status", self.name, "--namespace", self.namespace];
+        try_helm(self.helm, &arguments).expect_success()
+    }
+
     /// `helm uninstall`; the caller looks at how it ended.
     pub(crate) fn try_uninstall(&self) -> Outcome {
         let arguments = ["uninstall", self.name, "--namespace", self.namespace];

@@ -29,6 +29,7 @@ mod forwarding;
 mod grpc;
 mod headers;
 mod hostile;
+mod hostile_backends;
 mod hostile_key_sets;
 mod hostile_requests;
 mod hostile_tokens;

@@ -14,6 +14,7 @@ mod fields;
 mod key_rotation;
 mod key_sets;
 mod objects;
+mod pods;
 mod process;
 mod push_peers;
 mod push_tokens;

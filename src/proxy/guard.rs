@@ -24,7 +24,7 @@ pub(super) use self::head::{Head, HeadLimits};
 use self::malformed::Malformed;
 pub(super) use self::silence::StalledBody;
 use super::client::Client;
-use super::http1::Chunked;
+use super::http1::{Chunked, Place};
 use super::timer::LazyTimer;
 
 /// What is read in place of a head that we refuse.
@@ -42,6 +42,7 @@ pub(super) struct Guard<S> {
     held: BytesMut,
     /// How many of `held` may be passed on.
     released: usize,
+    found: Found,
     /// How many of `held` were looked at for the end of a head.
     looked_at: usize,
     /// When the head that is held began, or since when the body is silent.
@@ -52,6 +53,14 @@ pub(super) struct Guard<S> {
     /// The client sends no more.
     ended: bool,
     write_closed: bool,
+}
+
+/// A head that was passed on, so that nobody has to look for its fields again.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// How many bytes it has; 0: it was not looked at.
+    pub(super) length: usize,
+    pub(super) places: Vec<Place>,
 }
 
 #[derive(Debug)]
@@ -88,6 +97,7 @@ impl<S> Guard<S> {
             since: (!first.is_empty()).then(Instant::now),
             held: first,
             released: 0,
+            found: Found::default(),
             looked_at: 0,
             reading: LazyTimer::default(),
             writing: LazyTimer::default(),
@@ -95,6 +105,11 @@ impl<S> Guard<S> {
             ended: false,
             write_closed: false,
         }
+    }
+
+    /// What was found in the head that was passed on last.
+    pub(super) fn found(&self) -> &Found {
+        &self.found
     }
 
     /// Whether nothing of a head has come.
@@ -108,11 +123,13 @@ impl<S> Guard<S> {
         let mut pass = 0;
         if let Phase::Head = self.phase {
             let limits = HeadLimits::of(&self.client.renew_limits()).within(&self.room);
-            match head::scan(bytes, &limits) {
+            self.found.length = 0;
+            match head::scan(bytes, &limits, &mut self.found.places) {
                 Scan::Partial => return Ok(Verdict::Pass(0)),
                 Scan::Malformed(why) => return Ok(Verdict::Refuse(why)),
                 Scan::Complete(length, head) => {
                     pass = length;
+                    self.found.length = length;
                     self.since = None;
                     self.client.note_head(Ok(head));
                     self.phase = match head.framing {
@@ -153,6 +170,7 @@ impl<S> Guard<S> {
 
     fn refuse(&mut self, why: Malformed) {
         self.client.note_head(Err(why.refusal()));
+        self.found.length = 0;
         self.phase = Phase::Refused;
         self.held.clear();
         self.held.extend_from_slice(STAND_IN);

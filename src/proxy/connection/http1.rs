@@ -7,6 +7,7 @@
 //! The guard passes on one head at a time and only what has one reading, so what is read behind it is
 //! not judged again.
 
+mod buffers;
 mod head;
 mod wire;
 
@@ -22,6 +23,7 @@ use http::Response;
 use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(in crate::proxy) use self::buffers::Buffers;
 use self::head::{Asked, Head};
 use self::wire::Wire;
 use crate::proxy::body::ResponseBody;
@@ -57,7 +59,7 @@ pub(super) async fn serve(
         worker: worker.clone(),
         backend,
         client: client.clone(),
-        wire: Rc::new(RefCell::new(Wire::new(guard, room.count))),
+        wire: Rc::new(RefCell::new(Wire::new(guard, worker.buffers.clone()))),
         finishing: Rc::default(),
     };
     let wire = connection.wire.clone();

@@ -123,7 +123,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
             let request = request.map(|()| Wire::body(&self.wire));
             let noted = self.client.begin();
             let (worker, client) = (self.worker.clone(), self.client.clone());
-            let served = service::serve(worker, client, self.backend.clone(), noted, request);
+            let backend = self.backend.clone();
+            // Stays where it is: it is large.
+            let served = pin!(service::serve(worker, client, backend, noted, request));
             let Some(Ok(response)) = self.unless_gone(served).await else {
                 return Ok(());
             };
@@ -147,8 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
     }
 
     /// Waits for what is worth waiting for as long as the client does; None: it has gone.
-    async fn unless_gone<T>(&self, served: impl Future<Output = T>) -> Option<T> {
-        let mut served = pin!(served);
+    async fn unless_gone<T>(&self, mut served: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         poll_fn(|context| match served.as_mut().poll(context) {
             Poll::Ready(response) => Poll::Ready(Some(response)),
             Poll::Pending => self.wire.borrow_mut().poll_gone(context).map(|()| None),

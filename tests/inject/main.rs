@@ -76,7 +76,10 @@ fn documents(text: &str) -> Vec<Value> {
 /// Absent and empty are one to Kubernetes.
 fn drop_empty(value: &mut Value) {
     if let Some(fields) = value.as_object_mut() {
-        fields.retain(|name, value| name != "initContainers" || value != &serde_json::json!([]));
+        fields.retain(|name, value| {
+            let nothing = value.is_null() || value == &serde_json::json!([]);
+            name != "initContainers" || !nothing
+        });
         fields.values_mut().for_each(drop_empty);
     } else if let Some(elements) = value.as_array_mut() {
         elements.iter_mut().for_each(drop_empty);

@@ -10,8 +10,12 @@ mod certificate_files;
 mod certificates;
 mod checks;
 mod events;
+#[path = "../support/exposition.rs"]
+mod exposition;
 mod fields;
+mod hand_labels;
 mod key_sets;
+mod metrics;
 mod objects;
 mod process;
 mod push_tokens;

@@ -1,7 +1,7 @@
-//! The socket of one client, with what hyper would hide or leave undone: heads checked before hyper
-//! parses them, timeouts that fit each phase, and a close that lets the client read our last answer.
+//! The socket of one client, with what must be seen to before HTTP is read: heads checked before they
+//! are parsed, timeouts that fit each phase, and a close that lets the client read our last answer.
 //!
-//! A head that is refused is not passed on: hyper gets a harmless one in its place and `service`
+//! A head that is refused is not passed on: the reader gets a harmless one in its place and `service`
 //! finds the refusal beside it, so the answer is made where all answers are made, and comes after
 //! those of the requests before it. Behind a head that asks for an upgrade nothing is passed on at all.
 
@@ -23,11 +23,11 @@ use tokio::time::Instant;
 use self::head::{Framing, Scan};
 pub(super) use self::head::{Head, HeadLimits};
 use self::malformed::Malformed;
-use super::chunked::Chunked;
 use super::client::Client;
+use super::http1::Chunked;
 use super::timer::LazyTimer;
 
-/// What hyper reads in place of a head that we refuse.
+/// What is read in place of a head that we refuse.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
 /// How long and how much we go on reading after our last answer, so that closing does not reset the
 /// connection under an answer that the client has not read yet (RFC 9112 section 9.6).
@@ -104,6 +104,11 @@ impl<S> Guard<S> {
             ended: false,
             write_closed: false,
         }
+    }
+
+    /// Whether nothing of a head has come.
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.held.is_empty()
     }
 
     /// Looks at bytes that follow what was passed on; at most one head is passed at a time, so that
@@ -214,7 +219,7 @@ impl<S> Guard<S> {
             Phase::Head if self.held.is_empty() => match self.client.idle_since() {
                 Some(since) => since + limits.idle_timeout,
                 // A request is being served: it has its own deadline. The timer is kept running
-                // because hyper need not ask us again when the answer is sent.
+                // because the reader need not ask us again when the answer is sent.
                 None if self.reading.is_set() => {
                     if self.reading.poll(context).is_pending() {
                         return Poll::Pending;
@@ -238,7 +243,7 @@ impl<S> Guard<S> {
                 self.refuse(Malformed::TimedOut);
                 Poll::Ready(Ok(()))
             }
-            // An end of input: hyper closes without a word.
+            // An end of input: the reader closes without a word.
             Phase::Head | Phase::Upgrade | Phase::Refused | Phase::Broken => Poll::Ready(Ok(())),
         }
     }
@@ -261,7 +266,7 @@ impl<S: AsyncRead + Unpin> Guard<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
-    /// Closes, if hyper has not done so.
+    /// Closes, if that is not done.
     pub(super) async fn close(mut self) {
         if !self.write_closed {
             // A client that is gone need not be told.
@@ -277,7 +282,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 }
 
 impl<S> Guard<S> {
-    /// The client sends no more. hyper takes that for its departure: it learns of it when the answer is
+    /// The client sends no more. The reader takes that for its departure: it learns of it when the answer is
     /// made, for the client may only have closed its half (RFC 9112 section 9.6).
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let waits = matches!(self.phase, Phase::Head)

@@ -17,6 +17,7 @@ mod hand_labels;
 mod key_sets;
 mod metrics;
 mod objects;
+mod pods;
 mod process;
 mod push_tokens;
 mod rights;

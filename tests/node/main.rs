@@ -19,6 +19,7 @@ mod traffic;
 
 mod capture;
 mod edits;
+mod forms;
 mod injection;
 mod last_good;
 mod operator_away;

@@ -1,5 +1,7 @@
 //! The operator's metrics, as they are scraped, are in `docs/metrics.md`, and the other way round.
 
+use k8s_openapi::api::core::v1::Pod;
+
 use crate::api_server::Test;
 use crate::exposition::{assert_documented, rows};
 use crate::objects::{create_pod, create_service, document};
@@ -28,11 +30,14 @@ async fn names_and_labels_keep_to_the_conventions() {
     }
 }
 
-/// What a scrape holds once a pod was admitted and an EndpointsService checked.
+/// What a scrape holds once a pod was admitted, one denied, and an EndpointsService checked.
 async fn scrape() -> String {
     let test = Test::start().await;
     create_service(&test, "bookstore", &document(&[])).await;
     create_pod(&test, "a", "bookstore").await;
+    let mut mistyped = crate::objects::pod("b", "bookstore");
+    mistyped["metadata"]["annotations"]["endpoints.dev/servce"] = "x".into();
+    test.create::<Pod>(mistyped).await.unwrap_err();
     let (status, text) = test.cluster.operator().admin("/metrics");
     assert_eq!(status, 200);
     text

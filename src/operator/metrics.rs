@@ -6,6 +6,7 @@ use std::sync::Arc;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 /// Counters of the control plane. Cheap to clone.
@@ -36,6 +37,7 @@ pub struct Metrics {
     services: Gauge,
     pods: Gauge,
     streams: Gauge,
+    leader: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -61,6 +63,11 @@ impl Metrics {
             "revision_write_failures",
             "Last good sources that could not be kept or cleared away",
         );
+        own.register(
+            "build",
+            "The version that runs",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
         let mut gauge = |name, help| {
             let gauge = Gauge::default();
             own.register(name, help, gauge.clone());
@@ -78,6 +85,10 @@ impl Metrics {
         let config_maps = gauge("config_maps", "ConfigMaps watched");
         let pods = gauge("pods", "Live injected pods known");
         let streams = gauge("streams", "Sidecars connected");
+        let leader = gauge(
+            "leader",
+            "Whether this operator leads (1) or another one (0)",
+        );
         Self {
             reconciles,
             panics,
@@ -95,6 +106,7 @@ impl Metrics {
             services,
             pods,
             streams,
+            leader,
             registry: Arc::new(registry),
         }
     }
@@ -121,6 +133,10 @@ impl Metrics {
         set(&self.compilations, compilations);
         set(&self.outlived, outlived);
         set(&self.config_maps, config_maps);
+    }
+
+    pub(super) fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
     }
 
     pub(super) fn compile_panics(&self, total: u64) {

@@ -11,9 +11,13 @@ mod certificates;
 mod checks;
 mod config_maps;
 mod events;
+#[path = "../support/exposition.rs"]
+mod exposition;
 mod fields;
+mod hand_labels;
 mod key_rotation;
 mod key_sets;
+mod metrics;
 mod objects;
 mod outlives;
 mod pods;

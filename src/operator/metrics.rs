@@ -26,7 +26,14 @@ pub struct Metrics {
     pub key_fetches: Counter,
     /// Key sets that could not be fetched.
     pub key_fetch_failures: Counter,
+    /// Revisions written or deleted for a service.
+    pub revision_writes: Counter,
+    /// Revisions that could not be written or deleted.
+    pub revision_write_failures: Counter,
     compile_panics: Counter,
+    compilations: Gauge,
+    outlived: Gauge,
+    config_maps: Gauge,
     services: Gauge,
     pods: Gauge,
     streams: Gauge,
@@ -51,6 +58,11 @@ impl Metrics {
         let status_write_failures = counter("status_write_failures", "Statuses not written");
         let key_fetches = counter("key_fetches", "Key sets fetched");
         let key_fetch_failures = counter("key_fetch_failures", "Key sets not fetched");
+        let revision_writes = counter("revision_writes", "Last good sources kept or cleared away");
+        let revision_write_failures = counter(
+            "revision_write_failures",
+            "Last good sources that could not be kept or cleared away",
+        );
         own.register(
             "build",
             "The version that runs",
@@ -62,6 +74,15 @@ impl Metrics {
             gauge
         };
         let services = gauge("services", "EndpointsServices known");
+        let compilations = gauge(
+            "compilations",
+            "Specs that wait for the compiler or are in it",
+        );
+        let outlived = gauge(
+            "services_outlived",
+            "EndpointsServices that were deleted while pods use them",
+        );
+        let config_maps = gauge("config_maps", "ConfigMaps watched");
         let pods = gauge("pods", "Live injected pods known");
         let streams = gauge("streams", "Sidecars connected");
         let leader = gauge(
@@ -76,7 +97,12 @@ impl Metrics {
             status_write_failures,
             key_fetches,
             key_fetch_failures,
+            revision_writes,
+            revision_write_failures,
             compile_panics,
+            compilations,
+            outlived,
+            config_maps,
             services,
             pods,
             streams,
@@ -99,6 +125,14 @@ impl Metrics {
         set(&self.services, services);
         set(&self.pods, pods);
         set(&self.streams, streams);
+    }
+
+    /// What waits, and what is kept.
+    pub(super) fn observe_sources(&self, compilations: usize, outlived: usize, config_maps: usize) {
+        let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.compilations, compilations);
+        set(&self.outlived, outlived);
+        set(&self.config_maps, config_maps);
     }
 
     pub(super) fn leads(&self, leads: bool) {

@@ -26,6 +26,7 @@ mod operators_killed;
 mod push_tokens;
 mod readme;
 mod requests;
+mod rotation;
 mod sidecar;
 mod stopped_sidecar;
 mod uninstall;

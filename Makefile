@@ -12,8 +12,8 @@ CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 # macros are built for the host, which cannot be static).
 TARGET := x86_64-unknown-linux-gnu
 PROFILE ?= release
-IMAGE ?= endpoints-operator:0.1.0
-STATIC := target/$(TARGET)/$(PROFILE)/endpoints
+VERSION := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+IMAGE ?= endpoints-operator:$(VERSION)
 IMAGE_TAR := target/image/$(PROFILE).tar
 
 .PHONY: help
@@ -24,6 +24,18 @@ help: ## List the commands
 test: ## All tests that need no root: unit, data path, API server
 	@assets=$$(tests/cluster/tools api) && \
 	ENDPOINTS_API_TOOLS="$$assets" cargo test --locked
+
+.PHONY: chart
+chart: ## The chart and deploy/ without a cluster: Helm 3 and 4, helm-unittest, kubeconform, kube-score
+	tests/chart/run
+
+.PHONY: test-oldest
+test-oldest: ## The API server tier on the oldest Kubernetes that is supported
+	tests/cluster/versions/run 1.30
+
+.PHONY: test-versions
+test-versions: ## The same on each version but the newest (building one takes some minutes, once)
+	tests/cluster/versions/run
 
 .PHONY: e2e
 e2e: ## Real pods: a whole cluster in fresh namespaces (root), or the one of E2E_KUBECONFIG
@@ -50,7 +62,7 @@ websocket: ## Autobahn's WebSocket suite through the proxy (Python 2.7)
 	tests/interop/autobahn/run
 
 .PHONY: full
-full: websocket fuzz ## What takes long: the WebSocket suite, every fuzz target for TIME=600 seconds
+full: websocket test-versions fuzz ## What takes long: WebSocket, all Kubernetes versions, fuzz targets for TIME=600 seconds
 
 .PHONY: lint
 lint: $(CARGO_DENY) ## Format, clippy, licences and bans
@@ -64,8 +76,9 @@ $(CARGO_DENY):
 	  --root $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny
 
 .PHONY: generate
-generate: ## Write what is generated: crds/, the chart's copy of it, deploy/
+generate: ## Write what is generated: crds/, the chart's copy of it, deploy/, the chart's README
 	UPDATE_GENERATED=1 cargo test --locked --test generated
+	UPDATE_GENERATED=1 tests/chart/run
 
 .PHONY: binary
 binary: ## A static binary: target/x86_64-unknown-linux-gnu/$(PROFILE)/endpoints
@@ -73,12 +86,8 @@ binary: ## A static binary: target/x86_64-unknown-linux-gnu/$(PROFILE)/endpoints
 	  cargo build --locked --profile $(PROFILE) --target $(TARGET) --bin endpoints
 
 .PHONY: image
-image: binary ## The image as a tar that containerd imports: target/image/$(PROFILE).tar
-	mkdir -p target/image/context
-	install -m 0755 $(STATIC) target/image/context/endpoints
-	rm -f $(IMAGE_TAR)
-	BUILDAH_ISOLATION=chroot buildah bud --pull=never --quiet --tag $(IMAGE) --file Dockerfile target/image/context
-	buildah push --quiet $(IMAGE) docker-archive:$(IMAGE_TAR):$(IMAGE)
+image: ## The Dockerfile's image as a tar that containerd and docker load: target/image/$(PROFILE).tar
+	tests/image/build $(PROFILE) $(IMAGE) $(IMAGE_TAR)
 
 .PHONY: soak
 soak: ## Mixed load over the real sidecar for TIME=600 seconds: nothing wrong, nothing grows

@@ -6,5 +6,7 @@
 pub mod annotations;
 pub mod conditions;
 pub mod endpoints_service;
+pub mod probes;
+pub mod quantity;
 
 pub use endpoints_service::{EndpointsService, EndpointsServiceSpec, EndpointsServiceStatus};

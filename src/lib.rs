@@ -19,6 +19,7 @@ pub mod policy;
 pub mod proxy;
 pub mod push;
 pub mod readiness;
+pub mod redirect;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;

@@ -14,6 +14,8 @@ use serde_json::Value;
 const DEFINITION: &str = "crds/endpoints.dev_endpointsservices.yaml";
 const CHART: &str = "charts/endpoints-operator";
 const MANIFEST: &str = "deploy/endpoints-operator.yaml";
+/// By itself: whoever deletes the other file again keeps every EndpointsService.
+const MANIFEST_DEFINITION: &str = "deploy/crds.yaml";
 
 #[test]
 fn the_custom_resource_definition_is_current() {
@@ -27,13 +29,19 @@ fn the_charts_copy_of_the_definition_is_current() {
 }
 
 #[test]
-fn the_plain_manifest_is_the_charts_rendering() {
-    assert_current(MANIFEST, &format!("{NAMESPACE}{}", render(&[])));
+fn the_plain_manifests_are_the_charts_rendering() {
+    let made = render(&["--no-hooks", "--set", "crds.install=false"]);
+    assert_current(MANIFEST, &format!("{GENERATED}{NAMESPACE}{made}"));
+    let made = render(&["--show-only", "templates/crd.yaml"]);
+    assert_current(MANIFEST_DEFINITION, &format!("{GENERATED}{made}"));
 }
+
+const GENERATED: &str = "\
+# Generated from charts/endpoints-operator by: UPDATE_GENERATED=1 cargo test --test generated
+";
 
 /// For `kubectl apply`; Helm makes the namespace itself.
 const NAMESPACE: &str = "\
-# Generated from charts/endpoints-operator by: UPDATE_GENERATED=1 cargo test --test generated
 ---
 apiVersion: v1
 kind: Namespace
@@ -46,6 +54,24 @@ fn the_chart_has_the_crates_version() {
     let chart: Value = serde_yaml::from_str(&read(&format!("{CHART}/Chart.yaml"))).unwrap();
     assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+}
+
+/// Users apply them with the image that they have just built or pulled.
+#[test]
+fn examples_and_image_have_the_crates_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    for example in ["bookstore", "echo"] {
+        let text = read(&format!("examples/{example}/deployment.yaml"));
+        assert!(
+            text.contains(&format!("image: endpoints-operator:{version}\n")),
+            "{example}"
+        );
+    }
+    let dockerfile = read("Dockerfile");
+    assert!(dockerfile.contains(&format!("ARG VERSION={version}\n")));
+    let toolchain = read("rust-toolchain.toml");
+    let compiler = toolchain.split('"').nth(1).expect("a channel");
+    assert!(dockerfile.contains(&format!("ARG RUST=docker.io/library/rust:{compiler}-")));
 }
 
 /// Rendered, it would be the chart's: the next upgrade would fight over it with the operator.
@@ -68,25 +94,65 @@ fn the_definition_is_kept_at_uninstall_and_can_be_left_out() {
     assert!(!render(&["--set", "crds.install=false"]).contains(definition));
 }
 
-/// An argument that the binary does not know would keep the operator from starting.
+/// An argument that the binary does not know would keep the operator, or a hook, from starting.
 #[test]
-fn the_operator_knows_every_argument_that_the_chart_gives_it() {
-    let known = endpoints(&["operator", "--help"]);
-    let manifest = render(&["--set", "jwks.allow={10.0.0.0/8},jwks.allowHttp=true"]);
-    let arguments: Vec<_> = manifest
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- --")?.split('=').next())
-        .collect();
-    assert!(
-        arguments.len() > 8,
-        "only {arguments:?} found: the search is broken"
-    );
-    for argument in arguments {
-        let listed = known
-            .split_whitespace()
-            .any(|word| word.strip_prefix("--") == Some(argument));
-        assert!(listed, "endpoints operator has no --{argument}");
+fn the_binary_knows_every_argument_that_the_chart_gives_it() {
+    let commands = [
+        ("operator", "templates/deployment.yaml", 8),
+        ("uninstall", "templates/uninstall.yaml", 3),
+        ("install-check", "templates/tests/install-check.yaml", 0),
+    ];
+    for (command, template, at_least) in commands {
+        let known = endpoints(&[command, "--help"]);
+        let settings = "jwks.allow={10.0.0.0/8},jwks.allowHttp=true";
+        let manifest = render(&["--set", settings, "--show-only", template]);
+        assert!(
+            manifest.contains(&format!("- {command}\n"))
+                || manifest.contains(&format!("[{command}]"))
+        );
+        let arguments: Vec<_> = manifest
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- --")?.split('=').next())
+            .collect();
+        assert!(
+            arguments.len() >= at_least,
+            "only {arguments:?} found: the search is broken"
+        );
+        for argument in arguments {
+            let listed = known
+                .split_whitespace()
+                .any(|word| word.strip_prefix("--") == Some(argument));
+            assert!(listed, "endpoints {command} has no --{argument}");
+        }
     }
+}
+
+/// A panel of a metric that nobody has stays empty, and looks as if all were well.
+#[test]
+fn the_dashboard_shows_metrics_that_are_documented() {
+    let documented = read("docs/metrics.md");
+    let documented: Vec<_> = documented
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    let dashboard: Value =
+        serde_json::from_str(&read(&format!("{CHART}/files/dashboard.json"))).unwrap();
+    let mut seen = 0;
+    for panel in dashboard["panels"].as_array().expect("panels") {
+        for target in panel["targets"].as_array().expect("targets") {
+            let expression = target["expr"].as_str().expect("an expression");
+            let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            for word in words.filter(|word| word.starts_with("endpoints_")) {
+                seen += 1;
+                let name = word.strip_suffix("_bucket").unwrap_or(word);
+                assert!(
+                    documented.contains(&name),
+                    "{name} is not in docs/metrics.md"
+                );
+            }
+        }
+    }
+    assert!(seen > 10, "only {seen} metrics found: the search is broken");
 }
 
 #[test]

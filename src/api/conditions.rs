@@ -4,7 +4,8 @@
 pub const ACCEPTED: &str = "Accepted";
 /// Every key set that the policy names was fetched.
 pub const RESOLVED_REFS: &str = "ResolvedRefs";
-/// No Service reaches a protected port around the sidecar.
+/// No Service reaches a protected port around the sidecar (pods with `capture: none` excepted), or a
+/// pod that has none.
 pub const CAPTURED: &str = "Captured";
 /// Every sidecar runs this generation's policy.
 pub const PROGRAMMED: &str = "Programmed";
@@ -43,6 +44,14 @@ pub mod reason {
     pub const NUMERIC_TARGET_PORT: &str = "NumericTargetPort";
     /// Captured: clients of a headless Service dial the app's own number.
     pub const HEADLESS_SERVICE: &str = "HeadlessService";
+    /// Captured: endpoints that were written by hand lead to the app's own number.
+    pub const MANUAL_ENDPOINTS: &str = "ManualEndpoints";
+    /// Captured: a Service leads to sidecars, and to pods that have none.
+    pub const MIXED_PODS: &str = "MixedPods";
+    /// Captured: every pod has `capture: none`, so its Services are its owner's matter.
+    pub const EXEMPT: &str = "Exempt";
+    /// Captured: EndpointSlices are still being listed.
+    pub const CHECKING: &str = "Checking";
     /// Captured, Programmed: no pod of the service has a sidecar.
     pub const NO_SIDECARS: &str = "NoSidecars";
     /// Captured: no Service selects the pods.

@@ -87,9 +87,15 @@ pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
     printcolumn(
         name = "Ready",
         type_ = "string",
-        priority = 1,
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
         description = "Accepted, resolved, captured and programmed"
+    ),
+    printcolumn(
+        name = "Captured",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.conditions[?(@.type==\"Captured\")].reason",
+        description = "Whether Services lead to the sidecars: AllCaptured, or what is in the way"
     ),
     printcolumn(
         name = "Age",

@@ -10,15 +10,19 @@
 //! other request, and the controller tells by Events what happened to a pod.
 
 mod denial;
+mod evictable;
 pub mod inject;
 mod patch;
 mod ports;
+mod probes;
 mod resources;
 pub mod server;
 mod settings;
 mod sidecar;
+mod workload;
 
 pub use denial::Denial;
-pub use inject::{InjectorConfig, inject};
+pub use inject::{InjectorConfig, inject, warnings};
 pub use patch::{PatchError, between};
 pub use settings::{SettingsCache, SidecarSettings};
+pub use workload::{Fate, Report, inject_object};

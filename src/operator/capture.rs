@@ -2,53 +2,44 @@
 //!
 //! Capture by name is steering: the sidecar has the name that a Service's `targetPort` asks for. A
 //! numeric (or omitted) `targetPort`, a name that still means the app's port, and the clients of a
-//! headless Service reach the app itself. Computed from every Service that selects the pods.
+//! headless Service reach the app itself. So may EndpointSlices that somebody wrote by hand. And a
+//! Service can lead to sidecars and, beside them, to pods that have none.
 
-use std::collections::BTreeMap;
+mod bypass;
+mod service;
+mod slice;
 
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kube::ResourceExt;
+use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::bypass::Bypass;
+pub use self::service::{ServiceFacts, ServicePort, Target};
+pub use self::slice::{Endpoint, SERVICE_NAME, SliceFacts, SlicePort};
 use super::pod::InjectedPod;
+use crate::api::annotations::{CaptureMode, TakenPort};
 
 #[cfg(test)]
 mod tests;
 
-/// The most ways around that a message lists; the rest is counted.
-const MAX_LISTED: usize = 3;
-
-/// What the control plane needs to know of a Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceFacts {
-    /// `metadata.name`.
-    pub name: String,
-    /// `spec.selector`; empty: selects nothing.
-    pub selector: BTreeMap<String, String>,
-    /// `clusterIP: None`.
-    pub headless: bool,
-    /// Its TCP ports.
-    pub ports: Vec<ServicePort>,
+/// What is known of one Service's EndpointSlices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownSlices {
+    /// They were listed once: what is not here does not exist.
+    pub listed: bool,
+    /// By name.
+    pub slices: BTreeMap<String, SliceFacts>,
 }
 
-/// A TCP port of a Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServicePort {
-    /// Its number.
-    pub port: u16,
-    /// Where it leads.
-    pub target: Target,
-}
-
-/// Where a Service's port leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// `targetPort` is a number.
-    Number(u16),
-    /// No `targetPort`: the Service's own number.
-    Omitted,
-    /// `targetPort` is a name, looked up in each pod.
-    Name(String),
+/// What else there is in the pods' namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The namespace's name.
+    pub namespace: &'a str,
+    /// Every injected pod, of whatever EndpointsService, by name.
+    pub pods: &'a BTreeMap<String, InjectedPod>,
+    /// Every Service, by name.
+    pub services: &'a BTreeMap<String, ServiceFacts>,
+    /// EndpointSlices by Service, of those that may lead to injected pods.
+    pub slices: &'a BTreeMap<String, KnownSlices>,
 }
 
 /// What the Services that select a service's pods do.
@@ -56,8 +47,17 @@ pub enum Target {
 pub enum Capture {
     /// There are no injected pods to capture anything for.
     NoSidecars,
+    /// Every pod has `endpoints.dev/capture: none`.
+    Exempt {
+        /// How many pods.
+        pods: usize,
+        /// A way around them, if there is one.
+        around: Option<String>,
+    },
     /// No Service leads to the sidecars; none leads around them either.
     NotSelected,
+    /// Nothing is known against it, but not all EndpointSlices were listed yet.
+    Checking,
     /// All of these do, none leads around.
     All {
         /// How many Services lead to the sidecars.
@@ -67,181 +67,241 @@ pub enum Capture {
     Around(Around),
 }
 
-/// A way around the sidecars.
+/// Ways around the sidecars.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Around {
-    /// One of [`crate::api::conditions::reason`].
+    /// One of [`crate::api::conditions::reason`]: that of the first.
     pub reason: &'static str,
-    /// The Services and the fix.
+    /// The Services and the fixes.
     pub message: String,
 }
 
-impl ServiceFacts {
-    /// Reads a Service. One without a selector, or of type ExternalName, selects nothing.
-    pub fn read(service: &Service) -> Self {
-        let spec = service.spec.as_ref();
-        let external = spec.is_some_and(|spec| spec.type_.as_deref() == Some("ExternalName"));
-        let selector = spec
-            .and_then(|spec| spec.selector.clone())
-            .unwrap_or_default();
-        let ports = spec
-            .and_then(|spec| spec.ports.as_deref())
-            .unwrap_or_default();
-        Self {
-            name: service.name_any(),
-            selector: if external { BTreeMap::new() } else { selector },
-            headless: spec.is_some_and(|spec| spec.cluster_ip.as_deref() == Some("None")),
-            ports: ports
-                .iter()
-                .filter(|port| port.protocol.as_deref().is_none_or(|name| name == "TCP"))
-                .filter_map(|port| {
-                    let target = match &port.target_port {
-                        None => Target::Omitted,
-                        Some(IntOrString::Int(number)) => {
-                            Target::Number((*number).try_into().ok()?)
-                        }
-                        Some(IntOrString::String(name)) => Target::Name(name.clone()),
-                    };
-                    Some(ServicePort {
-                        port: port.port.try_into().ok()?,
-                        target,
-                    })
-                })
-                .collect(),
-        }
-    }
-
-    /// Whether a pod with these labels is behind it.
-    pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
-        !self.selector.is_empty()
-            && self
-                .selector
-                .iter()
-                .all(|(key, value)| labels.get(key) == Some(value))
-    }
-}
-
-/// Computes [`Capture`] for the pods of one EndpointsService from the Services of its namespace.
-pub fn capture<'a>(
-    pods: &[&InjectedPod],
-    services: impl Iterator<Item = &'a ServiceFacts>,
-) -> Capture {
-    use crate::api::conditions::reason::{HEADLESS_SERVICE, NUMERIC_TARGET_PORT};
-
+/// Computes [`Capture`] for the pods of one EndpointsService.
+pub fn capture(pods: &[&InjectedPod], around: &Surroundings<'_>) -> Capture {
+    let (exempt, steered): (Vec<&InjectedPod>, Vec<&InjectedPod>) = pods
+        .iter()
+        .partition(|pod| pod.capture == CaptureMode::None);
     if pods.is_empty() {
         return Capture::NoSidecars;
     }
-    let (mut leading, mut numeric, mut headless) = (0, Vec::new(), Vec::new());
-    for service in services {
-        let selected: Vec<_> = pods
-            .iter()
-            .filter(|pod| service.selects(&pod.labels))
-            .collect();
-        if selected.is_empty() {
+    if steered.is_empty() {
+        let found = look(&exempt, around).bypasses;
+        return Capture::Exempt {
+            pods: exempt.len(),
+            around: found.first().map(|bypass| bypass.message.clone()),
+        };
+    }
+    let found = look(&steered, around);
+    match found.bypasses.first() {
+        Some(first) => Capture::Around(Around {
+            reason: first.reason,
+            message: bypass::list(&found.bypasses),
+        }),
+        None if found.unknown => Capture::Checking,
+        None if found.leading == 0 => Capture::NotSelected,
+        None => Capture::All {
+            services: found.leading,
+        },
+    }
+}
+
+/// The ways around the sidecars of these pods, worst first, each Service's port once.
+pub fn bypasses(pods: &[&InjectedPod], around: &Surroundings<'_>) -> Vec<Bypass> {
+    let steered: Vec<_> = pods
+        .iter()
+        .copied()
+        .filter(|pod| pod.capture != CaptureMode::None)
+        .collect();
+    look(&steered, around).bypasses
+}
+
+/// Why this pod's sidecar should not become ready for the first time: requests that were to pass it
+/// would go around it from then on. Pods without sidecars behind the same Service are no reason: they
+/// are there in every roll-out that brings the first sidecars.
+pub fn withhold(pod: &InjectedPod, around: &Surroundings<'_>) -> Option<String> {
+    if !pod.live || pod.was_ready || pod.capture == CaptureMode::None {
+        return None;
+    }
+    let mut found = Found::default();
+    for service in around.services.values() {
+        found.specified(service, &[pod], around);
+        found.written(service, &[pod], around, false);
+    }
+    found.bypasses.sort();
+    (!found.bypasses.is_empty()).then(|| bypass::list(&found.bypasses))
+}
+
+/// What was found about some pods.
+#[derive(Default)]
+struct Found {
+    bypasses: Vec<Bypass>,
+    /// How many Services lead to their sidecars.
+    leading: usize,
+    /// Not all EndpointSlices were listed.
+    unknown: bool,
+}
+
+fn look(pods: &[&InjectedPod], around: &Surroundings<'_>) -> Found {
+    let mut found = Found::default();
+    for service in around.services.values() {
+        let leading = found.specified(service, pods, around);
+        let written = found.written(service, pods, around, true);
+        if leading.is_empty() && !written {
             continue;
         }
+        found.leading += 1;
+        found.mixed(service, &leading, written, around);
+    }
+    found.bypasses.sort();
+    found
+}
+
+impl Found {
+    /// Looks at a Service's selector and ports. Gives the names of the ports that lead to sidecars.
+    fn specified<'s>(
+        &mut self,
+        service: &'s ServiceFacts,
+        pods: &[&InjectedPod],
+        around: &Surroundings<'_>,
+    ) -> BTreeSet<&'s str> {
+        let selected = || pods.iter().filter(|pod| service.selects(&pod.labels));
+        let mut leading = BTreeSet::new();
         if service.headless {
-            headless.push(headless_message(service));
-            continue;
+            let open = selected().find(|pod| pod.capture != CaptureMode::Redirect);
+            if let Some(pod) = open {
+                let bypass = Bypass::headless(around.namespace, service, pod);
+                self.bypasses.push(bypass);
+            } else if selected().next().is_some() {
+                leading.extend(service.ports.iter().map(|port| &*port.name));
+            }
+            return leading;
         }
-        let mut leads = false;
         for port in &service.ports {
-            let ways = selected.iter().map(|pod| way(port, pod));
-            let (mut around, mut through) = (None, false);
-            for way in ways {
-                match way {
-                    Way::Around(name) => around = around.or(Some(name)),
-                    Way::Through => through = true,
+            let mut open = None;
+            for pod in selected() {
+                let number = match &port.target {
+                    Target::Number(number) => Some(*number),
+                    Target::Omitted => Some(port.port),
+                    Target::Name(name) => pod.port(name),
+                };
+                match number.map_or(Way::Elsewhere, |number| way(number, pod)) {
+                    Way::Around(taken) => open = open.or(Some(taken)),
+                    Way::Through => {
+                        leading.insert(&*port.name);
+                    }
                     Way::Elsewhere => {}
                 }
             }
-            leads |= through;
-            if let Some(name) = around {
-                numeric.push(numeric_message(service, port, name));
+            if let Some(taken) = open {
+                let bypass = Bypass::numeric(around.namespace, service, port, taken);
+                self.bypasses.push(bypass);
             }
         }
-        leading += usize::from(leads);
+        leading
     }
-    if !numeric.is_empty() {
-        return Capture::Around(Around {
-            reason: NUMERIC_TARGET_PORT,
-            message: list(&numeric),
-        });
+
+    /// Looks at EndpointSlices that were written by hand. Whether one leads to a sidecar.
+    fn written(
+        &mut self,
+        service: &ServiceFacts,
+        pods: &[&InjectedPod],
+        around: &Surroundings<'_>,
+        all: bool,
+    ) -> bool {
+        if service.external {
+            return false;
+        }
+        let Some(slices) = listed(service, around) else {
+            let of_interest =
+                service.selector.is_empty() || pods.iter().any(|pod| service.selects(&pod.labels));
+            self.unknown |= all && of_interest;
+            return false;
+        };
+        let mut leads = false;
+        for slice in slices.values().filter(|slice| !slice.managed) {
+            for (pod, port) in pods
+                .iter()
+                .filter(|pod| slice.endpoints.iter().any(|endpoint| endpoint.is(pod)))
+                .flat_map(|pod| slice.ports.iter().map(move |port| (pod, port)))
+            {
+                match way(port.number, pod) {
+                    Way::Around(taken) => {
+                        let bypass = Bypass::written(around.namespace, service, slice, port, taken);
+                        if !self.bypasses.contains(&bypass) {
+                            self.bypasses.push(bypass);
+                        }
+                    }
+                    Way::Through => leads = true,
+                    Way::Elsewhere => {}
+                }
+            }
+        }
+        leads
     }
-    if !headless.is_empty() {
-        return Capture::Around(Around {
-            reason: HEADLESS_SERVICE,
-            message: list(&headless),
-        });
-    }
-    if leading == 0 {
-        Capture::NotSelected
-    } else {
-        Capture::All { services: leading }
+
+    /// Looks for pods without a sidecar behind the ports of a Service that lead to sidecars.
+    fn mixed(
+        &mut self,
+        service: &ServiceFacts,
+        leading: &BTreeSet<&str>,
+        written: bool,
+        around: &Surroundings<'_>,
+    ) {
+        let slices = listed(service, around);
+        let beside: BTreeSet<String> = slices
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter(|slice| {
+                let ports = || slice.ports.iter();
+                ports().any(|port| leading.contains(&*port.name)) || (written && !slice.managed)
+            })
+            .flat_map(|slice| &slice.endpoints)
+            .filter(|endpoint| !is_injected(endpoint, around))
+            .map(Endpoint::label)
+            .collect();
+        if !beside.is_empty() {
+            let bypass = Bypass::mixed(around.namespace, service, &beside);
+            self.bypasses.push(bypass);
+        }
     }
 }
 
-/// Where one port of a Service leads in one pod.
+fn listed<'a>(
+    service: &ServiceFacts,
+    around: &Surroundings<'a>,
+) -> Option<&'a BTreeMap<String, SliceFacts>> {
+    let known = around.slices.get(&service.name)?;
+    known.listed.then_some(&known.slices)
+}
+
+fn is_injected(endpoint: &Endpoint, around: &Surroundings<'_>) -> bool {
+    match &endpoint.pod {
+        Some((name, uid)) => around
+            .pods
+            .get(name)
+            .is_some_and(|pod| uid.is_empty() || pod.uid == *uid),
+        None => around.pods.values().any(|pod| endpoint.is(pod)),
+    }
+}
+
+/// Where a number leads in one pod.
 enum Way<'p> {
+    /// To the sidecar.
     Through,
-    /// To the app's protected port; the name that the sidecar took for it.
-    Around(Option<&'p str>),
+    /// To the app's protected port.
+    Around(&'p TakenPort),
     Elsewhere,
 }
 
-fn way<'p>(port: &ServicePort, pod: &'p InjectedPod) -> Way<'p> {
-    let number = match &port.target {
-        Target::Number(number) => Some(*number),
-        Target::Omitted => Some(port.port),
-        Target::Name(name) => pod.port(name),
-    };
-    let Some(number) = number else {
-        return Way::Elsewhere;
-    };
+fn way(number: u16, pod: &InjectedPod) -> Way<'_> {
     if let Some(taken) = pod.taken.iter().find(|taken| taken.app == number) {
-        return Way::Around(taken.name.as_deref());
+        return match pod.capture {
+            CaptureMode::Redirect => Way::Through,
+            CaptureMode::Named | CaptureMode::None => Way::Around(taken),
+        };
     }
     match pod.taken.iter().any(|taken| taken.listen == number) {
         true => Way::Through,
         false => Way::Elsewhere,
     }
-}
-
-fn numeric_message(service: &ServiceFacts, port: &ServicePort, name: Option<&str>) -> String {
-    let is = match &port.target {
-        Target::Omitted => {
-            format!("has no targetPort, so {} is the app's own port", port.port)
-        }
-        Target::Number(number) => format!("has targetPort {number}, the app's own port"),
-        Target::Name(name) => format!("has targetPort {name}, which is the app's own port"),
-    };
-    let fix = match name {
-        Some(name) => format!("set its targetPort to {name}"),
-        None => "set its targetPort to the name of the protected port".to_owned(),
-    };
-    format!(
-        "Service {} port {} {is}: requests go around the sidecar; {fix}",
-        service.name, port.port
-    )
-}
-
-fn headless_message(service: &ServiceFacts) -> String {
-    format!(
-        "Service {} is headless (clusterIP: None): its clients dial the app's own port, around the \
-         sidecar; give it a cluster IP, or a selector that leaves these pods out",
-        service.name
-    )
-}
-
-fn list(messages: &[String]) -> String {
-    let mut text = messages
-        .iter()
-        .take(MAX_LISTED)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(". ");
-    if let Some(more @ 1..) = messages.len().checked_sub(MAX_LISTED) {
-        text.push_str(&format!(". And {more} more"));
-    }
-    text
 }

@@ -3,6 +3,7 @@
 //! One task owns the index and handles one event after the other; whatever waits (API calls) runs
 //! beside it and reports back. A panic ends one event, is logged and counted.
 
+mod slices;
 mod watch;
 mod writer;
 
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
+use self::slices::SliceWatches;
 use self::watch::{Listings, Observed};
 use self::writer::{Stored, Writer};
 use super::admission::SettingsCache;
@@ -86,6 +88,7 @@ impl Controller {
             pods,
             settings,
             events: Events::start(client.clone()),
+            slices: SliceWatches::new(client.clone(), metrics.clone()),
             store,
             slots: BTreeMap::new(),
             writer: Writer::default(),
@@ -97,9 +100,13 @@ impl Controller {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let due = state.writer.next_due();
+            let due = [state.writer.next_due(), state.slices.due()];
+            let due = due.into_iter().flatten().min();
             tokio::select! {
                 Some(observed) = observed.next() => state.step(|state| state.observe(observed)),
+                Some(observed) = state.slices.next() => {
+                    state.step(|state| state.slices.apply(observed, &mut state.index));
+                }
                 Some(report) = reports.recv() => {
                     state.step(|state| state.report(&report));
                 }
@@ -117,6 +124,7 @@ impl Controller {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 () = shutdown.wait() => break,
             }
+            state.slices.restart(Instant::now());
             for (key, update) in state.writes_due() {
                 writes.spawn(writer::store(client.clone(), key, update));
             }
@@ -148,6 +156,7 @@ struct State {
     pods: PodCache,
     settings: SettingsCache,
     events: Events,
+    slices: SliceWatches,
     store: KeyStore,
     /// Holding a slot keeps its source fetched.
     slots: BTreeMap<KeySource, Arc<KeySlot>>,
@@ -267,6 +276,7 @@ impl State {
                 slot.set_pace(pace);
             }
         }
+        self.slices.change(&changes.slices, Instant::now());
         for key in &changes.remove {
             self.hub.remove(key);
             self.writer.forget(key);

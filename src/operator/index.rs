@@ -3,12 +3,14 @@
 //! ```text
 //! EndpointsService ─┐                        ┌─► publish, remove      (push::server::Hub)
 //! Pod, Service ─────┼─► Index ── Changes ────┼─► sources to fetch     (key_sources)
+//! EndpointSlice ────┤                        ├─► slices to watch      (controller::slices)
 //! key results ──────┤                        ├─► Notices              (events)
 //! sidecar reports ──┘                        └─► services to report on ─► Index::status
 //! ```
 //!
 //! One broken resource touches nothing but its own entry: what it was last good for stays.
 
+mod capture;
 mod entry;
 mod sources;
 
@@ -17,14 +19,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
+pub use self::capture::SliceChanges;
+use self::capture::WithheldPods;
 pub use self::entry::ServiceObject;
 use self::entry::{Compiled, Entry, SidecarState};
 use self::sources::Sources;
 pub use self::sources::{KeyOutcome, MAX_SOURCES};
 use super::admission::SidecarSettings;
-use super::capture::{ServiceFacts, capture};
+use super::capture::{KnownSlices, ServiceFacts, capture};
 use super::pod::InjectedPod;
 use super::status::{self, Facts, Sidecars};
+use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus};
 use crate::jwks::Pace;
 use crate::openapi::Diagnostic;
@@ -59,6 +64,9 @@ struct Namespace {
     entries: BTreeMap<String, Entry>,
     pods: BTreeMap<String, InjectedPod>,
     services: BTreeMap<String, ServiceFacts>,
+    /// By Service, of those that may lead to a sidecar.
+    slices: BTreeMap<String, KnownSlices>,
+    withheld: WithheldPods,
     /// By pod uid.
     sidecars: BTreeMap<String, SidecarState>,
     /// Uids of the pods that were told that their EndpointsService does not exist.
@@ -76,6 +84,10 @@ pub struct Changes {
     pub settings: Vec<(ServiceKey, SidecarSettings)>,
     /// Uids of pods that are gone: their streams end.
     pub disconnect: Vec<String>,
+    /// Why which pod's sidecar is to withhold its first readiness from now on; None: no more.
+    pub withhold: Vec<(ServiceKey, String, Option<String>)>,
+    /// Services whose EndpointSlices are to be known from now on, and those that are not.
+    pub slices: SliceChanges,
     /// Sources that became used, and those that are used no more.
     pub sources: SourceChanges,
     /// Services whose status may have changed.
@@ -95,6 +107,19 @@ pub struct SourceChanges {
     pub paces: BTreeMap<KeySource, Pace>,
 }
 
+/// What a pod was given when it was created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injected {
+    /// The EndpointsService whose sidecar it is.
+    pub service: String,
+    /// The version that injected it.
+    pub version: String,
+    /// How requests come to the sidecar.
+    pub capture: CaptureMode,
+    /// The ports that it stands in front of.
+    pub ports: Vec<TakenPort>,
+}
+
 /// Something to tell by an Event on a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -104,6 +129,20 @@ pub enum Notice {
         pod: PodRef,
         /// The name that it is annotated with.
         service: String,
+    },
+    /// The pod was created, with a sidecar.
+    Injected {
+        /// The pod.
+        pod: PodRef,
+        /// What was injected.
+        injected: Injected,
+    },
+    /// The pod's sidecar withholds its first readiness.
+    ReadinessWithheld {
+        /// The pod.
+        pod: PodRef,
+        /// Which Services go around it, and the fixes.
+        reason: String,
     },
 }
 
@@ -164,8 +203,9 @@ impl Index {
     /// Everything was listed once: from now on, what is not here does not exist.
     pub fn set_synced(&mut self) {
         self.synced = true;
-        for namespace in self.namespaces.values_mut() {
+        for (name, namespace) in &mut self.namespaces {
             namespace.tell_missing(&mut self.changes, None);
+            namespace.check_all(name, &mut self.changes);
         }
     }
 
@@ -232,14 +272,16 @@ impl Index {
     }
 
     /// A pod was created or changed.
-    pub fn apply_pod(&mut self, pod: InjectedPod) {
+    pub fn apply_pod(&mut self, mut pod: InjectedPod) {
         let name = pod.namespace.clone();
         let namespace = self.namespaces.entry(name.clone()).or_default();
         let before = namespace.pods.get(&pod.name);
+        pod.was_ready |= before.is_some_and(|before| before.uid == pod.uid && before.was_ready);
         if before == Some(&pod) {
             return;
         }
-        if let Some(before) = before.cloned() {
+        let before = before.cloned();
+        if let Some(before) = &before {
             namespace.touch(&name, &before.service, &mut self.changes);
             // A stream is of one pod and one service: what it said of another one counts no more.
             if before.uid != pod.uid || before.service != pod.service {
@@ -247,10 +289,16 @@ impl Index {
             }
         }
         namespace.touch(&name, &pod.service, &mut self.changes);
-        let service = pod.service.clone();
-        namespace.pods.insert(pod.name.clone(), pod);
+        let (service, pod_name) = (pod.service.clone(), pod.name.clone());
+        namespace.pods.insert(pod_name.clone(), pod);
         if self.synced {
+            let is_new = before.as_ref().map(|before| &before.uid)
+                != namespace.pods.get(&pod_name).map(|pod| &pod.uid);
+            if is_new {
+                namespace.tell_injected(&pod_name, &mut self.changes);
+            }
             namespace.tell_missing(&mut self.changes, Some(&service));
+            namespace.pod_changed(&name, before.as_ref(), &pod_name, &mut self.changes);
         }
     }
 
@@ -264,6 +312,9 @@ impl Index {
         };
         namespace.forget_sidecar(&pod.uid, &mut self.changes);
         namespace.touch(namespace_name, &pod.service, &mut self.changes);
+        if self.synced {
+            namespace.pod_changed(namespace_name, Some(&pod), name, &mut self.changes);
+        }
         self.tidy(namespace_name);
     }
 
@@ -273,11 +324,15 @@ impl Index {
             .namespaces
             .entry(namespace_name.to_owned())
             .or_default();
-        if namespace.services.get(&service.name) == Some(&service) {
+        let name = service.name.clone();
+        if namespace.services.get(&name) == Some(&service) {
             return;
         }
-        namespace.services.insert(service.name.clone(), service);
+        let before = namespace.services.insert(name.clone(), service);
         namespace.touch_all(namespace_name, &mut self.changes);
+        if self.synced {
+            namespace.service_changed(namespace_name, before.as_ref(), &name, &mut self.changes);
+        }
     }
 
     /// A Service is gone.
@@ -285,8 +340,11 @@ impl Index {
         let Some(namespace) = self.namespaces.get_mut(namespace_name) else {
             return;
         };
-        if namespace.services.remove(name).is_some() {
+        if let Some(before) = namespace.services.remove(name) {
             namespace.touch_all(namespace_name, &mut self.changes);
+            if self.synced {
+                namespace.service_changed(namespace_name, Some(&before), name, &mut self.changes);
+            }
             self.tidy(namespace_name);
         }
     }
@@ -348,6 +406,7 @@ impl Index {
     /// Time has passed: sidecars that are gone for long count as stale.
     pub fn tick(&mut self, now: Instant) {
         for (name, namespace) in &mut self.namespaces {
+            namespace.tell_withheld(now, &mut self.changes);
             let Namespace {
                 entries,
                 pods,
@@ -387,7 +446,7 @@ impl Index {
             policy: entry.policy.as_ref(),
             audits: entry.audits,
             keys: self.sources.summary(&key.namespace, entry.sources()),
-            capture: capture(&pods, namespace.services.values()),
+            capture: capture(&pods, &namespace.surroundings(&key.namespace)),
             sidecars: namespace.count(&pods, entry.policy.as_ref().map(|policy| &*policy.hash)),
         };
         let status = status::status(&facts, &entry.stored, now);
@@ -507,6 +566,27 @@ impl Namespace {
         self.told.remove(uid);
         self.sidecars.remove(uid);
         changes.disconnect.push(uid.to_owned());
+    }
+
+    /// Tells a pod that it was injected. Those that were there when we began to look were told, or are
+    /// old news.
+    fn tell_injected(&self, name: &str, changes: &mut Changes) {
+        let pod = self.pods.get(name).filter(|pod| pod.live);
+        if let Some(pod) = pod.filter(|pod| !pod.version.is_empty()) {
+            changes.notices.push(Notice::Injected {
+                pod: PodRef {
+                    namespace: pod.namespace.clone(),
+                    name: pod.name.clone(),
+                    uid: pod.uid.clone(),
+                },
+                injected: Injected {
+                    service: pod.service.clone(),
+                    version: pod.version.clone(),
+                    capture: pod.capture,
+                    ports: pod.taken.clone(),
+                },
+            });
+        }
     }
 
     /// Tells each live pod once that its EndpointsService (`only`, or any) does not exist.

@@ -7,8 +7,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt;
 
+pub use self::workload::{Workload, WorkloadKind};
 use super::authenticate::{PodFacts, Pods};
-use crate::api::annotations::{self, InjectionStatus, TakenPort};
+use crate::api::annotations::{self, CaptureMode, InjectionStatus, SIDECAR_CONTAINER, TakenPort};
+
+mod workload;
 
 #[cfg(test)]
 mod tests;
@@ -28,10 +31,18 @@ pub struct InjectedPod {
     pub labels: BTreeMap<String, String>,
     /// The ports that the sidecar took over.
     pub taken: Vec<TakenPort>,
+    /// How requests to them get to the sidecar.
+    pub capture: CaptureMode,
+    /// The version that injected it; empty when nothing says.
+    pub version: String,
+    /// What it belongs to, as far as people can patch that.
+    pub workload: Option<Workload>,
     /// Named container ports in the order in which Kubernetes looks names up (first match wins).
     pub named_ports: Vec<(String, u16)>,
     /// Pending or Running, and not being deleted: its sidecar counts.
     pub live: bool,
+    /// Its sidecar is ready, or was at some time of which we know.
+    pub was_ready: bool,
     /// `spec.serviceAccountName`.
     pub service_account: String,
     /// `status.podIPs`.
@@ -39,11 +50,15 @@ pub struct InjectedPod {
 }
 
 impl InjectedPod {
-    /// Reads a pod. None: it is not injected, or nothing says for which service. A status
+    /// Reads a pod. None: it is not injected, or nothing says for which service. The label alone
+    /// does not make a sidecar: a pod that somebody labelled would be waited for for ever. A status
     /// annotation that does not parse leaves no known ports.
     pub fn read(pod: &Pod) -> Option<Self> {
         let annotations = pod.metadata.annotations.as_ref()?;
         if pod.labels().get(annotations::INJECTED).map(String::as_str) != Some("true") {
+            return None;
+        }
+        if !has_sidecar(pod) {
             return None;
         }
         let status = pod.status.as_ref();
@@ -55,10 +70,20 @@ impl InjectedPod {
             uid: pod.uid()?,
             service: annotations.get(annotations::SERVICE)?.clone(),
             labels: pod.labels().clone(),
+            capture: injected
+                .as_ref()
+                .map(|status| status.capture)
+                .unwrap_or_default(),
+            version: injected
+                .as_ref()
+                .map(|status| status.version.clone())
+                .unwrap_or_default(),
             taken: injected.map(|status| status.ports).unwrap_or_default(),
+            workload: Workload::of(pod),
             named_ports: named_ports(pod),
             live: pod.metadata.deletion_timestamp.is_none()
                 && matches!(phase, None | Some("Pending" | "Running")),
+            was_ready: sidecar_is_ready(pod),
             service_account: pod
                 .spec
                 .as_ref()
@@ -122,6 +147,26 @@ impl Pods for PodCache {
             .get(&name)
             .cloned()
     }
+}
+
+/// Whether a pod has our container, natively or among its others.
+pub fn has_sidecar(pod: &Pod) -> bool {
+    let containers = pod.spec.iter().flat_map(|spec| {
+        let init = spec.init_containers.iter().flatten();
+        spec.containers.iter().chain(init)
+    });
+    containers
+        .into_iter()
+        .any(|container| container.name == SIDECAR_CONTAINER)
+}
+
+fn sidecar_is_ready(pod: &Pod) -> bool {
+    let Some(status) = &pod.status else {
+        return false;
+    };
+    let init = status.init_container_statuses.iter().flatten();
+    let mut containers = status.container_statuses.iter().flatten().chain(init);
+    containers.any(|container| container.name == SIDECAR_CONTAINER && container.ready)
 }
 
 /// As the endpoints controllers do (`FindPort`): containers first, then init containers that stay

@@ -91,7 +91,7 @@ pub fn status(
 ) -> EndpointsServiceStatus {
     let accepted = accepted(facts.verdict, facts.policy.is_some());
     let resolved = resolved(facts);
-    let captured = captured(&facts.capture);
+    let captured = captured(&facts.capture, previous);
     let programmed = programmed(facts);
     let ready = ready(&[
         (ACCEPTED, &accepted),
@@ -249,8 +249,18 @@ fn resolved(facts: &Facts<'_>) -> State {
     }
 }
 
-fn captured(capture: &Capture) -> State {
+fn captured(capture: &Capture, previous: &EndpointsServiceStatus) -> State {
     match capture {
+        Capture::Checking => checking(previous),
+        Capture::Exempt { pods, around } => State::yes(
+            reason::EXEMPT,
+            match around {
+                Some(around) => format!("capture is none in all {pods} pods. {around}"),
+                None => format!(
+                    "capture is none in all {pods} pods: no Service is seen to go around the sidecars"
+                ),
+            },
+        ),
         Capture::NoSidecars => State::unknown(reason::NO_SIDECARS, "no pod has a sidecar"),
         Capture::NotSelected => State::unknown(
             reason::NOT_SELECTED,
@@ -266,6 +276,24 @@ fn captured(capture: &Capture) -> State {
             format!("all {services} Services that select the pods lead to sidecars"),
         ),
         Capture::Around(around) => State::no(around.reason, &around.message),
+    }
+}
+
+/// What can be seen is in order, and the rest is listed within a moment. A verdict of before a restart
+/// stays until then: it would flap otherwise.
+fn checking(previous: &EndpointsServiceStatus) -> State {
+    let before = previous
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == CAPTURED);
+    match before {
+        Some(before) if before.reason == reason::ALL_CAPTURED => {
+            State::yes(reason::ALL_CAPTURED, &before.message)
+        }
+        Some(before) if before.reason == reason::MIXED_PODS => {
+            State::no(reason::MIXED_PODS, &before.message)
+        }
+        _ => State::unknown(reason::CHECKING, "EndpointSlices are being listed"),
     }
 }
 

@@ -6,11 +6,10 @@
 //! ```
 //!
 //! An HTTP/1.1 connection has no task of its own: whoever waits for its answer, or reads its answer's
-//! body, drives it. That saves a wake-up per step, and an idle connection costs nothing.
+//! body, polls it. That saves a wake-up per step, and an idle connection costs nothing.
 
 mod attempt;
 mod backends;
-mod bell;
 mod body;
 mod connect;
 mod error;
@@ -24,7 +23,6 @@ mod resolve;
 mod retry;
 mod stream;
 mod tls;
-mod watched;
 
 use std::rc::Rc;
 use std::sync::Arc;

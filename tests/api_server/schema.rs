@@ -504,23 +504,22 @@ async fn kubectl_knows_the_short_name_and_the_columns() {
         json!({ "openapi": { "inline": document(&[]) } }),
     )
     .await;
-    let output = test
-        .cluster
-        .kubectl(&["get", "eps", "-n", &test.namespace])
-        .await;
-    let text = String::from_utf8(output.stdout).unwrap();
-    let columns: Vec<_> = text.lines().next().unwrap().split_whitespace().collect();
-    assert_eq!(
-        columns,
-        [
-            "NAME",
-            "SERVICE",
-            "OPERATIONS",
-            "SIDECARS",
-            "PROGRAMMED",
-            "AGE"
-        ]
-    );
+    for (wide, expected) in [
+        (
+            &[][..],
+            "NAME SERVICE OPERATIONS SIDECARS PROGRAMMED READY AGE",
+        ),
+        (
+            &["-o", "wide"],
+            "NAME SERVICE OPERATIONS SIDECARS PROGRAMMED READY CAPTURED AGE",
+        ),
+    ] {
+        let arguments = [&["get", "eps", "-n", &test.namespace], wide].concat();
+        let output = test.cluster.kubectl(&arguments).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        let columns: Vec<_> = text.lines().next().unwrap().split_whitespace().collect();
+        assert_eq!(columns.join(" "), expected);
+    }
 }
 
 fn cors(cors: Value) -> Value {

@@ -227,7 +227,7 @@ async fn is_hung_up(mut stream: impl AsyncRead + AsyncWrite + Unpin, garbage: &[
 }
 
 /// A sidecar's stream without the proxy behind it.
-struct Sidecar {
+pub struct Sidecar {
     state: watch::Receiver<State>,
     _trigger: shutdown::Trigger,
     _token: tempfile::NamedTempFile,
@@ -252,13 +252,25 @@ impl Sidecar {
         service: &str,
         answer: Result<(), &'static str>,
     ) -> Self {
+        let port = test.cluster.operator().push_port;
+        Self::dial(port, test, pod, service, answer).await
+    }
+
+    /// The same, of the operator with this port.
+    pub async fn dial(
+        port: u16,
+        test: &Test,
+        pod: &Pod,
+        service: &str,
+        answer: Result<(), &'static str>,
+    ) -> Self {
         let mut token = tempfile::NamedTempFile::new().unwrap();
         token
             .write_all(token_of(test, pod).await.as_bytes())
             .unwrap();
         let bundle = bundle(test).await;
         let config = Config {
-            addresses: vec![format!("127.0.0.1:{}", test.cluster.operator().push_port)],
+            addresses: vec![format!("127.0.0.1:{port}")],
             trust: client::Trust::new(&bundle).unwrap(),
             token_file: token.path().to_owned(),
             pod: PodRef {

@@ -186,6 +186,7 @@ const ROWS: &[Row] = &[
             "http",
             "http_body",
             "http_body_util",
+            "httpdate",
             "hyper",
             "hyper_util",
             "memchr",
@@ -264,8 +265,14 @@ const ROWS: &[Row] = &[
     Row {
         place: "readiness",
         ours: &[],
-        crates: &["std"],
+        crates: &["std", "tokio::sync"],
         pure: true,
+    },
+    Row {
+        place: "redirect",
+        ours: &[],
+        crates: &["socket2", "std", "thiserror"],
+        pure: false,
     },
     Row {
         place: "shutdown",

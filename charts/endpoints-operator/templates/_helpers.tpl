@@ -8,7 +8,11 @@
 {{- end -}}
 
 {{- define "endpoints-operator.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
 {{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "endpoints-operator.selector" -}}
@@ -16,9 +20,41 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* Labels of every object but pods; the chart's own win over the user's. */}}
 {{- define "endpoints-operator.labels" -}}
-{{ include "endpoints-operator.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- $own := include "endpoints-operator.selector" . | fromYaml -}}
+{{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") -}}
+{{- toYaml (merge $own .Values.commonLabels) -}}
+{{- end -}}
+
+{{/* The metadata of an object, from its labels on. $annotations: those it needs itself. */}}
+{{- define "endpoints-operator.metadata" -}}
+{{- $root := index . 0 -}}
+{{- $annotations := merge (dict) (index . 1) $root.Values.commonAnnotations -}}
+labels:
+  {{- include "endpoints-operator.labels" $root | nindent 2 }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Restricted by Pod Security's strictest profile. */}}
+{{- define "endpoints-operator.podSecurityContext" -}}
+runAsNonRoot: true
+{{- if .Values.setRunAsUser }}
+runAsUser: 65532
+runAsGroup: 65532
+{{- end }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "endpoints-operator.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
 {{- end -}}

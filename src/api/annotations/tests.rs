@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -44,7 +46,7 @@ fn a_service_alone_leaves_the_choice_of_ports_open() {
 fn an_unknown_key_is_refused_also_beside_a_good_service() {
     for key in [
         "endpoints.dev/servce",
-        "endpoints.dev/capture",
+        "endpoints.dev/captured",
         "endpoints.dev/",
     ] {
         let error = read(&[(SERVICE, "a"), (key, "x")]).unwrap_err();
@@ -154,7 +156,7 @@ fn the_status_is_what_was_written_and_garbage_is_none() {
     let text = serde_json::to_string(&status).unwrap();
     assert_eq!(
         text,
-        r#"{"version":"0.1.0","ports":[{"name":"http","listen":14080,"app":8080,"renamed":"app-http"}]}"#
+        r#"{"version":"0.1.0","capture":"named","ports":[{"name":"http","listen":14080,"app":8080,"renamed":"app-http"}]}"#
     );
     assert_eq!(
         InjectionStatus::read(&annotations(&[(STATUS, &text)])),
@@ -169,6 +171,125 @@ fn the_status_is_what_was_written_and_garbage_is_none() {
         assert_eq!(
             InjectionStatus::read(&annotations(&[(STATUS, garbage)])),
             None
+        );
+    }
+}
+
+// === words and amounts ===
+
+#[test]
+fn words_are_read_and_others_are_refused_with_those_there_are() {
+    let request = read(&[
+        (SERVICE, "a"),
+        (CAPTURE, "redirect"),
+        (SIDECAR, "classic"),
+        (SIDECAR_LOG_LEVEL, "debug"),
+    ])
+    .unwrap()
+    .unwrap();
+    assert_eq!(request.capture, CaptureMode::Redirect);
+    assert_eq!(request.sidecar, SidecarKind::Classic);
+    assert_eq!(request.log_level, Some(LogLevel::Debug));
+    let silent = read(&[(SERVICE, "a")]).unwrap().unwrap();
+    assert_eq!(silent.capture, CaptureMode::Named);
+    assert_eq!(silent.sidecar, SidecarKind::Auto);
+    assert_eq!(silent.log_level, None);
+    assert_eq!(silent.resources, SidecarResources::default());
+
+    for key in [CAPTURE, SIDECAR, SIDECAR_LOG_LEVEL] {
+        for value in ["", "x", "Named", " info", "true"] {
+            let error = read(&[(SERVICE, "a"), (key, value)]).unwrap_err();
+            assert!(
+                matches!(&error, AnnotationError::Value { key: told, .. } if *told == key),
+                "{key}: {value:?} is {error}"
+            );
+        }
+    }
+    let message = read(&[(SERVICE, "a"), (CAPTURE, "iptables")]).unwrap_err();
+    assert_eq!(
+        message.to_string(),
+        "annotation endpoints.dev/capture: \"iptables\" is none of named, redirect, none"
+    );
+}
+
+#[test]
+fn all_words_that_there_are_can_be_written() {
+    for (key, names) in [
+        (CAPTURE, CaptureMode::NAMES),
+        (SIDECAR, SidecarKind::NAMES),
+        (SIDECAR_LOG_LEVEL, LogLevel::NAMES),
+    ] {
+        for name in names {
+            assert!(
+                read(&[(SERVICE, "a"), (key, name)]).is_ok(),
+                "{key}: {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn amounts_are_quantities_that_the_sidecar_can_work_with() {
+    let request = read(&[
+        (SERVICE, "a"),
+        (SIDECAR_CPU_REQUEST, "50m"),
+        (SIDECAR_CPU_LIMIT, "0.5"),
+        (SIDECAR_MEMORY_REQUEST, "32Mi"),
+        (SIDECAR_MEMORY_LIMIT, "64Mi"),
+    ])
+    .unwrap()
+    .unwrap();
+    assert_eq!(request.resources.cpu_limit.as_deref(), Some("0.5"));
+    assert_eq!(request.resources.memory_request.as_deref(), Some("32Mi"));
+
+    for (key, value, told) in [
+        (
+            SIDECAR_CPU_REQUEST,
+            "much",
+            "is not a quantity: write it as 100m",
+        ),
+        (SIDECAR_CPU_LIMIT, "-1", "is not a quantity"),
+        (SIDECAR_CPU_LIMIT, "0", "is less than the sidecar needs, 1m"),
+        (
+            SIDECAR_MEMORY_LIMIT,
+            "64MB",
+            "is not a quantity: write it as 64Mi",
+        ),
+        // Four tenths of a byte: somebody meant 400M.
+        (
+            SIDECAR_MEMORY_LIMIT,
+            "400m",
+            "is less than the sidecar needs, 16Mi",
+        ),
+        (
+            SIDECAR_MEMORY_REQUEST,
+            "1Mi",
+            "is less than the sidecar needs",
+        ),
+        (SIDECAR_MEMORY_REQUEST, "", "is not a quantity"),
+    ] {
+        let message = read(&[(SERVICE, "a"), (key, value)])
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains(key) && message.contains(told), "{message}");
+    }
+    let endless = "9".repeat(100_000);
+    let message = read(&[(SERVICE, "a"), (SIDECAR_CPU_LIMIT, &endless)]).unwrap_err();
+    assert!(message.to_string().len() < 400);
+}
+
+#[test]
+fn a_request_over_its_limit_is_refused() {
+    for (request_key, limit_key, request, limit) in [
+        (SIDECAR_CPU_REQUEST, SIDECAR_CPU_LIMIT, "1", "999m"),
+        (SIDECAR_MEMORY_REQUEST, SIDECAR_MEMORY_LIMIT, "1Gi", "1G"),
+    ] {
+        let error =
+            read(&[(SERVICE, "a"), (request_key, request), (limit_key, limit)]).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.contains(request_key) && message.contains(limit_key),
+            "{message}"
         );
     }
 }

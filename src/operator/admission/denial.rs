@@ -2,13 +2,13 @@
 
 use thiserror::Error;
 
-use crate::api::annotations::{AnnotationError, PORTS, USER_KEYS};
+use crate::api::annotations::{AnnotationError, CAPTURE, PORTS, USER_KEYS};
 
 /// A pod that cannot be injected as its author asked. The message names the place and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Denial {
     /// An annotation is out of form.
-    #[error("{error}{}", nearest_key(error))]
+    #[error("{error}{}", hint(error))]
     Annotation {
         /// What is wrong with it.
         error: AnnotationError,
@@ -23,12 +23,14 @@ pub enum Denial {
     Windows,
     /// A classic sidecar never ends, so neither would the pod.
     #[error(
-        "restartPolicy {policy} needs native sidecars (Kubernetes 1.34 or newer): in this cluster the \
-         sidecar would keep the pod from ever completing"
+        "restartPolicy {policy} needs a native sidecar, and a classic one would keep the pod from ever \
+         completing: {remedy}"
     )]
     NeverCompletes {
         /// The pod's restart policy.
         policy: String,
+        /// What makes it native.
+        remedy: &'static str,
     },
     /// The user's pod has something of our name that we did not put there.
     #[error("{what} {name} is reserved for the sidecar: rename yours")]
@@ -64,7 +66,8 @@ pub enum Denial {
     /// A Service reaches the sidecar by the port's name, and this one has none.
     #[error(
         "port {port} of container {container} has no name, and a Service reaches the sidecar by name: give \
-         it one (name: http), and use the name as the Service's targetPort"
+         it one (name: http), and use the name as the Service's targetPort, or capture by number \
+         ({CAPTURE}: redirect)"
     )]
     Unnamed {
         /// Its number.
@@ -93,7 +96,7 @@ pub enum Denial {
     /// The node forwards a host port to the app's number, around the sidecar.
     #[error(
         "port {port} of container {container} has hostPort {host_port}, which leads around the sidecar: \
-         remove hostPort"
+         remove hostPort, or capture by number ({CAPTURE}: redirect)"
     )]
     HostPort {
         /// Its name.
@@ -112,6 +115,31 @@ pub enum Denial {
         port: i32,
         /// Who declares it.
         container: String,
+    },
+    /// The annotation names a port of the sidecar.
+    #[error("annotation {PORTS}: port {port} is the sidecar's own: name the app's")]
+    OwnPort {
+        /// The number.
+        port: u16,
+    },
+    /// The sidecar asks the app over plain HTTP.
+    #[error(
+        "a probe of container {container} asks port {port} over HTTPS, where {CAPTURE}: redirect puts the \
+         sidecar, which asks without TLS: probe another port, or use {CAPTURE}: named"
+    )]
+    HttpsProbe {
+        /// Whose probe it is.
+        container: String,
+        /// The port.
+        port: u16,
+    },
+    /// More probes of protected ports than any pod has.
+    #[error(
+        "more than {most} probes and lifecycle handlers ask protected ports: use {CAPTURE}: named"
+    )]
+    TooManyProbes {
+        /// The most there may be.
+        most: usize,
     },
     /// A port number that TCP does not have.
     #[error("port {port} of container {container} is not a port number (1 to 65535)")]
@@ -151,15 +179,48 @@ pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str
         .map_or_else(String::new, |(_, name)| format!("; did you mean {name}?"))
 }
 
-fn nearest_key(error: &AnnotationError) -> String {
-    let AnnotationError::UnknownKey { key } = error else {
-        return String::new();
-    };
-    let hint = nearest(key, USER_KEYS);
-    if hint.is_empty() {
-        format!("; known are {}", USER_KEYS.join(" and "))
-    } else {
-        hint
+/// The nearest right key or value.
+fn hint(error: &AnnotationError) -> String {
+    match error {
+        AnnotationError::UnknownKey { key } => {
+            let hint = nearest(key, USER_KEYS);
+            if hint.is_empty() {
+                format!("; known are {}", USER_KEYS.join(", "))
+            } else {
+                hint
+            }
+        }
+        AnnotationError::Value { value, known, .. } => {
+            nearest(&value.to_lowercase(), known.iter().copied())
+        }
+        _ => String::new(),
+    }
+}
+
+impl Denial {
+    /// The metric's label: a name for each kind of mistake.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Annotation { error } => match error {
+                AnnotationError::UnknownKey { .. } => "UnknownAnnotation",
+                AnnotationError::WithoutService { .. } => "NoService",
+                _ => "InvalidAnnotation",
+            },
+            Self::HostNetwork => "HostNetwork",
+            Self::Windows => "Windows",
+            Self::NeverCompletes { .. } => "NeverCompletes",
+            Self::Reserved { .. } => "ReservedName",
+            Self::Undecided { .. } => "UndecidedPort",
+            Self::NotDeclared { .. } => "PortNotDeclared",
+            Self::Unnamed { .. } => "UnnamedPort",
+            Self::Ambiguous { .. } => "AmbiguousPort",
+            Self::Protocol { .. } => "NotTcp",
+            Self::HostPort { .. } => "HostPort",
+            Self::Collision { .. } | Self::OwnPort { .. } => "PortCollision",
+            Self::HttpsProbe { .. } | Self::TooManyProbes { .. } => "Probe",
+            Self::OutOfRange { .. } => "InvalidPort",
+            Self::Quantity { .. } => "InvalidResources",
+        }
     }
 }
 

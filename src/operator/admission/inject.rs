@@ -1,11 +1,15 @@
 //! The injection itself: a pure function from pod to pod.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
-use super::{Denial, SidecarSettings, ports, resources, sidecar};
-use crate::api::annotations::{CaptureMode, INJECTED, InjectionRequest, InjectionStatus, STATUS};
+use super::sidecar::Plan;
+use super::{Denial, SidecarSettings, evictable, ports, probes, resources, sidecar};
+use crate::api::annotations::{
+    CAPTURE, CaptureMode, INJECTED, InjectionRequest, InjectionStatus, SIDECAR, STATUS, SidecarKind,
+};
 
 /// What every injected pod gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub struct InjectorConfig {
     pub image_pull_policy: Option<String>,
     /// Where sidecars dial for their policy: `HOST:PORT`.
     pub operator_address: String,
+    /// The same by its cluster IP, for pods whose DNS does not know Services; absent while unknown.
+    pub operator_fallback: Option<SocketAddr>,
     /// The certificates (PEM) that sidecars verify the operator by. Public, not a secret.
     pub trust_bundle: Arc<str>,
     /// Whether the server routes Services to native sidecars (Kubernetes ≥ 1.34).
@@ -54,29 +60,45 @@ pub fn inject(
     let claimed = InjectionStatus::read(annotations);
 
     let spec = pod.spec.get_or_insert_default();
-    refuse_unsupported(spec, config)?;
+    let native = is_native(request.sidecar, config);
+    refuse_unsupported(spec, request.sidecar, native)?;
     let earlier = claimed.and_then(|status| strip(spec, &status));
     refuse_reserved(spec)?;
 
-    let taken = ports::take(spec, &request.ports)?;
-    let own_resources = resources::of_sidecar(spec, earlier.as_ref());
+    let taken = ports::take(spec, &request.ports, request.capture)?;
+    let asked = match request.capture {
+        CaptureMode::Redirect => probes::ask_sidecar(spec, &taken)?,
+        CaptureMode::Named | CaptureMode::None => Vec::new(),
+    };
+    let own_resources = resources::of_sidecar(spec, &request.resources);
     let pod_resources = resources::raise_pod_level(spec, &own_resources)?;
     let default_container = spec
         .containers
         .first()
         .map(|container| container.name.clone());
-    let container = sidecar::container(config, &request.service, &taken, settings, own_resources);
-    sidecar::add(spec, container, settings, config.set_run_as_user);
+    let plan = Plan {
+        config,
+        request: &request,
+        settings,
+        taken: &taken,
+        probes: &asked,
+        native,
+        resources: own_resources,
+        earlier: earlier.unwrap_or_default(),
+    };
+    sidecar::add(spec, &plan);
 
     let status = InjectionStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        capture: request.capture,
         ports: taken,
-        capture: CaptureMode::Named,
         pod_resources,
     };
     let status = serde_json::to_string(&status).expect("strings and numbers are JSON");
     let annotations = pod.metadata.annotations.get_or_insert_default();
     annotations.insert(STATUS.to_owned(), status);
+    evictable::unlist(annotations);
+    evictable::list(annotations, spec);
     if let Some(name) = default_container {
         annotations
             .entry(DEFAULT_CONTAINER.to_owned())
@@ -90,7 +112,16 @@ pub fn inject(
 /// The container that `kubectl logs` and `kubectl exec` take when none is named.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
-fn refuse_unsupported(spec: &PodSpec, config: &InjectorConfig) -> Result<(), Denial> {
+/// Which form the sidecar takes: the annotation's, or the one whose ports the cluster's Services find.
+fn is_native(wanted: SidecarKind, config: &InjectorConfig) -> bool {
+    match wanted {
+        SidecarKind::Auto => config.native_sidecars,
+        SidecarKind::Native => true,
+        SidecarKind::Classic => false,
+    }
+}
+
+fn refuse_unsupported(spec: &PodSpec, wanted: SidecarKind, native: bool) -> Result<(), Denial> {
     if spec.host_network == Some(true) {
         return Err(Denial::HostNetwork);
     }
@@ -105,22 +136,50 @@ fn refuse_unsupported(spec: &PodSpec, config: &InjectorConfig) -> Result<(), Den
         return Err(Denial::Windows);
     }
     match spec.restart_policy.as_deref() {
-        Some(policy) if policy != "Always" && !config.native_sidecars => {
-            Err(Denial::NeverCompletes {
-                policy: policy.to_owned(),
-            })
-        }
+        Some(policy) if policy != "Always" && !native => Err(Denial::NeverCompletes {
+            policy: policy.to_owned(),
+            remedy: match wanted {
+                SidecarKind::Classic => "remove annotation endpoints.dev/sidecar",
+                SidecarKind::Auto | SidecarKind::Native => {
+                    "annotate endpoints.dev/sidecar: native, or use Kubernetes 1.34, where it is the default"
+                }
+            },
+        }),
         _ => Ok(()),
     }
 }
 
 /// Takes an earlier injection out again. The status is a user's to forge: it counts only beside the
-/// sidecar's container. Returns that container's resources.
+/// sidecar's container. Returns the resources that its containers have by now.
 fn strip(spec: &mut PodSpec, status: &InjectionStatus) -> Option<resources::Earlier> {
-    let container = sidecar::remove(spec)?;
+    let resources = sidecar::remove(spec)?;
     ports::give_back(spec, &status.ports);
     resources::restore_pod_level(spec, status.pod_resources.as_ref());
-    Some(resources::Earlier(container.resources.unwrap_or_default()))
+    Some(resources)
+}
+
+/// What the author of a pod that is injected should know: for whoever applies it, where somebody
+/// reads it (a pod made by a ReplicaSet has no such reader).
+pub fn warnings(pod: &Pod, config: &InjectorConfig) -> Vec<String> {
+    let annotations = pod.metadata.annotations.as_ref();
+    let Some(Ok(Some(request))) = annotations.map(InjectionRequest::read) else {
+        return Vec::new();
+    };
+    let mut warnings = Vec::new();
+    if request.capture == CaptureMode::Redirect {
+        warnings.push(format!(
+            "{CAPTURE}: redirect adds an init container that runs as root with NET_ADMIN: namespaces \
+             that enforce Pod Security baseline or restricted refuse the pod"
+        ));
+    }
+    let by_name = request.capture == CaptureMode::Named;
+    if request.sidecar == SidecarKind::Native && !config.native_sidecars && by_name {
+        warnings.push(format!(
+            "{SIDECAR}: native: Services find the named ports of native sidecars from Kubernetes 1.33 \
+             on, and certainly from 1.34 on; before that they have no endpoints"
+        ));
+    }
+    warnings
 }
 
 fn refuse_reserved(spec: &PodSpec) -> Result<(), Denial> {

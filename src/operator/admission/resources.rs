@@ -6,41 +6,95 @@ use k8s_openapi::api::core::v1::{PodSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::Denial;
-use crate::api::annotations::PodResources;
-
-mod quantity;
+use crate::api::annotations::{PodResources, SidecarResources};
+use crate::api::quantity;
 
 type List = BTreeMap<String, Quantity>;
 
 const CPU: &str = "cpu";
 const MEMORY: &str = "memory";
 
-/// The resources that an earlier injection's container has by now.
-#[derive(Debug)]
-pub(super) struct Earlier(pub(super) ResourceRequirements);
+/// The resources that an earlier injection's containers have by now, by container.
+#[derive(Debug, Default)]
+pub(super) struct Earlier(pub(super) BTreeMap<String, ResourceRequirements>);
 
-/// The sidecar's resources. Small, but for a Guaranteed pod limits equal requests, or the pod would
-/// lose its quality of service to us. What a LimitRange added to an earlier injection is kept: it
-/// is not asked again after the last mutation.
-pub(super) fn of_sidecar(spec: &PodSpec, earlier: Option<&Earlier>) -> ResourceRequirements {
-    let (mut requests, mut limits) = if is_guaranteed(spec) {
-        let both = list([(CPU, "200m"), (MEMORY, "128Mi")]);
-        (both.clone(), both)
+/// What the sidecar's containers are to have: what the pod's annotations say, else little.
+///
+/// For a Guaranteed pod limits equal requests, or the pod would lose its quality of service to us:
+/// there, who says one says both.
+pub(super) fn of_sidecar(spec: &PodSpec, wanted: &SidecarResources) -> ResourceRequirements {
+    let cpu = (wanted.cpu_request.as_ref(), wanted.cpu_limit.as_ref());
+    let memory = (wanted.memory_request.as_ref(), wanted.memory_limit.as_ref());
+    let (cpu, memory) = if is_guaranteed(spec) {
+        (
+            equal_unless_both(cpu, "200m"),
+            equal_unless_both(memory, "128Mi"),
+        )
     } else {
         (
-            list([(CPU, "10m"), (MEMORY, "16Mi")]),
-            list([(MEMORY, "128Mi")]),
+            fitting(cpu, "10m", None),
+            fitting(memory, "16Mi", Some("128Mi")),
         )
     };
-    if let Some(Earlier(earlier)) = earlier {
-        keep_others(&mut requests, earlier.requests.as_ref());
-        keep_others(&mut limits, earlier.limits.as_ref());
-    }
+    let list = |cpu: Option<String>, memory: Option<String>| {
+        let pairs = [(CPU, cpu), (MEMORY, memory)].into_iter();
+        pairs
+            .filter_map(|(name, value)| Some((name.to_owned(), Quantity(value?))))
+            .collect()
+    };
     ResourceRequirements {
         claims: None,
-        limits: Some(limits),
-        requests: Some(requests),
+        limits: Some(list(cpu.1, memory.1)),
+        requests: Some(list(cpu.0, memory.0)),
     }
+}
+
+/// Keeps what a LimitRange added to an earlier injection's container: it is not asked again after the
+/// last mutation.
+pub(super) fn keep_added(own: &mut ResourceRequirements, earlier: Option<&ResourceRequirements>) {
+    let Some(earlier) = earlier else { return };
+    keep_others(
+        own.requests.get_or_insert_default(),
+        earlier.requests.as_ref(),
+    );
+    keep_others(own.limits.get_or_insert_default(), earlier.limits.as_ref());
+}
+
+/// Request and limit, as far as somebody says.
+type Wanted<'a> = (Option<&'a String>, Option<&'a String>);
+
+/// One amount for both, whichever is said; two where both are.
+fn equal_unless_both(
+    (request, limit): Wanted<'_>,
+    otherwise: &str,
+) -> (Option<String>, Option<String>) {
+    let value = |first: Option<&String>, second: Option<&String>| {
+        let said = first.or(second).cloned();
+        Some(said.unwrap_or_else(|| otherwise.to_owned()))
+    };
+    (value(request, limit), value(limit, request))
+}
+
+/// What is said, and defaults that fit it: a request is at most its limit.
+fn fitting(
+    (request, limit): Wanted<'_>,
+    least: &str,
+    most: Option<&str>,
+) -> (Option<String>, Option<String>) {
+    let is_more = |left: &str, right: &str| {
+        quantity::compare(left, right) == Some(std::cmp::Ordering::Greater)
+    };
+    let request = match (request, limit) {
+        (Some(request), _) => request.clone(),
+        (None, Some(limit)) if is_more(least, limit) => limit.clone(),
+        (None, _) => least.to_owned(),
+    };
+    let limit = match (limit, most) {
+        (Some(limit), _) => Some(limit.clone()),
+        (None, Some(most)) if is_more(&request, most) => Some(request.clone()),
+        (None, most) => most.map(str::to_owned),
+    };
+    (Some(request), limit)
 }
 
 /// Adds the sidecar's share to the pod-level resources, where the pod has them (KEP-2837): a pod
@@ -144,11 +198,4 @@ fn keep_others(list: &mut List, earlier: Option<&List>) {
         list.entry(resource.clone())
             .or_insert_with(|| quantity.clone());
     }
-}
-
-fn list<const N: usize>(pairs: [(&str, &str); N]) -> List {
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), Quantity(value.to_owned())))
-        .collect()
 }

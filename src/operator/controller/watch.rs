@@ -26,7 +26,7 @@ mod tests;
 /// The most objects of a listing that are held at one time. Each may take the 1.5 MiB that the store
 /// takes, and whoever may create them in one namespace must not fill the operator's memory (kube's
 /// own 500 would be 750 MiB).
-const PAGE: u32 = 32;
+pub(super) const PAGE: u32 = 32;
 
 /// Something that a watch saw.
 #[derive(Debug)]

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::api::annotations::TakenPort;
+use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::api::conditions::{ACCEPTED, CAPTURED, ENFORCED, PROGRAMMED, READY, RESOLVED_REFS};
 use crate::api::endpoints_service::Mode;
 use crate::api::endpoints_service::OpenApiSource;
@@ -228,6 +228,7 @@ fn sidecars_are_counted_connected_or_not() {
             Instant::now(),
         );
     }
+    list_slices(&mut index);
     let status = status_of(&index);
     assert_eq!(condition(&status, PROGRAMMED), ("True", "AllCurrent", 1));
     assert_eq!(condition(&status, READY), ("True", "Ready", 1));
@@ -348,6 +349,51 @@ fn pod_that_changes_its_service_speaks_for_the_new_one_by_a_new_stream_only() {
     assert_eq!(status_of(&index).sidecars.unwrap().current, 0);
     index.report(&applied, Instant::now());
     assert_eq!(status_of(&index).sidecars.unwrap().current, 1);
+}
+
+#[test]
+fn pod_that_comes_with_a_sidecar_is_told_once() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let injected = |name: &str, uid: &str| InjectedPod {
+        version: "0.1.0".into(),
+        ..mk_pod(name, uid)
+    };
+    index.apply_pod(injected("old", "0"));
+    index.set_synced();
+    assert!(
+        index.take_changes().notices.is_empty(),
+        "it was there before: told by whoever was there"
+    );
+    index.apply_pod(injected("new", "1"));
+    let notices = index.take_changes().notices;
+    let [
+        Notice::Injected {
+            pod,
+            injected: told,
+        },
+    ] = &notices[..]
+    else {
+        panic!("{notices:?}");
+    };
+    assert_eq!((&*pod.name, &*pod.uid), ("new", "1"));
+    assert_eq!(
+        (&*told.version, &*told.service, told.ports.len()),
+        ("0.1.0", "bookstore", 1)
+    );
+    index.apply_pod(InjectedPod {
+        labels: BTreeMap::new(),
+        ..injected("new", "1")
+    });
+    assert!(index.take_changes().notices.is_empty(), "told already");
+    // The same name, as a StatefulSet has it: another pod.
+    index.apply_pod(injected("new", "2"));
+    assert_eq!(index.take_changes().notices.len(), 1);
+    index.apply_pod(mk_pod("unknown", "3"));
+    assert!(
+        index.take_changes().notices.is_empty(),
+        "nothing says by what"
+    );
 }
 
 #[test]
@@ -625,6 +671,7 @@ fn service_change_is_a_change_of_captured() {
     );
     index.apply_service("shop", mk_service("bookstore", Target::Name("http".into())));
     assert!(index.take_changes().dirty.contains(&key()));
+    list_slices(&mut index);
     assert_eq!(
         condition(&status_of(&index), CAPTURED),
         ("True", "AllCaptured", 1)
@@ -683,6 +730,12 @@ fn index() -> Index {
     let mut index = Index::new(fake_compile);
     index.set_leads(true);
     index
+}
+
+/// Everything was listed, EndpointSlices too: there are none.
+fn list_slices(index: &mut Index) {
+    index.set_synced();
+    index.slices_listed(&["bookstore".to_owned()].into());
 }
 
 /// The inline text is `bad`, `panic`, or a version followed by key sources.
@@ -794,6 +847,10 @@ fn mk_pod(name: &str, uid: &str) -> InjectedPod {
         }],
         named_ports: vec![("app-http".into(), 8080), ("http".into(), 14080)],
         live: true,
+        was_ready: false,
+        version: String::new(),
+        capture: CaptureMode::Named,
+        workload: None,
         service_account: "default".into(),
         ips: Vec::new(),
     }
@@ -803,8 +860,13 @@ fn mk_service(name: &str, target: Target) -> ServiceFacts {
     ServiceFacts {
         name: name.into(),
         selector: [("app".to_owned(), "bookstore".to_owned())].into(),
-        headless: false,
-        ports: vec![ServicePort { port: 8080, target }],
+        ports: vec![ServicePort {
+            name: String::new(),
+            port: 8080,
+            target,
+            ambiguous: None,
+        }],
+        ..ServiceFacts::default()
     }
 }
 

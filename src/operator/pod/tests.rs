@@ -71,7 +71,7 @@ fn names_are_looked_up_as_kubernetes_does() {
             { "name": "sidecar", "restartPolicy": "Always",
               "ports": [{ "name": "http", "containerPort": 14080 }, { "name": "web", "containerPort": 2 }] }
         ],
-        "containers": [{ "name": "app", "ports": [
+        "containers": [{ "name": "endpoints-proxy" }, { "name": "app", "ports": [
             { "name": "web", "containerPort": 8080 },
             { "name": "dns", "containerPort": 53, "protocol": "UDP" },
             { "containerPort": 9 }
@@ -80,6 +80,69 @@ fn names_are_looked_up_as_kubernetes_does() {
     let facts = read(pod).unwrap();
     let ports = ["http", "web", "once", "dns"].map(|name| facts.port(name));
     assert_eq!(ports, [Some(14080), Some(8080), None, None]);
+}
+
+#[test]
+fn label_without_the_sidecar_makes_no_sidecar() {
+    let mut labelled = pod();
+    labelled["spec"] = json!({ "containers": [{ "name": "app" }] });
+    assert_eq!(read(labelled), None);
+    let mut native = pod();
+    native["spec"] = json!({
+        "initContainers": [{ "name": "endpoints-proxy", "restartPolicy": "Always" }],
+        "containers": [{ "name": "app" }]
+    });
+    assert!(read(native).is_some());
+}
+
+#[test]
+fn sidecar_that_is_ready_is_told_from_one_that_is_not() {
+    for (list, name, ready, expected) in [
+        ("containerStatuses", "endpoints-proxy", true, true),
+        ("initContainerStatuses", "endpoints-proxy", true, true),
+        ("containerStatuses", "endpoints-proxy", false, false),
+        ("containerStatuses", "app", true, false),
+    ] {
+        let mut pod = pod();
+        pod["status"][list] = json!([{
+            "name": name, "ready": ready, "image": "", "imageID": "", "restartCount": 0
+        }]);
+        assert_eq!(
+            read(pod).unwrap().was_ready,
+            expected,
+            "{list} {name} {ready}"
+        );
+    }
+}
+
+#[test]
+fn capture_mode_is_read_and_named_unless_told() {
+    assert_eq!(read(pod()).unwrap().capture, CaptureMode::Named);
+    let mut redirected = pod();
+    redirected["metadata"]["annotations"]["endpoints.dev/status"] =
+        json!(r#"{"version":"0.1.0","capture":"redirect","ports":[]}"#);
+    assert_eq!(read(redirected).unwrap().capture, CaptureMode::Redirect);
+}
+
+#[test]
+fn workload_is_the_object_whose_template_people_edit() {
+    let workload = |kind: &str, name: &str| {
+        let mut pod = pod();
+        pod["metadata"]["labels"]["pod-template-hash"] = json!("5d9c");
+        pod["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "2", "controller": true
+        }]);
+        let workload = read(pod).unwrap().workload;
+        workload.map(|it| format!("{}/{}", it.kind.resource(), it.name))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(workload("ReplicaSet", "shop-5d9c"), some("deployment/shop"));
+    assert_eq!(workload("ReplicaSet", "shop"), None, "a bare ReplicaSet");
+    assert_eq!(workload("StatefulSet", "db"), some("statefulset/db"));
+    assert_eq!(workload("DaemonSet", "edge"), some("daemonset/edge"));
+    assert_eq!(workload("Job", "once"), None);
+    let hostile = workload("StatefulSet", "x; rm -rf ~");
+    assert_eq!(hostile, None, "people paste it");
 }
 
 fn read(pod: Value) -> Option<InjectedPod> {
@@ -96,6 +159,7 @@ fn pod() -> Value {
                 "endpoints.dev/status": r#"{"version":"0.1.0","ports":[{"name":"http","listen":14080,"app":8080}]}"#
             }
         },
+        "spec": { "containers": [{ "name": "endpoints-proxy" }, { "name": "app" }] },
         "status": { "phase": "Running" }
     })
 }

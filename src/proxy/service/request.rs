@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use http::header::{HOST, TRANSFER_ENCODING};
+use http::header::HOST;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, StatusCode, Uri, Version};
-use hyper::body::Body;
 
 use crate::policy::headers::{HeaderPlan, Origin, RequestEdits};
 use crate::policy::verdict::{Reason, Refusal};
@@ -82,10 +81,6 @@ pub(super) fn to_backend(
     }
     if let Some(host) = host {
         headers.insert(HOST, host.clone());
-    }
-    if body.size_hint().exact().is_none() && !backend.address().http2() {
-        // Said aloud, or hyper would take a GET's body for none.
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     parts.version = Version::HTTP_11;
     parts.extensions.clear();

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use http::header::TRAILER;
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use super::Backend;
@@ -91,25 +90,22 @@ impl Backend {
         };
         let sent = connection.exchange(client, request, manner.keeps).await;
         match sent {
-            Ok(response) => {
-                let again = manner.keeps && self.options.retries.on_status(response.status());
-                let request = again.then(|| connection.sent()).flatten();
+            Ok((response, request)) => {
+                let again = self.options.retries.on_status(response.status());
                 let answer = self.answer(client, connection, response);
-                call_for(answer, request)
+                call_for(answer, request.filter(|_| again))
             }
             Err(http1::Failure {
                 error,
-                unsent: Some(request),
-            }) => Err(Failure::error(error, Cause::Moved, Some(*request))),
-            Err(http1::Failure { error, .. }) => {
+                request,
+                unsent,
+            }) => {
                 let cause = match &error {
+                    _ if unsent => Cause::Moved,
                     UpstreamError::Reset(_) => Cause::Reset { kept },
                     _ => Cause::Final,
                 };
-                let request = match manner.keeps {
-                    true => connection.unanswered(),
-                    false => None,
-                };
+                let request = request.map(|request| *request);
                 Err(Failure::error(error, cause, request))
             }
         }
@@ -151,6 +147,15 @@ impl Backend {
         if !fresh && let Some(connection) = self.http1.take(&self.options) {
             return Ok((connection, true));
         }
+        // Apart, so that a request need not hold room for what few of them do.
+        Box::pin(self.new_http1_connection(client, fresh)).await
+    }
+
+    async fn new_http1_connection(
+        self: &Rc<Self>,
+        client: &Rc<Client>,
+        fresh: bool,
+    ) -> Result<(Box<Connection>, bool), UpstreamError> {
         let place = match &self.places {
             None => None,
             Some(places) => {
@@ -166,8 +171,7 @@ impl Backend {
             .await
             .ok_or(UpstreamError::Deadline)?
             .map_err(|error| self.unreachable(error))?;
-        let connection = Connection::new(stream, place).await?;
-        Ok((connection, false))
+        Ok((Connection::new(stream, place), false))
     }
 
     /// Waits for a place, or for a connection that others no longer need; None: too many wait.
@@ -297,17 +301,16 @@ impl Backend {
         self: &Rc<Self>,
         client: &Rc<Client>,
         connection: Box<Connection>,
-        response: Response<Incoming>,
+        response: Response<()>,
     ) -> Response<BackendBody> {
-        let (parts, incoming) = response.into_parts();
+        let (parts, ()) = response.into_parts();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            if let Some((stream, early)) = connection.into_raw() {
-                let idle = self.options.idle_timeout;
-                client.upgrade.switched(stream, early, idle);
-            }
+            let (stream, early) = connection.into_raw();
+            let idle = self.options.idle_timeout;
+            client.upgrade.switched(stream, early, idle);
             return Response::from_parts(parts, BackendBody::none(client.clone()));
         }
-        let body = BackendBody::http1(incoming, connection, self.clone(), client.clone(), &parts);
+        let body = BackendBody::http1(connection, self.clone(), client.clone(), &parts);
         Response::from_parts(parts, body)
     }
 

@@ -10,7 +10,6 @@ use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::Backend;
@@ -35,7 +34,6 @@ pub(in crate::proxy) struct BackendBody {
 #[derive(Debug)]
 enum Content {
     Http1 {
-        incoming: Incoming,
         /// None: given back.
         connection: Option<Box<Connection>>,
         backend: Rc<Backend>,
@@ -47,7 +45,6 @@ enum Content {
 
 impl BackendBody {
     pub(super) fn http1(
-        incoming: Incoming,
         connection: Box<Connection>,
         backend: Rc<Backend>,
         client: Rc<Client>,
@@ -56,7 +53,6 @@ impl BackendBody {
         let connection = Some(connection);
         let pauses = backend.options.idle_timeout;
         let content = Content::Http1 {
-            incoming,
             connection,
             backend,
         };
@@ -133,18 +129,10 @@ impl Content {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         match self {
-            Self::Http1 {
-                incoming,
-                connection,
-                ..
-            } => {
-                // Asking makes room for one piece; the connection brings it.
-                let polled = match connection {
-                    Some(connection) => connection.poll_body(context, incoming),
-                    None => Pin::new(incoming).poll_frame(context),
-                };
-                polled.map_err(UpstreamError::from_hyper)
-            }
+            Self::Http1 { connection, .. } => match connection {
+                Some(connection) => connection.poll_body(context),
+                None => Poll::Ready(None),
+            },
             Self::Http2(receiving) => receiving.poll_frame(context),
             Self::Given => Poll::Ready(None),
         }
@@ -161,8 +149,8 @@ impl Content {
             *self = Self::Given;
             return;
         };
-        if let Some(mut connection) = connection.take()
-            && connection.is_over()
+        if let Some(connection) = connection.take()
+            && connection.is_free()
         {
             backend.keep(connection);
         }
@@ -178,7 +166,7 @@ impl Content {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Http1 { incoming, .. } => incoming.is_end_stream(),
+            Self::Http1 { connection, .. } => connection.as_ref().is_none_or(|it| it.is_read()),
             Self::Http2(receiving) => receiving.is_end_stream(),
             Self::Given => true,
         }
@@ -235,7 +223,10 @@ impl Body for BackendBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Http1 { incoming, .. } => incoming.size_hint(),
+            Content::Http1 { connection, .. } => match connection {
+                Some(connection) => connection.size_hint(),
+                None => SizeHint::with_exact(0),
+            },
             Content::Http2(receiving) => receiving.size_hint(),
             Content::Given => SizeHint::with_exact(0),
         }

@@ -11,6 +11,7 @@ use crate::policy::verdict::{Facts, Phase, Reason, Refusal};
 use crate::proxy::body::LargeBody;
 use crate::proxy::config::BackendAddress;
 use crate::proxy::guard::{BadBody, StalledBody};
+use crate::proxy::http1;
 use crate::proxy::respond::{grpc_status, refusal};
 
 /// How ESPv2 begins where there was no answer, and where there was none after several attempts.
@@ -60,12 +61,12 @@ pub(in crate::proxy) enum UpstreamError {
     ClientBody(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// What the library of a protocol version said.
+/// What was wrong in terms of the protocol.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::proxy) enum Protocol {
     /// HTTP/1.1.
     #[error(transparent)]
-    Http1(hyper::Error),
+    Http1(http1::Error),
     /// HTTP/2.
     #[error(transparent)]
     Http2(h2::Error),
@@ -78,19 +79,6 @@ impl UpstreamError {
             Self::Malformed(Protocol::Http2(error))
         } else {
             Self::Reset(Protocol::Http2(error))
-        }
-    }
-
-    pub(super) fn from_hyper(error: hyper::Error) -> Self {
-        // A body given to hyper fails as the user's: ours is the client's.
-        if error.is_user() {
-            Self::ClientBody(error.into())
-        } else if error.is_parse_too_large() {
-            Self::HeadTooLarge
-        } else if error.is_parse() {
-            Self::Malformed(Protocol::Http1(error))
-        } else {
-            Self::Reset(Protocol::Http1(error))
         }
     }
 
@@ -222,6 +210,16 @@ impl UpstreamError {
                 };
                 refusal(status, self.reason(), message)
             }
+        }
+    }
+}
+
+impl From<http1::Error> for UpstreamError {
+    fn from(error: http1::Error) -> Self {
+        match error {
+            http1::Error::Io(_) | http1::Error::Closed => Self::Reset(Protocol::Http1(error)),
+            http1::Error::TooLarge => Self::HeadTooLarge,
+            _ => Self::Malformed(Protocol::Http1(error)),
         }
     }
 }

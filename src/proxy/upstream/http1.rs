@@ -1,153 +1,88 @@
-//! HTTP/1.1: connections kept for the next request; each is hyper's sender and its driver, in one
-//! hand.
+//! HTTP/1.1 towards a backend: one exchange at a time over a connection, polled by whoever waits for it.
+//!
+//! Nothing stands between a request and its connection: no task, no channel, no copy of the head. What
+//! a backend says is taken for what RFC 9112 writes, and for nothing else; whatever could be read in two
+//! ways is refused (`docs/backends.md`).
 
-use std::cell::RefCell;
+mod head;
+mod pool;
+mod sending;
+
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future as _, poll_fn};
+use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, StatusCode};
-use http_body::{Body as _, Frame};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{Method, Request, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::time::Instant;
 
-use super::bell::Bell;
+use self::head::Head;
+pub(super) use self::pool::Pool;
+use self::sending::Sending;
 use super::error::UpstreamError;
 use super::options::Options;
 use super::places::Place;
-use super::replay;
 use super::stream::Stream;
-use super::watched::{Notes, Watched};
 use crate::policy::limits::HEADER_BYTES;
 use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
+use crate::proxy::http1::{Error, Reading};
 
-/// The largest head of an answer (Envoy's bound; its most fields, 100, are hyper's own), and what is
-/// read or written at once.
-const BUFFER_BYTES: usize = HEADER_BYTES;
-
-/// The most idle connections kept: after a burst most of a proxy's memory is theirs.
-const IDLE_CONNECTIONS: usize = 100;
-/// What is kept for longer than this is swept away in time.
-const SWEPT_WITHIN: Duration = Duration::from_secs(20);
-
-/// Connections that wait for a request; most recently used last.
-#[derive(Debug, Default)]
-pub(super) struct Pool(RefCell<Vec<Idle>>);
-
-#[derive(Debug)]
-struct Idle {
-    connection: Box<Connection>,
-    /// When a sweep found it first: who comes and goes needs no clock, unless it is kept for so short a
-    /// time that the sweep may come too late.
-    since: Option<Instant>,
-}
+/// What is read at once, unless more is known to come.
+const READ_BYTES: usize = 8 * 1024;
+/// The most that is read at once.
+const MOST_READ_BYTES: usize = 64 * 1024;
+/// How many heads of 1xx may come before an answer.
+const INFORMATIONAL: u8 = 16;
 
 /// A connection; whoever holds it drives it.
 pub(super) struct Connection {
-    sender: http1::SendRequest<RequestBody>,
-    /// None: closed.
-    driver: Option<Driver>,
-    /// At its end, or no longer HTTP's after a 101.
-    over: Option<Driver>,
-    bell: Bell,
-    notes: Rc<Notes>,
+    stream: Stream,
+    /// What was read, and is not looked at yet.
+    buffer: BytesMut,
+    /// How much is read at once.
+    room: usize,
+    /// What came of the answer that is waited for, in bytes.
+    came: usize,
+    sending: Sending,
+    reading: Reading,
+    /// It may serve again when this exchange is over.
+    keeps: bool,
     made: Instant,
     _place: Option<Place>,
 }
-
-type Driver = http1::Connection<TokioIo<Watched>, RequestBody>;
 
 /// Why an exchange did not come to an answer.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: UpstreamError,
-    /// The request, if nothing of it was sent.
-    pub(super) unsent: Option<Box<Request<RequestBody>>>,
+    /// The request, if it was kept or nothing of it was sent.
+    pub(super) request: Option<Box<Request<RequestBody>>>,
+    /// Nothing of it was sent.
+    pub(super) unsent: bool,
 }
 
-impl Pool {
-    /// Drops connections that are idle for long, or closed by the backend.
-    pub(super) fn sweep(&self, options: &Options) {
-        let now = Instant::now();
-        self.0.borrow_mut().retain_mut(|idle| {
-            let since = *idle.since.get_or_insert(now);
-            now - since < options.keep
-                && idle.connection.is_young(options)
-                && idle.connection.is_usable()
-        });
-    }
-
-    /// A connection that can serve.
-    pub(super) fn take(&self, options: &Options) -> Option<Box<Connection>> {
-        let mut idle = self.0.borrow_mut();
-        while let Some(Idle {
-            mut connection,
-            since,
-        }) = idle.pop()
-        {
-            let is_fresh = is_swept(options) || since.is_none_or(|it| it.elapsed() < options.keep);
-            if is_fresh && connection.is_usable() {
-                return Some(connection);
-            }
-        }
-        None
-    }
-
-    /// Keeps a connection whose exchange is over.
-    pub(super) fn keep(&self, connection: Box<Connection>, options: &Options) {
-        connection.bell.leave();
-        connection.notes.end();
-        let since = match is_swept(options) {
-            true => None,
-            false => Some(Instant::now()),
-        };
-        let mut idle = self.0.borrow_mut();
-        if idle.len() < IDLE_CONNECTIONS {
-            idle.push(Idle { connection, since });
-        }
-    }
-
-    /// Closes the connection that has waited longest, if one waits.
-    pub(super) fn close_one(&self) -> bool {
-        let mut idle = self.0.borrow_mut();
-        let closed = (!idle.is_empty()).then(|| idle.remove(0));
-        drop(idle);
-        closed.is_some()
-    }
-}
-
-/// Whether the sweep finds what is too old in time.
-fn is_swept(options: &Options) -> bool {
-    options.keep > SWEPT_WITHIN
-}
+/// The head of an answer, and the request, if it was kept.
+pub(super) type Answered = (Response<()>, Option<Request<RequestBody>>);
 
 impl Connection {
-    pub(super) async fn new(
-        stream: Stream,
-        place: Option<Place>,
-    ) -> Result<Box<Self>, UpstreamError> {
-        let (stream, notes) = Watched::new(stream);
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(BUFFER_BYTES)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(UpstreamError::from_hyper)?;
-        Ok(Box::new(Self {
-            sender,
-            driver: Some(driver),
-            over: None,
-            bell: Bell::new(),
-            notes,
+    pub(super) fn new(stream: Stream, place: Option<Place>) -> Box<Self> {
+        Box::new(Self {
+            stream,
+            buffer: BytesMut::new(),
+            room: READ_BYTES,
+            came: 0,
+            sending: Sending::default(),
+            reading: Reading::Over,
+            keeps: true,
             made: Instant::now(),
             _place: place,
-        }))
+        })
     }
 
     /// Whether it may serve again as far as its age goes.
@@ -157,142 +92,217 @@ impl Connection {
             .is_none_or(|most| self.made.elapsed() < most)
     }
 
-    /// The request that was sent last, if it was kept and nothing has come for it.
-    pub(super) fn unanswered(&self) -> Option<Request<RequestBody>> {
-        match self.notes.came() {
-            0 => self.sent(),
-            _ => None,
+    /// Whether the exchange is over and another one may follow.
+    pub(super) fn is_free(&self) -> bool {
+        // Bytes behind an answer are none that anybody asked for.
+        self.keeps && self.reading.is_over() && self.sending.is_over() && self.buffer.is_empty()
+    }
+
+    /// Whether the backend has left it alone meanwhile: neither closed it nor said anything.
+    fn is_silent(&mut self) -> bool {
+        let mut byte = [0];
+        let mut unasked = ReadBuf::new(&mut byte);
+        let mut context = Context::from_waker(Waker::noop());
+        Pin::new(&mut self.stream)
+            .poll_read(&mut context, &mut unasked)
+            .is_pending()
+    }
+
+    /// The exchange is over; what is kept of it is given back, or what a large one has left behind.
+    fn rest(&mut self) {
+        self.sending.rest();
+        if self.buffer.capacity() > READ_BYTES || self.room > READ_BYTES {
+            self.buffer = BytesMut::new();
+            self.room = READ_BYTES;
         }
     }
 
-    /// The request that was sent last, if it was kept.
-    pub(super) fn sent(&self) -> Option<Request<RequestBody>> {
-        replay::read(&self.notes.take(), RequestBody::Empty)
-    }
-
-    /// Whether a request may be sent: the backend may have closed meanwhile.
-    pub(super) fn is_usable(&mut self) -> bool {
-        self.drive();
-        self.is_idle()
-    }
-
-    /// Lets the connection go on as far as it can without waiting, if anything happened to it.
-    fn drive(&mut self) {
-        if self.bell.take()
-            && let Some(driver) = &mut self.driver
-        {
-            // Its error reaches whoever waits for the answer or the body.
-            if Pin::new(driver).poll(&mut self.bell.context()).is_ready() {
-                self.over = self.driver.take();
+    /// Sends a request and waits for the head of its answer, not longer than the client's deadline.
+    /// `keeps`: it has no body, and is given back with the answer or the failure.
+    pub(super) async fn exchange(
+        &mut self,
+        client: &Rc<Client>,
+        request: Request<RequestBody>,
+        keeps: bool,
+    ) -> Result<Answered, Failure> {
+        let (parts, body) = request.into_parts();
+        self.came = 0;
+        self.keeps = true;
+        self.sending.begin(&parts, body);
+        let to_head = parts.method == Method::HEAD;
+        let mut informational = INFORMATIONAL;
+        let answered =
+            poll_fn(
+                |context| match self.poll_head(context, to_head, &mut informational) {
+                    Poll::Pending => client
+                        .deadline
+                        .borrow_mut()
+                        .poll(context)
+                        .map(|()| Err(UpstreamError::Deadline)),
+                    ready => ready,
+                },
+            )
+            .await;
+        match answered {
+            Ok(head) => {
+                let response = self.take_up(client, head).map_err(Failure::from)?;
+                let kept = keeps.then(|| Request::from_parts(parts, RequestBody::Empty));
+                Ok((response, kept))
+            }
+            Err(error) => {
+                let unsent = match &error {
+                    UpstreamError::Reset(_) => self.sending.take_unsent(),
+                    _ => None,
+                };
+                let is_unsent = unsent.is_some();
+                // Once something of an answer has come, a second request could be a second answer.
+                let again = keeps && self.came == 0;
+                let body = unsent.or_else(|| again.then_some(RequestBody::Empty));
+                Err(Failure {
+                    error,
+                    request: body.map(|body| Box::new(Request::from_parts(parts, body))),
+                    unsent: is_unsent,
+                })
             }
         }
     }
 
-    /// Looks whether what is waited for has come, driving the connection if something happened to it.
-    /// `look` is given the context to poll with.
-    fn poll_with<T>(
+    /// What follows from the head of an answer for what comes behind it.
+    fn take_up(&mut self, client: &Client, head: Head) -> Result<Response<()>, UpstreamError> {
+        let Head {
+            response,
+            reading,
+            keeps,
+        } = head;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && !client.upgrade.accepts(response.headers())
+        {
+            return Err(UpstreamError::Unasked);
+        }
+        self.keeps = keeps;
+        if let Some(length) = reading.length() {
+            let length = usize::try_from(length).unwrap_or(MOST_READ_BYTES);
+            self.room = length.clamp(READ_BYTES, MOST_READ_BYTES);
+        }
+        self.reading = reading;
+        Ok(response)
+    }
+
+    fn poll_head(
         &mut self,
         context: &mut Context<'_>,
-        mut look: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        self.bell.mute();
-        // Looking may make room for more: then once again.
-        for _ in 0..3 {
-            let found = look(&mut self.bell.context());
-            if found.is_ready() {
-                return found;
+        to_head: bool,
+        informational: &mut u8,
+    ) -> Poll<Result<Head, UpstreamError>> {
+        self.poll_send(context)?;
+        // Only new lines make a difference.
+        let mut worth_a_look = !self.buffer.is_empty();
+        loop {
+            if worth_a_look {
+                match head::parse(&mut self.buffer, to_head)? {
+                    Some(head) if head.is_informational() => {
+                        *informational = informational.checked_sub(1).ok_or(Error::Endless)?;
+                        continue;
+                    }
+                    Some(head) => return Poll::Ready(Ok(head)),
+                    None => {}
+                }
             }
-            if !self.bell.is_rung() {
-                break;
+            let before = self.buffer.len();
+            match ready!(self.poll_fill(context)) {
+                Ok(0) => return Poll::Ready(Err(self.broken(Error::Closed))),
+                Ok(count) => self.came += count,
+                Err(error) => return Poll::Ready(Err(self.broken(Error::Io(error)))),
             }
-            self.drive();
+            let fresh = &self.buffer[before..];
+            worth_a_look = before == 0
+                || memchr::memchr(b'\n', fresh).is_some()
+                || self.buffer.len() > HEADER_BYTES;
         }
-        self.bell.wait(context.waker());
-        Poll::Pending
     }
 
     /// The next piece of an answer's body.
     pub(super) fn poll_body(
         &mut self,
         context: &mut Context<'_>,
-        incoming: &mut Incoming,
-    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        self.poll_with(context, |context| {
-            Pin::new(&mut *incoming).poll_frame(context)
-        })
-    }
-
-    /// Whether the exchange is over and another one may follow; the end of a chunked body may still
-    /// have to be read.
-    pub(super) fn is_over(&mut self) -> bool {
-        self.is_idle() || self.is_usable()
-    }
-
-    fn is_idle(&self) -> bool {
-        self.driver.is_some() && self.sender.is_ready()
-    }
-
-    /// Sends a request and waits for the head of its answer, not longer than the client's deadline.
-    /// `keeps`: it has no body, and is kept for [`Self::sent`].
-    pub(super) async fn exchange(
-        &mut self,
-        client: &Rc<Client>,
-        request: Request<RequestBody>,
-        keeps: bool,
-    ) -> Result<Response<Incoming>, Failure> {
-        self.notes.begin(keeps);
-        // Sending rings, and the connection is driven next.
-        self.bell.mute();
-        let mut answer = pin!(self.sender.try_send_request(request));
-        let response = poll_fn(|context| {
-            if let Poll::Ready(answer) =
-                self.poll_with(context, |context| answer.as_mut().poll(context))
+    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+        if self.reading.is_over() {
+            return Poll::Ready(None);
+        }
+        // An answer may come before its request is whole.
+        if !self.sending.is_over() {
+            self.poll_send(context)?;
+        }
+        loop {
+            if !self.buffer.is_empty()
+                && let Some(frame) = self.reading.take(&mut self.buffer)?
             {
-                return Poll::Ready(answer.map_err(|mut failure| Failure {
-                    unsent: failure.take_message().map(Box::new),
-                    error: UpstreamError::from_hyper(failure.into_error()),
-                }));
+                return Poll::Ready(Some(Ok(frame)));
             }
-            if client.deadline.borrow_mut().poll(context).is_ready() {
-                return Poll::Ready(Err(UpstreamError::Deadline.into()));
+            if self.reading.is_over() {
+                return Poll::Ready(None);
             }
-            Poll::Pending
-        })
-        .await?;
-        // What came is the head, and perhaps some of the body: only then it has to be measured.
-        if self.notes.came() > HEADER_BYTES && head_bytes(&response) > HEADER_BYTES {
-            return Err(UpstreamError::HeadTooLarge.into());
+            let room = self.room;
+            match ready!(self.poll_fill(context)) {
+                Ok(0) if self.reading.ends_with_connection() => {
+                    self.reading = Reading::Over;
+                    return Poll::Ready(None);
+                }
+                Ok(0) => return Poll::Ready(Some(Err(self.broken(Error::Closed)))),
+                Ok(count) if count >= room => self.room = (room * 2).min(MOST_READ_BYTES),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Some(Err(self.broken(Error::Io(error))))),
+            }
         }
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            if !client.upgrade.accepts(response.headers()) {
-                return Err(UpstreamError::Unasked.into());
-            }
-            // hyper lets go of a connection that has switched at once.
-            self.over = self.over.take().or(self.driver.take());
+    }
+
+    /// Why the backend broke off: its refusal of what we sent says more than its end.
+    fn broken(&mut self, error: Error) -> UpstreamError {
+        match self.sending.take_failure() {
+            Some(failure) => Error::Io(failure).into(),
+            None => error.into(),
         }
-        Ok(response)
+    }
+
+    /// Goes on sending, as far as the backend takes it. That it takes no more is told when there is no
+    /// answer either: it may have answered before.
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Result<(), UpstreamError> {
+        match self.sending.poll(&mut self.stream, context) {
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buffer.capacity() - self.buffer.len() < self.room / 4 {
+            self.buffer.reserve(self.room);
+        }
+        pin!(self.stream.read_buf(&mut self.buffer)).poll(context)
+    }
+
+    /// Whether nothing of a body is left to be read.
+    pub(super) fn is_read(&self) -> bool {
+        self.reading.is_over()
+    }
+
+    /// What is left of the body.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match self.reading.length() {
+            Some(length) => SizeHint::with_exact(length),
+            None => SizeHint::default(),
+        }
     }
 
     /// After a 101 that was asked for: the bytes, and those that came behind the 101.
-    pub(super) fn into_raw(self) -> Option<(Stream, BytesMut)> {
-        let parts = self.over?.into_parts();
-        let stream = parts.io.into_inner().stream;
-        Some((stream, BytesMut::from(parts.read_buf)))
+    pub(super) fn into_raw(self) -> (Stream, BytesMut) {
+        (self.stream, self.buffer)
     }
-}
-
-/// What a head takes on the wire, about.
-fn head_bytes(response: &Response<Incoming>) -> usize {
-    let fields = response.headers().iter();
-    fields
-        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len())
-        .sum()
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("open", &self.driver.is_some())
+            .field("reading", &self.reading)
             .finish_non_exhaustive()
     }
 }
@@ -301,7 +311,8 @@ impl From<UpstreamError> for Failure {
     fn from(error: UpstreamError) -> Self {
         Self {
             error,
-            unsent: None,
+            request: None,
+            unsent: false,
         }
     }
 }

@@ -25,8 +25,7 @@ pub(super) fn write(head: &request::Parts) -> Vec<u8> {
     bytes
 }
 
-/// The request that was written so, by [`write`] or by hyper; None: that is not all of a head, and
-/// nothing else.
+/// The request that was written so by [`write`]; None: that is not all of a head, and nothing else.
 pub(super) fn read<B>(bytes: &[u8], body: B) -> Option<Request<B>> {
     let head = bytes.strip_suffix(b"\r\n\r\n")?;
     let mut lines = lines(head);

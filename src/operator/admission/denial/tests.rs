@@ -22,8 +22,11 @@ fn a_mistyped_key_names_the_nearest_right_one() {
 #[test]
 fn a_key_like_none_of_ours_lists_them() {
     assert_eq!(
-        unknown("endpoints.dev/capture"),
-        "annotation endpoints.dev/capture is unknown; known are endpoints.dev/service and endpoints.dev/ports"
+        unknown("endpoints.dev/replicas-of-it"),
+        "annotation endpoints.dev/replicas-of-it is unknown; known are endpoints.dev/service, \
+         endpoints.dev/ports, endpoints.dev/capture, endpoints.dev/sidecar, endpoints.dev/sidecar-log-level, \
+         endpoints.dev/sidecar-cpu-request, endpoints.dev/sidecar-cpu-limit, \
+         endpoints.dev/sidecar-memory-request, endpoints.dev/sidecar-memory-limit"
     );
 }
 

@@ -4,13 +4,16 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::endpoints_service::{CountedWorkers, Workers};
 
+mod forms;
 mod property;
+mod redirect;
 
 fn config() -> InjectorConfig {
     InjectorConfig {
         image: "registry.example/endpoints-operator:1".to_owned(),
         image_pull_policy: None,
         operator_address: "endpoints-operator.endpoints-system.svc:9444".to_owned(),
+        operator_fallback: None,
         trust_bundle: "PEM".into(),
         native_sidecars: true,
         set_run_as_user: true,
@@ -144,10 +147,14 @@ fn pods_the_sidecar_cannot_stand_in_are_denied() {
 fn a_job_is_denied_where_the_sidecar_would_keep_it_from_completing() {
     let mut job = http_app();
     job["restartPolicy"] = json!("Never");
-    let denied = Denial::NeverCompletes {
-        policy: "Never".to_owned(),
-    };
-    assert_eq!(inject(pod(job.clone()), &classic()), Err(denied));
+    let message = inject(pod(job.clone()), &classic())
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("restartPolicy Never"), "{message}");
+    assert!(
+        message.contains("endpoints.dev/sidecar: native"),
+        "{message}"
+    );
     assert!(inject(pod(job), &config()).is_ok());
 }
 

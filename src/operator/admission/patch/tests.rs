@@ -8,6 +8,7 @@ fn config(native_sidecars: bool) -> InjectorConfig {
         image: "image".to_owned(),
         image_pull_policy: None,
         operator_address: "operator:9444".to_owned(),
+        operator_fallback: None,
         trust_bundle: "PEM".into(),
         native_sidecars,
         set_run_as_user: true,

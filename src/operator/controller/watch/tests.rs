@@ -142,6 +142,7 @@ fn mk_pod(name: &str) -> Value {
             "namespace": "shop", "name": name, "uid": name,
             "labels": { "endpoints.dev/injected": "true" },
             "annotations": { "endpoints.dev/service": "bookstore" }
-        }
+        },
+        "spec": { "containers": [{ "name": "endpoints-proxy" }] }
     })
 }

@@ -95,7 +95,9 @@ impl Controller {
             metrics: metrics.clone(),
         };
         let mut observed = watch::all(client.clone(), metrics);
-        state.index.set_leads(*leadership.borrow_and_update());
+        let leads = *leadership.borrow_and_update();
+        state.index.set_leads(leads);
+        state.metrics.leads(leads);
         let mut writes = JoinSet::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -118,6 +120,7 @@ impl Controller {
                 }
                 Ok(()) = leadership.changed() => {
                     let leads = *leadership.borrow_and_update();
+                    state.metrics.leads(leads);
                     state.step(|state| state.index.set_leads(leads));
                 }
                 _ = tick.tick() => state.step(|state| state.index.tick(Instant::now())),

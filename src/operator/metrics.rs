@@ -6,6 +6,7 @@ use std::sync::Arc;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 /// Counters of the control plane. Cheap to clone.
@@ -29,6 +30,7 @@ pub struct Metrics {
     services: Gauge,
     pods: Gauge,
     streams: Gauge,
+    leader: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -49,6 +51,11 @@ impl Metrics {
         let status_write_failures = counter("status_write_failures", "Statuses not written");
         let key_fetches = counter("key_fetches", "Key sets fetched");
         let key_fetch_failures = counter("key_fetch_failures", "Key sets not fetched");
+        own.register(
+            "build",
+            "The version that runs",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
         let mut gauge = |name, help| {
             let gauge = Gauge::default();
             own.register(name, help, gauge.clone());
@@ -57,6 +64,10 @@ impl Metrics {
         let services = gauge("services", "EndpointsServices known");
         let pods = gauge("pods", "Live injected pods known");
         let streams = gauge("streams", "Sidecars connected");
+        let leader = gauge(
+            "leader",
+            "Whether this operator leads (1) or another one (0)",
+        );
         Self {
             reconciles,
             panics,
@@ -69,6 +80,7 @@ impl Metrics {
             services,
             pods,
             streams,
+            leader,
             registry: Arc::new(registry),
         }
     }
@@ -87,6 +99,10 @@ impl Metrics {
         set(&self.services, services);
         set(&self.pods, pods);
         set(&self.streams, streams);
+    }
+
+    pub(super) fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
     }
 
     pub(super) fn compile_panics(&self, total: u64) {

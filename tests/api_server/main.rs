@@ -10,12 +10,19 @@ mod certificate_files;
 mod certificates;
 mod checks;
 mod events;
+#[path = "../support/exposition.rs"]
+mod exposition;
 mod fields;
+mod hand_labels;
+mod key_rotation;
 mod key_sets;
+mod metrics;
 mod objects;
 mod pods;
 mod process;
+mod push_peers;
 mod push_tokens;
+mod restarted_sidecar;
 mod rights;
 mod rotation;
 mod schema;
@@ -23,4 +30,6 @@ mod serve;
 mod sidecar_process;
 mod sidecars;
 mod status;
+#[path = "../support/tokens.rs"]
+mod tokens;
 mod uninstall;

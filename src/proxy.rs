@@ -12,6 +12,7 @@
 
 mod access_log;
 mod admin;
+mod app_probes;
 mod body;
 mod certificate;
 mod client;
@@ -39,6 +40,7 @@ mod upstream;
 mod worker;
 
 pub use access_log::LogOutput;
+pub use app_probes::{AppProbe, Question};
 pub use config::{BackendAddress, BadBackendAddress, CertificateFiles, Config, Limits, Listener};
 pub use delivery::{Delivery, PolicySource};
 pub use snapshot::{PolicyCell, Snapshot, SnapshotError};
@@ -179,6 +181,7 @@ impl Proxy {
                     readiness,
                     shutdown,
                     log_filter: config.log_filter,
+                    app_probes: config.app_probes,
                 };
                 (admin, socket)
             });

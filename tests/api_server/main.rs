@@ -13,6 +13,7 @@ mod events;
 mod fields;
 mod key_sets;
 mod objects;
+mod pods;
 mod process;
 mod push_tokens;
 mod rights;

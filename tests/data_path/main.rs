@@ -16,6 +16,7 @@ mod tokens;
 mod access_log;
 mod admin;
 mod alternatives;
+mod app_probes;
 mod audit;
 mod authentication;
 mod backend_connections;

@@ -20,6 +20,7 @@ mod traffic;
 
 mod capture;
 mod edits;
+mod forms;
 mod injection;
 mod last_good;
 mod lifecycle;

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::endpoints_service::{CountedWorkers, Workers};
 
+mod forms;
 mod property;
+mod redirect;
 
 fn config() -> InjectorConfig {
     InjectorConfig {

@@ -46,8 +46,8 @@ impl Release {
     }
 
     /// `helm upgrade` to the chart as it is.
-    pub(crate) fn upgrade(&self) {
-        self.bring(&["upgrade"], CHART, &image(), &[])
+    pub(crate) fn upgrade(&self, more: &[&str]) {
+        self.bring(&["upgrade"], CHART, &image(), more)
             .expect_success();
     }
 

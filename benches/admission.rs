@@ -125,6 +125,7 @@ fn start() -> (SocketAddr, RootCertStore) {
                 image_pull_policy: None,
                 operator_address: "endpoints-operator.endpoints-system.svc:9444".to_owned(),
                 operator_fallback: None,
+                key_addresses: endpoints::jwks::AddressRule::default(),
                 trust_bundle: signed.cert.pem().into(),
                 native_sidecars: true,
                 set_run_as_user: true,

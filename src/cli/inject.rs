@@ -17,11 +17,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use ipnet::IpNet;
 use serde_json::Value;
 
 use self::reports::Reports;
 use self::stream::Document;
 use crate::api::EndpointsServiceSpec;
+use crate::jwks::AddressRule;
 use crate::operator::admission::{InjectorConfig, SidecarSettings, inject_object};
 use crate::push::wire::ServiceKey;
 
@@ -68,6 +70,13 @@ pub(super) struct Args {
     /// Whether endpoints.dev/sidecar: auto is native, as from Kubernetes 1.34 on
     #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
     native_sidecars: bool,
+    /// Network that the operator may fetch key sets from although its addresses are refused otherwise;
+    /// repeatable
+    #[arg(long, value_name = "CIDR")]
+    jwks_allow: Vec<IpNet>,
+    /// The operator fetches key sets over http:, too
+    #[arg(long)]
+    jwks_allow_http: bool,
     /// Where sidecars dial for their policy
     #[arg(
         long,
@@ -115,6 +124,10 @@ impl Args {
             image_pull_policy: self.sidecar_image_pull_policy.clone(),
             operator_address: self.operator_address.clone(),
             operator_fallback: None,
+            key_addresses: AddressRule {
+                allow_http: self.jwks_allow_http,
+                ..AddressRule::strict(self.jwks_allow.clone())
+            },
             trust_bundle: Arc::from(trust_bundle.unwrap_or_default()),
             native_sidecars: self.native_sidecars,
             set_run_as_user: self.sidecar_run_as_user,

@@ -307,11 +307,14 @@ impl Parts {
 }
 
 fn key_fetcher(args: &Args) -> anyhow::Result<HttpFetcher> {
-    let rule = AddressRule {
+    egress::key_fetcher(key_addresses(args))
+}
+
+fn key_addresses(args: &Args) -> AddressRule {
+    AddressRule {
         allow_http: args.jwks_allow_http,
         ..AddressRule::strict(args.jwks_allow.clone())
-    };
-    egress::key_fetcher(rule)
+    }
 }
 
 /// Both address families where the kernel has both.
@@ -363,6 +366,7 @@ async fn injector(
             args.service_name, args.namespace, args.push_port
         ),
         operator_fallback: None,
+        key_addresses: key_addresses(args),
         trust_bundle,
         native_sidecars,
         set_run_as_user: args.sidecar_run_as_user,

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use self::handshake::Handshake;
+pub(super) use self::http1::Buffers;
 use self::preface::{Detect, Protocol};
 use super::client::Client;
 use super::drain::Member;

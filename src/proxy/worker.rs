@@ -14,7 +14,7 @@ use tokio::task::spawn_local;
 use tokio::time::{interval, sleep, timeout};
 
 use super::certificate::ClientTls;
-use super::connection;
+use super::connection::{self, Buffers};
 use super::date::Date;
 use super::drain::Drain;
 use super::metrics::{OperationCells, Outcome, ProviderCells, WorkerMetrics};
@@ -59,6 +59,7 @@ pub(super) struct Worker {
     pub(super) teller: Teller,
     pub(super) random: Random,
     date: Date,
+    pub(super) buffers: Rc<Buffers>,
     pub(super) tokens: RefCell<TokenCache>,
     policies: RefCell<Policies>,
     backends: Backends,
@@ -276,6 +277,7 @@ impl Worker {
             teller,
             random: Random::new(),
             date: Date::default(),
+            buffers: Rc::default(),
             tokens: RefCell::default(),
             policies: RefCell::new(Policies {
                 latest: Cache::new(policies.0.clone()),

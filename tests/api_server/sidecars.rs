@@ -241,7 +241,7 @@ struct State {
 }
 
 impl Sidecar {
-    async fn start(test: &Test, pod: &Pod, service: &str) -> Self {
+    pub async fn start(test: &Test, pod: &Pod, service: &str) -> Self {
         Self::start_with(test, pod, service, Ok(())).await
     }
 
@@ -291,6 +291,15 @@ impl Sidecar {
         }
     }
 
+    /// Waits until a policy with so many operations is in force.
+    pub async fn runs(&mut self, operations: usize) {
+        let waiting = self.state.wait_for(|state| state.operations == operations);
+        tokio::time::timeout(SOON, waiting)
+            .await
+            .expect("the policy comes")
+            .unwrap();
+    }
+
     fn operations(&self) -> usize {
         self.state.borrow().operations
     }
@@ -321,7 +330,7 @@ impl Apply for Recorder {
 }
 
 /// The certificate that the operator is recognised by.
-async fn bundle(test: &Test) -> String {
+pub async fn bundle(test: &Test) -> String {
     let secrets = Api::<Secret>::namespaced(test.client.clone(), SYSTEM);
     let secret = secrets.get("endpoints-operator-ca").await.unwrap();
     String::from_utf8(secret.data.unwrap()["ca.crt"].0.clone()).unwrap()

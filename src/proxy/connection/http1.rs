@@ -7,6 +7,7 @@
 //! The guard passes on one head at a time and only what has one reading, so what is read behind it is
 //! not judged again.
 
+mod buffers;
 mod head;
 mod wire;
 
@@ -22,6 +23,7 @@ use http::Response;
 use http_body::Body as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(in crate::proxy) use self::buffers::Buffers;
 use self::head::{Asked, Head};
 use self::wire::Wire;
 use crate::proxy::body::ResponseBody;
@@ -57,7 +59,7 @@ pub(super) async fn serve(
         worker: worker.clone(),
         backend,
         client: client.clone(),
-        wire: Rc::new(RefCell::new(Wire::new(guard, room.count))),
+        wire: Rc::new(RefCell::new(Wire::new(guard, worker.buffers.clone()))),
         finishing: Rc::default(),
     };
     let wire = connection.wire.clone();
@@ -121,7 +123,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
             let request = request.map(|()| Wire::body(&self.wire));
             let noted = self.client.begin();
             let (worker, client) = (self.worker.clone(), self.client.clone());
-            let served = service::serve(worker, client, self.backend.clone(), noted, request);
+            let backend = self.backend.clone();
+            // Stays where it is: it is large.
+            let served = pin!(service::serve(worker, client, backend, noted, request));
             let Some(Ok(response)) = self.unless_gone(served).await else {
                 return Ok(());
             };
@@ -145,8 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
     }
 
     /// Waits for what is worth waiting for as long as the client does; None: it has gone.
-    async fn unless_gone<T>(&self, served: impl Future<Output = T>) -> Option<T> {
-        let mut served = pin!(served);
+    async fn unless_gone<T>(&self, mut served: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         poll_fn(|context| match served.as_mut().poll(context) {
             Poll::Ready(response) => Poll::Ready(Some(response)),
             Poll::Pending => self.wire.borrow_mut().poll_gone(context).map(|()| None),

@@ -10,7 +10,7 @@ use memchr::{memchr, memchr2};
 
 use super::malformed::Malformed;
 use crate::proxy::Limits;
-use crate::proxy::http1::{TARGET, TOKEN, class, text, token};
+use crate::proxy::http1::{Place, TARGET, TOKEN, class, text, token};
 
 /// What a look at the bytes says.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,9 +95,10 @@ pub(super) enum Framing {
 /// The most that a request line takes beside its target: what is longer will not become a head.
 const REQUEST_LINE_REST: usize = 64;
 
-/// Looks at the bytes of a head, from its first on.
-pub(super) fn scan(bytes: &[u8], limits: &HeadLimits) -> Scan {
-    match checked(bytes, limits) {
+/// Looks at the bytes of a head, from its first on. `places`: where its fields are, if it is complete.
+pub(super) fn scan(bytes: &[u8], limits: &HeadLimits, places: &mut Vec<Place>) -> Scan {
+    places.clear();
+    match checked(bytes, limits, places) {
         Ok((length, _)) if length > limits.bytes => Scan::Malformed(Malformed::TooLarge),
         Ok((length, head)) => Scan::Complete(length, head),
         Err(Stop::Malformed(malformed)) => Scan::Malformed(malformed),
@@ -131,7 +132,11 @@ impl From<Malformed> for Stop {
     }
 }
 
-fn checked(bytes: &[u8], limits: &HeadLimits) -> Result<(usize, Head), Stop> {
+fn checked(
+    bytes: &[u8],
+    limits: &HeadLimits,
+    places: &mut Vec<Place>,
+) -> Result<(usize, Head), Stop> {
     let mut lines = Lines { bytes, at: 0 };
     let partial = |in_request_line| move || Stop::Partial { in_request_line };
 
@@ -165,6 +170,7 @@ fn checked(bytes: &[u8], limits: &HeadLimits) -> Result<(usize, Head), Stop> {
     let mut upgrade = false;
     let mut fields = 0;
     loop {
+        let at = lines.at;
         let whole = lines.next_field();
         let line = match whole {
             Some(_) => &[][..],
@@ -181,6 +187,9 @@ fn checked(bytes: &[u8], limits: &HeadLimits) -> Result<(usize, Head), Stop> {
             Some(field) => field,
             None => field(line)?,
         };
+        let colon = at + name.len();
+        let place = Place::new(bytes, [at, colon], colon + 1 + value.len());
+        places.push(place.ok_or(Malformed::TooLarge)?);
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => head.hosts = head.hosts.saturating_add(1),
             7 if name.eq_ignore_ascii_case(b"upgrade") => upgrade = true,

@@ -31,6 +31,26 @@ pub(in crate::proxy) struct Fields {
 }
 
 impl Place {
+    /// Of a name from there on and of a value between there, blanks around it left out; None: too far
+    /// away.
+    pub(in crate::proxy) fn new(bytes: &[u8], [at, colon]: [usize; 2], end: usize) -> Option<Self> {
+        let (mut from, mut to) = (colon + 1, end);
+        while from < to && is_blank(bytes[from]) {
+            from += 1;
+        }
+        while from < to && is_blank(bytes[to - 1]) {
+            to -= 1;
+        }
+        let numbers = [at, colon, from, to].map(u32::try_from);
+        let [Ok(a), Ok(b), Ok(c), Ok(d)] = numbers else {
+            return None;
+        };
+        Some(Self {
+            name: [a, b],
+            value: [c, d],
+        })
+    }
+
     /// The field, out of the bytes that it was found in.
     pub(in crate::proxy) fn field(
         &self,
@@ -78,22 +98,8 @@ pub(in crate::proxy) fn find(
             None if line.get(end).is_none_or(|&byte| byte == b'\r') => break,
             _ => return Err(Error::Line),
         }
-        let (mut from, mut to) = (colon + 1, end);
-        while from < to && is_blank(line[from]) {
-            from += 1;
-        }
-        while from < to && is_blank(line[to - 1]) {
-            to -= 1;
-        }
         let place = places.get_mut(count).ok_or(Error::TooLarge)?;
-        let numbers = [at, at + colon, at + from, at + to].map(u32::try_from);
-        let [Ok(a), Ok(b), Ok(c), Ok(d)] = numbers else {
-            return Err(Error::TooLarge);
-        };
-        *place = Place {
-            name: [a, b],
-            value: [c, d],
-        };
+        *place = Place::new(bytes, [at, at + colon], at + end).ok_or(Error::TooLarge)?;
         count += 1;
         at += end + 2;
     }

@@ -7,12 +7,13 @@ use http::header::{CONNECTION, CONTENT_LENGTH, DATE, EXPECT, TE, TRAILER, TRANSF
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
 
+use crate::proxy::guard::Found;
 use crate::proxy::http1::{Error, Framing, Place, field, find, trim};
 
 /// Fields that a request may get from us, so that its map need not grow.
 const FIELDS_OF_OURS: usize = 6;
-/// Fields that there is room for without asking.
-const FEW_FIELDS: usize = 100;
+/// Fields of what stands for a head that is refused.
+const STAND_IN_FIELDS: usize = 4;
 
 /// A request without its body.
 #[derive(Debug)]
@@ -36,36 +37,33 @@ pub(super) struct Asked {
     keeps: bool,
 }
 
-/// Takes a head out of what the guard has passed on, if it is complete. `most`: fields.
-pub(super) fn parse(buffer: &mut BytesMut, most: usize) -> io::Result<Option<Head>> {
-    parsed(buffer, most).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+/// Takes a head out of what the guard has passed on, if it is complete. `found`: what the guard found in
+/// it, if it is the client's.
+pub(super) fn parse(buffer: &mut BytesMut, found: &Found) -> io::Result<Option<Head>> {
+    parsed(buffer, found).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-fn parsed(buffer: &mut BytesMut, most: usize) -> Result<Option<Head>, Error> {
+fn parsed(buffer: &mut BytesMut, found: &Found) -> Result<Option<Head>, Error> {
     // Empty lines before a request line are ignored (RFC 9112 section 2.2).
-    while buffer.starts_with(b"\r\n") {
-        let _empty = buffer.split_to(2);
+    let mut begin = 0;
+    while buffer[begin..].starts_with(b"\r\n") {
+        begin += 2;
     }
-    let Some(end) = memchr::memchr(b'\r', buffer) else {
+    let Some(end) = memchr::memchr(b'\r', &buffer[begin..]).map(|end| begin + end) else {
         return Ok(None);
     };
-    let mut few = [Place::default(); FEW_FIELDS];
-    let mut many;
-    let places = match most <= FEW_FIELDS {
-        true => &mut few[..most],
-        false => {
-            many = vec![Place::default(); most];
-            &mut many[..]
-        }
+    let mut few = [Place::default(); STAND_IN_FIELDS];
+    let (places, length) = match found.length {
+        0 if buffer.len() < end + 2 => return Ok(None),
+        0 => match find(buffer, end + 2, &mut few, usize::MAX)? {
+            Some(found) => (&few[..found.count], found.end),
+            None => return Ok(None),
+        },
+        length if buffer.len() < length => return Ok(None),
+        length => (&found.places[..], length),
     };
-    if buffer.len() < end + 2 {
-        return Ok(None);
-    }
-    let Some(found) = find(buffer, end + 2, places, usize::MAX)? else {
-        return Ok(None);
-    };
-    let bytes = buffer.split_to(found.end).freeze();
-    let line = &bytes[..end];
+    let bytes = buffer.split_to(length).freeze();
+    let line = &bytes[begin..end];
     let space = memchr::memchr(b' ', line).ok_or(Error::FirstLine)?;
     let last = memchr::memrchr(b' ', line).filter(|last| *last > space);
     let last = last.ok_or(Error::FirstLine)?;
@@ -75,7 +73,7 @@ fn parsed(buffer: &mut BytesMut, most: usize) -> Result<Option<Head>, Error> {
     };
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(&line[..space]).map_err(|_| Error::FirstLine)?;
-    let target = bytes.slice(space + 1..last);
+    let target = bytes.slice(begin + space + 1..begin + last);
     *request.uri_mut() = Uri::from_maybe_shared(target).map_err(|_| Error::FirstLine)?;
     *request.version_mut() = version;
     let mut asked = Asked {
@@ -86,8 +84,8 @@ fn parsed(buffer: &mut BytesMut, most: usize) -> Result<Option<Head>, Error> {
         is_head: *request.method() == Method::HEAD,
         keeps: version == Version::HTTP_11,
     };
-    let mut headers = HeaderMap::with_capacity(found.count + FIELDS_OF_OURS);
-    for place in &places[..found.count] {
+    let mut headers = HeaderMap::with_capacity(places.len() + FIELDS_OF_OURS);
+    for place in places {
         let (name, value) = place.field(&bytes)?;
         asked.note(&name, &value)?;
         headers.append(name, value);
@@ -98,6 +96,10 @@ fn parsed(buffer: &mut BytesMut, most: usize) -> Result<Option<Head>, Error> {
 
 impl Asked {
     fn note(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Error> {
+        // Most names are none of these, and that shows at their first letter.
+        if !matches!(name.as_str().as_bytes().first(), Some(b'c' | b'e' | b't')) {
+            return Ok(());
+        }
         if *name == CONNECTION {
             for option in value.as_bytes().split(|&byte| byte == b',') {
                 let option = trim(option);

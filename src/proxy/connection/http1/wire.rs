@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
+use super::buffers::Buffers;
 use super::head::{self, Head};
 use crate::proxy::guard::{BadBody, Guard};
 use crate::proxy::http1::{Framing, Outgoing, Reading};
@@ -26,8 +27,6 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// A connection as bytes.
 pub(super) struct Wire<S> {
     guard: Guard<S>,
-    /// The most fields that a head may have.
-    fields: usize,
     /// What the guard has passed on, and is not looked at yet.
     buffer: BytesMut,
     /// How much is read at once.
@@ -39,19 +38,20 @@ pub(super) struct Wire<S> {
     /// It cannot be read to its end.
     broken: bool,
     out: Outgoing,
+    spare: Rc<Buffers>,
 }
 
 impl<S> Wire<S> {
-    pub(super) fn new(guard: Guard<S>, fields: usize) -> Self {
+    pub(super) fn new(guard: Guard<S>, spare: Rc<Buffers>) -> Self {
         Self {
             guard,
-            fields,
             buffer: BytesMut::new(),
             room: READ_BYTES,
             reading: Reading::Over,
             waits: false,
             broken: false,
             out: Outgoing::default(),
+            spare,
         }
     }
 
@@ -121,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Wire<S> {
     ) -> Poll<io::Result<Option<Head>>> {
         loop {
             if !self.buffer.is_empty()
-                && let Some(head) = head::parse(&mut self.buffer, self.fields)?
+                && let Some(head) = head::parse(&mut self.buffer, self.guard.found())?
             {
                 self.reading = match head.asked.framing {
                     Framing::None | Framing::Length(0) => Reading::Over,
@@ -131,7 +131,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Wire<S> {
                 self.waits = head.asked.expects && !self.reading.is_over();
                 return Poll::Ready(Ok(Some(head)));
             }
-            match ready!(self.poll_fill(context)) {
+            let Poll::Ready(filled) = self.poll_fill(context) else {
+                if self.buffer.is_empty() {
+                    // A connection that waits for a request holds no room for it.
+                    self.spare.give(std::mem::take(&mut self.buffer));
+                }
+                return Poll::Pending;
+            };
+            match filled {
                 Ok(0) if self.buffer.is_empty() => return Poll::Ready(Ok(None)),
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                 Ok(_) => {}
@@ -164,6 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Wire<S> {
         }
         self.out.rest();
         if self.room > READ_BYTES && self.buffer.is_empty() {
+            // Too large to be of use to others.
             self.buffer = BytesMut::new();
             self.room = READ_BYTES;
         }
@@ -212,6 +220,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Wire<S> {
     }
 
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buffer.capacity() == 0 {
+            self.buffer = self.spare.take();
+        }
         if self.buffer.capacity() - self.buffer.len() < self.room / 2 {
             self.buffer.reserve(self.room);
         }

@@ -2,10 +2,11 @@ use bytes::BytesMut;
 use http::{Response, StatusCode};
 
 use super::{Asked, Head, parse, write};
+use crate::proxy::guard::Found;
 use crate::proxy::http1::Framing;
 
 fn read(bytes: &str) -> Head {
-    let head = parse(&mut BytesMut::from(bytes), 100);
+    let head = parse(&mut BytesMut::from(bytes), &Found::default());
     head.expect("it is right").expect("it is whole")
 }
 
@@ -25,11 +26,11 @@ fn answer(asked: &Asked, response: Response<()>, length: Option<u64>) -> (String
 fn a_head_is_read_whatever_is_cut_off_or_stands_behind_it() {
     let bytes = "\r\n\r\nPOST /a?b=c HTTP/1.1\r\nHost: a\r\nCookie: 1\r\ncookie: 2\r\nContent-Length: 3\r\n\r\n";
     for end in 0..bytes.len() {
-        let part = parse(&mut BytesMut::from(&bytes[..end]), 100);
+        let part = parse(&mut BytesMut::from(&bytes[..end]), &Found::default());
         assert!(part.unwrap().is_none(), "{end}");
     }
     let mut buffer = BytesMut::from(&*format!("{bytes}abc"));
-    let head = parse(&mut buffer, 100).unwrap().unwrap();
+    let head = parse(&mut buffer, &Found::default()).unwrap().unwrap();
     assert_eq!(&*buffer, b"abc");
     assert_eq!(head.request.method(), "POST");
     assert_eq!(head.request.uri(), "/a?b=c");

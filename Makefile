@@ -99,7 +99,7 @@ instructions: ## Instructions a request, by callgrind, against the committed one
 
 .PHONY: bench
 bench: instructions ## Envoy, nginx and ours in turn, into docs/performance.md; instructions, lookups, compiling
-	cargo bench --locked --bench route --bench compile
+	cargo bench --locked --bench route --bench compile --bench admission
 	benches/compare/run
 
 # libFuzzer, with the pinned compiler: LLVM's coverage is switched on by stable options, and the

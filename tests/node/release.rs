@@ -86,7 +86,7 @@ impl Release {
         assert_eq!(status["info"]["status"], "uninstalling", "{status:#}");
         let revision = status["version"].to_string();
         let place = [self.name, &revision, "--namespace", self.namespace];
-        let arguments = [&["rollback"], &place[..], &["--wait", "--timeout=120s"]].concat();
+        let arguments = [&["rollback"][..], &place, &["--wait", "--timeout=120s"]].concat();
         try_helm(self.helm, &arguments).expect_success();
         let status = self.status(&[]);
         assert!(status.contains("STATUS: deployed"), "{status}");

@@ -22,18 +22,20 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use self::slices::SliceWatches;
 use self::watch::{Listings, Observed};
-use self::writer::{Stored, Writer};
+use self::writer::{Outcome, Stored, Writer};
 use super::admission::SettingsCache;
+use super::convergence::Convergence;
 use super::events::Events;
 use super::index::{Changes, Index, KeyOutcome};
 use super::lease::Leadership;
 use super::metrics::Metrics;
 use super::pod::PodCache;
-use crate::api::EndpointsServiceSpec;
+use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus};
 use crate::jwks::{FetchError, FetchKeys, KeyEvent, KeySlot, KeyStore, Refresher};
 use crate::openapi::Diagnostic;
 use crate::policy::format::KeySource;
 use crate::policy::{self, ServiceIdentity};
+use crate::push::replica::{Heard, Outbox, Said};
 use crate::push::server::{Event, Hub, Report};
 use crate::push::wire;
 use crate::shutdown::Shutdown;
@@ -57,6 +59,12 @@ pub struct Controller {
     pub settings: SettingsCache,
     /// Whether this replica writes statuses and tells Events.
     pub leadership: Leadership,
+    /// How often the leader changed.
+    pub transitions: tokio::sync::watch::Receiver<i32>,
+    /// What other replicas say of their sidecars.
+    pub heard: mpsc::Receiver<Heard>,
+    /// How this replica's sidecars are, for the leader.
+    pub outbox: Outbox,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -73,6 +81,9 @@ impl Controller {
             pods,
             settings,
             mut leadership,
+            transitions,
+            mut heard,
+            outbox,
             metrics,
         } = self;
         let store = KeyStore::default();
@@ -87,6 +98,9 @@ impl Controller {
             hub,
             pods,
             settings,
+            outbox,
+            transitions,
+            convergence: Convergence::default(),
             events: Events::start(client.clone()),
             slices: SliceWatches::new(client.clone(), metrics.clone()),
             store,
@@ -94,7 +108,7 @@ impl Controller {
             writer: Writer::default(),
             metrics: metrics.clone(),
         };
-        let mut observed = watch::all(client.clone(), metrics);
+        let mut observed = watch::all(client.clone(), metrics.clone());
         state.index.set_leads(*leadership.borrow_and_update());
         let mut writes = JoinSet::new();
         let mut tick = tokio::time::interval(TICK);
@@ -109,6 +123,10 @@ impl Controller {
                 }
                 Some(report) = reports.recv() => {
                     state.step(|state| state.report(&report));
+                }
+                Some(heard) = heard.recv() => {
+                    metrics.replica_reports.inc();
+                    state.step(|state| state.hear(heard));
                 }
                 Some(event) = key_events.recv() => state.step(|state| state.keys(event)),
                 Some(stored) = writes.join_next(), if !writes.is_empty() => {
@@ -155,6 +173,9 @@ struct State {
     hub: Hub,
     pods: PodCache,
     settings: SettingsCache,
+    outbox: Outbox,
+    transitions: tokio::sync::watch::Receiver<i32>,
+    convergence: Convergence,
     events: Events,
     slices: SliceWatches,
     store: KeyStore,
@@ -167,6 +188,7 @@ struct State {
 impl State {
     /// Handles one event and does what follows. A panic ends this event, nothing else.
     fn step(&mut self, handle: impl FnOnce(&mut Self)) {
+        let (started, compiled) = (Instant::now(), self.index.compiled());
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
             handle(self);
             let changes = self.index.take_changes();
@@ -176,6 +198,8 @@ impl State {
             tracing::error!("handling an event panicked");
             self.metrics.panics.inc();
         }
+        let compiled = self.index.compiled() != compiled;
+        self.metrics.handled(started.elapsed(), compiled);
     }
 
     fn observe(&mut self, observed: Observed) {
@@ -199,8 +223,30 @@ impl State {
                     slot.want();
                 }
             }
-            _ => self.index.report(report, Instant::now()),
+            _ => {
+                let now = Instant::now();
+                if let Event::Applied { hash } = &report.event
+                    && let Some(took) = self.convergence.applied(&report.service, hash, now)
+                {
+                    self.metrics.push_seconds.observe(took.as_secs_f64());
+                }
+                self.index.report(report, now);
+                self.outbox.note(report, now);
+            }
         }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        let now = Instant::now();
+        if let Said::Sidecars(sidecars) = &heard.said {
+            for sidecar in sidecars {
+                if let Some(hash) = &sidecar.runs {
+                    // It is told by the replica that knows when it was.
+                    let _ = self.convergence.applied(&sidecar.key(), hash, now);
+                }
+            }
+        }
+        self.index.hear(heard, now);
     }
 
     fn keys(&mut self, event: KeyEvent) {
@@ -238,25 +284,30 @@ impl State {
     }
 
     fn stored(&mut self, stored: Stored) {
+        let outcome = stored.outcome();
         let Stored {
             key,
             update,
             result,
         } = stored;
-        let stored = result.is_ok();
         match result {
-            Ok(()) => {
+            Ok(version) => {
                 self.metrics.status_writes.inc();
-                self.index.status_stored(&key, update);
+                self.index.status_stored(&key, update, &version);
             }
             Err(error) => {
-                self.metrics.status_write_failures.inc();
-                tracing::warn!(service = %key, %error, "cannot write the status");
+                if outcome == Outcome::Conflict {
+                    self.metrics.status_write_failed("conflict");
+                    tracing::debug!(service = %key, "the object changed before its status was written");
+                } else {
+                    self.metrics.status_write_failed("api");
+                    tracing::warn!(service = %key, %error, "cannot write the status");
+                }
             }
         }
-        self.writer.finished(&key, stored, Instant::now());
+        self.writer.finished(&key, outcome, Instant::now());
         // What happened meanwhile is found by comparing again.
-        if stored && self.index.leads() {
+        if outcome == Outcome::Stored && self.index.leads() {
             self.writer.mark(key, Instant::now());
         }
     }
@@ -280,15 +331,19 @@ impl State {
         for key in &changes.remove {
             self.hub.remove(key);
             self.writer.forget(key);
+            self.convergence.forget(key);
         }
         for (key, settings) in changes.settings {
             self.settings.set(key, settings);
         }
         for (key, snapshot) in changes.publish {
             tracing::info!(service = %key, hash = snapshot.hash(), "publishing a policy");
+            self.convergence
+                .published(&key, snapshot.hash(), Instant::now());
             self.hub.publish(&key, snapshot);
         }
         for uid in changes.disconnect {
+            self.outbox.forget(&uid);
             self.hub.disconnect(&uid);
         }
         // The leader tells, and writes: who becomes it does both for everything.
@@ -303,6 +358,21 @@ impl State {
         let (services, pods) = self.index.totals();
         self.metrics.observe(services, pods, self.hub.streams());
         self.metrics.compile_panics(self.index.panics());
+        let transitions = *self.transitions.borrow();
+        let (leads, replicas) = (self.index.leads(), self.index.replicas());
+        self.metrics.lead(leads, transitions, replicas);
+    }
+
+    /// Notes that all sidecars run a policy, if this status says so.
+    fn converge(&mut self, key: &wire::ServiceKey, status: &EndpointsServiceStatus) {
+        let Some((policy, sidecars)) = status.policy.as_ref().zip(status.sidecars.as_ref()) else {
+            return;
+        };
+        if sidecars.current == sidecars.total
+            && let Some(took) = self.convergence.converged(key, &policy.hash)
+        {
+            self.metrics.convergence_seconds.observe(took.as_secs_f64());
+        }
     }
 
     /// The statuses to write now. None before everything was listed: half the pods are not all.
@@ -317,7 +387,10 @@ impl State {
         }
         for key in self.writer.take_due(Instant::now()) {
             match self.index.status(&key, Timestamp::now()) {
-                Some(update) => updates.push((key, update)),
+                Some(update) => {
+                    self.converge(&key, &update.status);
+                    updates.push((key, update));
+                }
                 None => self.writer.unchanged(&key),
             }
         }

@@ -12,6 +12,8 @@
 
 mod capture;
 mod entry;
+mod reports;
+mod settling;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +24,9 @@ use tokio::time::Instant;
 pub use self::capture::SliceChanges;
 use self::capture::WithheldPods;
 pub use self::entry::ServiceObject;
-use self::entry::{Compiled, Entry, SidecarState};
+use self::entry::{Compiled, Entry};
+use self::reports::Reports;
+use self::settling::Settling;
 use self::sources::Sources;
 pub use self::sources::{KeyOutcome, MAX_SOURCES};
 use super::admission::SidecarSettings;
@@ -35,6 +39,7 @@ use crate::jwks::Pace;
 use crate::openapi::Diagnostic;
 use crate::policy::format::KeySource;
 use crate::policy::{self, ServiceIdentity};
+use crate::push::replica::Heard;
 use crate::push::server::{Event, Report, Snapshot};
 use crate::push::wire::{PodRef, ServiceKey};
 
@@ -51,11 +56,16 @@ pub struct Index {
     compile: Compile,
     namespaces: BTreeMap<String, Namespace>,
     sources: Sources,
+    reports: Reports,
+    settling: Settling,
+    entries: usize,
+    live_pods: usize,
     /// Everything was listed once: what is missing is missing.
     synced: bool,
     /// This replica writes the statuses; else it follows what the leader writes.
     leads: bool,
     changes: Changes,
+    compiled: u64,
     panics: u64,
 }
 
@@ -63,12 +73,12 @@ pub struct Index {
 struct Namespace {
     entries: BTreeMap<String, Entry>,
     pods: BTreeMap<String, InjectedPod>,
+    /// Their names, by the EndpointsService that they are annotated with.
+    pods_of: BTreeMap<String, BTreeSet<String>>,
     services: BTreeMap<String, ServiceFacts>,
     /// By Service, of those that may lead to a sidecar.
     slices: BTreeMap<String, KnownSlices>,
     withheld: WithheldPods,
-    /// By pod uid.
-    sidecars: BTreeMap<String, SidecarState>,
     /// Uids of the pods that were told that their EndpointsService does not exist.
     told: BTreeSet<String>,
 }
@@ -153,9 +163,14 @@ impl Index {
             compile,
             namespaces: BTreeMap::new(),
             sources: Sources::default(),
+            reports: Reports::default(),
+            settling: Settling::default(),
+            entries: 0,
+            live_pods: 0,
             synced: false,
             leads: false,
             changes: Changes::default(),
+            compiled: 0,
             panics: 0,
         }
     }
@@ -170,14 +185,14 @@ impl Index {
         self.panics
     }
 
+    /// How often a changed spec was compiled.
+    pub fn compiled(&self) -> u64 {
+        self.compiled
+    }
+
     /// How many EndpointsServices and live injected pods there are.
     pub fn totals(&self) -> (usize, usize) {
-        self.namespaces
-            .values()
-            .fold((0, 0), |(entries, pods), namespace| {
-                let live = namespace.pods.values().filter(|pod| pod.live).count();
-                (entries + namespace.entries.len(), pods + live)
-            })
+        (self.entries, self.live_pods)
     }
 
     /// Whether this replica writes the statuses.
@@ -188,12 +203,18 @@ impl Index {
     /// Whether this replica writes the statuses from now on. A new leader looks at all of them, and tells
     /// again what its predecessor may not have come to.
     pub fn set_leads(&mut self, leads: bool) {
-        if std::mem::replace(&mut self.leads, leads) || !leads {
+        if std::mem::replace(&mut self.leads, leads) == leads {
+            return;
+        }
+        self.settling = Settling::of(leads);
+        self.reports.forget_replicas();
+        if !leads {
             return;
         }
         for (name, namespace) in &mut self.namespaces {
             namespace.touch_all(name, &mut self.changes);
             namespace.told.clear();
+            namespace.tell_withheld_again();
             if self.synced {
                 namespace.tell_missing(&mut self.changes, None);
             }
@@ -220,8 +241,10 @@ impl Index {
             // Gone again later is news again.
             namespace.told.remove(&pod.uid);
         }
+        self.entries += usize::from(!namespace.entries.contains_key(&key.name));
         let entry = namespace.entries.entry(key.name.clone()).or_default();
         if !entry.is_news(&object) {
+            object.version.clone_into(&mut entry.version);
             if !self.leads {
                 entry.stored = object.status;
             } else if entry.is_foreign(&object) {
@@ -231,6 +254,7 @@ impl Index {
             return;
         }
         let before = entry.settings.clone();
+        self.compiled += 1;
         match entry.apply(key, object, self.compile) {
             Compiled::Publish(snapshot) => self.changes.publish.push((key.clone(), snapshot)),
             Compiled::Replaced(None) => self.changes.remove.push(key.clone()),
@@ -257,6 +281,7 @@ impl Index {
         if namespace.entries.remove(&key.name).is_none() {
             return;
         }
+        self.entries -= 1;
         self.changes.dirty.remove(key);
         let nothing = SidecarSettings::default();
         self.changes.settings.push((key.clone(), nothing));
@@ -285,12 +310,16 @@ impl Index {
             namespace.touch(&name, &before.service, &mut self.changes);
             // A stream is of one pod and one service: what it said of another one counts no more.
             if before.uid != pod.uid || before.service != pod.service {
+                self.reports.forget(&before.uid);
                 namespace.forget_sidecar(&before.uid, &mut self.changes);
             }
+            namespace.leave(&before);
+            self.live_pods -= usize::from(before.live);
         }
+        self.live_pods += usize::from(pod.live);
         namespace.touch(&name, &pod.service, &mut self.changes);
         let (service, pod_name) = (pod.service.clone(), pod.name.clone());
-        namespace.pods.insert(pod_name.clone(), pod);
+        namespace.join(pod);
         if self.synced {
             let is_new = before.as_ref().map(|before| &before.uid)
                 != namespace.pods.get(&pod_name).map(|pod| &pod.uid);
@@ -310,6 +339,9 @@ impl Index {
         let Some(pod) = namespace.pods.remove(name) else {
             return;
         };
+        namespace.leave(&pod);
+        self.live_pods -= usize::from(pod.live);
+        self.reports.forget(&pod.uid);
         namespace.forget_sidecar(&pod.uid, &mut self.changes);
         namespace.touch(namespace_name, &pod.service, &mut self.changes);
         if self.synced {
@@ -377,22 +409,13 @@ impl Index {
         if pod.is_none_or(|pod| pod.uid != report.pod.uid || pod.service != report.service.name) {
             return;
         }
-        let state = namespace
-            .sidecars
-            .entry(report.pod.uid.clone())
-            .or_default();
+        let uid = &report.pod.uid;
+        let state = self.reports.own(uid, &report.service, now);
         match &report.event {
-            Event::Connected { hash } => {
-                *state = SidecarState::running(hash.clone());
-            }
-            Event::Applied { hash } => {
-                *state = SidecarState::running(Some(hash.clone()));
-            }
-            Event::Rejected { hash, reason } => {
-                state.refused = Some((hash.clone(), reason.clone()));
-                state.gone_since = None;
-            }
-            Event::Gone => state.gone_since = Some(now),
+            Event::Connected { hash } => state.connected(hash.as_deref(), now),
+            Event::Applied { hash } => state.applied(hash),
+            Event::Rejected { hash, reason } => state.rejected(hash, reason),
+            Event::Gone => state.gone(now),
             // Says nothing about policies.
             Event::KeysWanted { .. } => return,
         }
@@ -403,27 +426,66 @@ impl Index {
         );
     }
 
-    /// Time has passed: sidecars that are gone for long count as stale.
+    /// Another replica said how its sidecars are. Only the leader is told.
+    pub fn hear(&mut self, heard: Heard, now: Instant) {
+        if self.leads {
+            let concerned = self.reports.hear(heard, now);
+            self.touch_known(concerned);
+        }
+    }
+
+    /// How many other replicas report to this one.
+    pub fn replicas(&self) -> usize {
+        self.reports.replicas()
+    }
+
+    /// Time has passed: sidecars that are gone for long count as stale, and so does what was presumed of
+    /// those that were not heard of.
     pub fn tick(&mut self, now: Instant) {
-        for (name, namespace) in &mut self.namespaces {
+        for namespace in self.namespaces.values_mut() {
             namespace.tell_withheld(now, &mut self.changes);
-            let Namespace {
-                entries,
-                pods,
-                sidecars,
-                ..
-            } = namespace;
-            for pod in pods.values() {
-                let state = sidecars.get_mut(&pod.uid);
-                if state.is_some_and(|state| state.turned_stale(now))
-                    && entries.contains_key(&pod.service)
-                {
-                    let key = ServiceKey {
-                        namespace: name.clone(),
-                        name: pod.service.clone(),
-                    };
-                    self.changes.dirty.insert(key);
-                }
+        }
+        let concerned = self.reports.tick(now);
+        self.touch_known(concerned);
+        if self.settling.tick(self.synced, now) {
+            for (name, namespace) in &self.namespaces {
+                namespace.touch_all(name, &mut self.changes);
+            }
+        }
+    }
+
+    fn count(&self, pods: &[&InjectedPod], entry: &Entry) -> Sidecars {
+        let mut counts = Sidecars::default();
+        let hash = entry.policy.as_ref().map(|policy| &*policy.hash);
+        let presumed = entry
+            .programmed_since()
+            .filter(|_| self.settling.presumes());
+        for pod in pods {
+            counts.total += 1;
+            let Some(hash) = hash else {
+                continue;
+            };
+            let Some(state) = self.reports.newest(&pod.uid) else {
+                let before = |since| pod.created.is_some_and(|created| created <= since);
+                counts.current += u32::from(presumed.is_some_and(before));
+                continue;
+            };
+            if state.runs(hash) {
+                counts.current += 1;
+            } else if let Some(why) = state.refuses(hash) {
+                counts.rejected += 1;
+                counts
+                    .rejection
+                    .get_or_insert_with(|| (pod.name.clone(), why.to_owned()));
+            }
+        }
+        counts
+    }
+
+    fn touch_known(&mut self, services: BTreeSet<ServiceKey>) {
+        for service in services {
+            if let Some(namespace) = self.namespaces.get(&service.namespace) {
+                namespace.touch(&service.namespace, &service.name, &mut self.changes);
             }
         }
     }
@@ -435,10 +497,10 @@ impl Index {
         let namespace = self.namespaces.get(&key.namespace)?;
         let entry = namespace.entries.get(&key.name)?;
         let verdict = entry.verdict.as_ref()?;
-        let pods: Vec<_> = namespace
-            .pods
-            .values()
-            .filter(|pod| pod.live && pod.service == key.name)
+        let names = namespace.pods_of.get(&key.name).into_iter().flatten();
+        let pods: Vec<_> = names
+            .filter_map(|name| namespace.pods.get(name))
+            .filter(|pod| pod.live)
             .collect();
         let facts = Facts {
             generation: entry.generation,
@@ -447,24 +509,29 @@ impl Index {
             audits: entry.audits,
             keys: self.sources.summary(&key.namespace, entry.sources()),
             capture: capture(&pods, &namespace.surroundings(&key.namespace)),
-            sidecars: namespace.count(&pods, entry.policy.as_ref().map(|policy| &*policy.hash)),
+            sidecars: self.count(&pods, entry),
         };
         let status = status::status(&facts, &entry.stored, now);
         let differs = status != entry.stored || entry.mended != entry.overwritten;
         differs.then(|| StatusUpdate {
             uid: entry.uid.clone(),
+            version: entry.version.clone(),
             overwritten: entry.overwritten,
             status,
         })
     }
 
-    /// A status was stored.
-    pub fn status_stored(&mut self, key: &ServiceKey, update: StatusUpdate) {
+    /// A status was stored; the object has this version now.
+    pub fn status_stored(&mut self, key: &ServiceKey, update: StatusUpdate, version: &str) {
         let namespace = self.namespaces.get_mut(&key.namespace);
         if let Some(entry) = namespace.and_then(|namespace| namespace.entries.get_mut(&key.name))
             && entry.uid == update.uid
         {
             entry.stored = update.status;
+            // Somebody may have changed it meanwhile, and the watch was faster.
+            if entry.version == update.version {
+                version.clone_into(&mut entry.version);
+            }
             entry.mended = update.overwritten;
         }
     }
@@ -537,6 +604,8 @@ pub enum Kind {
 pub struct StatusUpdate {
     /// Uid of the object that it speaks of: a re-created one of the same name must not get it.
     pub uid: String,
+    /// The version of the object that it speaks of: it is written to that one or not at all.
+    pub version: String,
     /// The status.
     pub status: EndpointsServiceStatus,
     overwritten: u64,
@@ -564,7 +633,6 @@ impl Namespace {
 
     fn forget_sidecar(&mut self, uid: &str, changes: &mut Changes) {
         self.told.remove(uid);
-        self.sidecars.remove(uid);
         changes.disconnect.push(uid.to_owned());
     }
 
@@ -609,22 +677,19 @@ impl Namespace {
         }
     }
 
-    fn count(&self, pods: &[&InjectedPod], hash: Option<&str>) -> Sidecars {
-        let mut counts = Sidecars::default();
-        for pod in pods {
-            counts.total += 1;
-            let (Some(state), Some(hash)) = (self.sidecars.get(&pod.uid), hash) else {
-                continue;
-            };
-            if state.runs(hash) {
-                counts.current += 1;
-            } else if let Some(why) = state.refuses(hash) {
-                counts.rejected += 1;
-                counts
-                    .rejection
-                    .get_or_insert_with(|| (pod.name.clone(), why.to_owned()));
+    fn join(&mut self, pod: InjectedPod) {
+        let of_service = self.pods_of.entry(pod.service.clone()).or_default();
+        of_service.insert(pod.name.clone());
+        self.pods.insert(pod.name.clone(), pod);
+    }
+
+    /// The pod is about to be replaced, or is gone already.
+    fn leave(&mut self, pod: &InjectedPod) {
+        if let Some(of_service) = self.pods_of.get_mut(&pod.service) {
+            of_service.remove(&pod.name);
+            if of_service.is_empty() {
+                self.pods_of.remove(&pod.service);
             }
         }
-        counts
     }
 }

@@ -140,6 +140,7 @@ fn entry(object: DeserializeGuard<EndpointsService>) -> Object {
     let meta = object.meta();
     let uid = meta.uid.clone().unwrap_or_default();
     let generation = meta.generation.unwrap_or_default();
+    let version = meta.resource_version.clone().unwrap_or_default();
     let (spec, status) = match object.0 {
         Ok(service) => (Ok(service.spec), service.status.unwrap_or_default()),
         Err(invalid) => (Err(invalid.error), Default::default()),
@@ -147,6 +148,7 @@ fn entry(object: DeserializeGuard<EndpointsService>) -> Object {
     Object::Entry(Box::new(ServiceObject {
         uid,
         generation,
+        version,
         spec,
         status,
     }))

@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 /// Seconds within which policies arrive.
@@ -51,6 +52,7 @@ pub struct Metrics {
     services: Gauge,
     pods: Gauge,
     streams: Gauge,
+    leader: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -74,6 +76,11 @@ impl Metrics {
             "replica_reports",
             "Messages of other replicas about their sidecars, while this one leads",
         );
+        own.register(
+            "build",
+            "The version that runs",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
         let mut gauge = |name, help| {
             let gauge = Gauge::default();
             own.register(name, help, gauge.clone());
@@ -84,7 +91,7 @@ impl Metrics {
         let streams = gauge("streams", "Sidecars connected");
         let leader = gauge(
             "leader",
-            "1 while this replica leads: it alone writes statuses",
+            "Whether this operator leads (1) or another one (0)",
         );
         let lease_transitions = gauge(
             "lease_transitions",
@@ -120,6 +127,9 @@ impl Metrics {
             &WORK,
         );
         let status_write_failures = Family::<Reason, Counter>::default();
+        for reason in ["api", "conflict"] {
+            drop(status_write_failures.get_or_create(&vec![("reason", reason)]));
+        }
         own.register(
             "status_write_failures",
             "Statuses not written, by reason",
@@ -145,6 +155,7 @@ impl Metrics {
             services,
             pods,
             streams,
+            leader,
             registry: Arc::new(registry),
         }
     }

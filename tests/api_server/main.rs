@@ -10,9 +10,13 @@ mod certificate_files;
 mod certificates;
 mod checks;
 mod events;
+#[path = "../support/exposition.rs"]
+mod exposition;
 mod fields;
+mod hand_labels;
 mod key_rotation;
 mod key_sets;
+mod metrics;
 mod objects;
 mod pods;
 mod process;

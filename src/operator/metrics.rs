@@ -48,7 +48,14 @@ pub struct Metrics {
     leader: Gauge,
     lease_transitions: Gauge,
     replicas: Gauge,
+    /// Revisions written or deleted for a service.
+    pub revision_writes: Counter,
+    /// Revisions that could not be written or deleted.
+    pub revision_write_failures: Counter,
     compile_panics: Counter,
+    compilations: Gauge,
+    outlived: Gauge,
+    config_maps: Gauge,
     services: Gauge,
     pods: Gauge,
     streams: Gauge,
@@ -76,6 +83,11 @@ impl Metrics {
             "replica_reports",
             "Messages of other replicas about their sidecars, while this one leads",
         );
+        let revision_writes = counter("revision_writes", "Last good sources kept or cleared away");
+        let revision_write_failures = counter(
+            "revision_write_failures",
+            "Last good sources that could not be kept or cleared away",
+        );
         own.register(
             "build",
             "The version that runs",
@@ -87,6 +99,15 @@ impl Metrics {
             gauge
         };
         let services = gauge("services", "EndpointsServices known");
+        let compilations = gauge(
+            "compilations",
+            "Specs that wait for the compiler or are in it",
+        );
+        let outlived = gauge(
+            "services_outlived",
+            "EndpointsServices that were deleted while pods use them",
+        );
+        let config_maps = gauge("config_maps", "ConfigMaps watched");
         let pods = gauge("pods", "Live injected pods known");
         let streams = gauge("streams", "Sidecars connected");
         let leader = gauge(
@@ -116,16 +137,9 @@ impl Metrics {
             "From a policy's publication until all sidecars run it, as the leader sees it",
             &ARRIVALS,
         );
-        let reconcile_seconds = histogram(
-            "reconcile_seconds",
-            "What handling one event took, compiling left out",
-            &WORK,
-        );
-        let compile_seconds = histogram(
-            "compile_seconds",
-            "What handling one changed spec took, compiling above all",
-            &WORK,
-        );
+        let reconcile_seconds =
+            histogram("reconcile_seconds", "What handling one event took", &WORK);
+        let compile_seconds = histogram("compile_seconds", "What compiling one spec took", &WORK);
         let status_write_failures = Family::<Reason, Counter>::default();
         for reason in ["api", "conflict"] {
             drop(status_write_failures.get_or_create(&vec![("reason", reason)]));
@@ -151,7 +165,12 @@ impl Metrics {
             key_fetches,
             key_fetch_failures,
             replica_reports,
+            revision_writes,
+            revision_write_failures,
             compile_panics,
+            compilations,
+            outlived,
+            config_maps,
             services,
             pods,
             streams,
@@ -176,6 +195,14 @@ impl Metrics {
         set(&self.streams, streams);
     }
 
+    /// What waits, and what is kept.
+    pub(super) fn observe_sources(&self, compilations: usize, outlived: usize, config_maps: usize) {
+        let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.compilations, compilations);
+        set(&self.outlived, outlived);
+        set(&self.config_maps, config_maps);
+    }
+
     /// Who leads: whether this replica does, how often that changed, how many others report to it.
     pub(super) fn lead(&self, leads: bool, transitions: i32, replicas: usize) {
         self.leader.set(i64::from(leads));
@@ -184,14 +211,14 @@ impl Metrics {
             .set(i64::try_from(replicas).unwrap_or(i64::MAX));
     }
 
-    /// An event was handled; `compiled`: it changed a spec.
-    pub(super) fn handled(&self, took: Duration, compiled: bool) {
-        let histogram = if compiled {
-            &self.compile_seconds
-        } else {
-            &self.reconcile_seconds
-        };
-        histogram.observe(took.as_secs_f64());
+    /// An event was handled.
+    pub(super) fn handled(&self, took: Duration) {
+        self.reconcile_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A spec was compiled, or found not to compile.
+    pub(super) fn compiled(&self, took: Duration) {
+        self.compile_seconds.observe(took.as_secs_f64());
     }
 
     /// A status could not be written: `conflict`, since the object had changed, or `api`.

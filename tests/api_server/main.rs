@@ -9,6 +9,7 @@ mod captured;
 mod certificate_files;
 mod certificates;
 mod checks;
+mod config_maps;
 mod events;
 #[path = "../support/exposition.rs"]
 mod exposition;
@@ -18,6 +19,7 @@ mod key_rotation;
 mod key_sets;
 mod metrics;
 mod objects;
+mod outlives;
 mod pods;
 mod process;
 mod push_peers;
@@ -31,6 +33,7 @@ mod serve;
 mod sidecar_process;
 mod sidecars;
 mod status;
+mod store;
 #[path = "../support/tokens.rs"]
 mod tokens;
 mod uninstall;

@@ -314,6 +314,7 @@ impl Sidecar {
             .unwrap();
     }
 
+    /// Operations of the policy that it has; none: 0.
     pub fn operations(&self) -> usize {
         self.state.borrow().operations
     }

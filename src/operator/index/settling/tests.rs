@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::conditions::PROGRAMMED;
 use crate::operator::index::tests::{
-    condition, index, key, mk_object, mk_pod, mk_report, now, published, status_of,
+    Rig, condition, index, key, mk_object, mk_pod, mk_report, now, published, status_of,
 };
 use crate::operator::index::{Index, ServiceObject};
 use crate::push::replica::{Heard, Said, SidecarReport};
@@ -27,7 +27,7 @@ fn stored(pods: &[&str]) -> ServiceObject {
 }
 
 /// A process that has just begun to lead, and listed everything.
-fn restarted(object: ServiceObject, pods: &[&str], start: Instant) -> (Index, String) {
+fn restarted(object: ServiceObject, pods: &[&str], start: Instant) -> (Rig, String) {
     let mut index = index();
     index.apply_entry(&key(), object);
     for pod in pods {

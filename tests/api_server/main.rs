@@ -24,6 +24,7 @@ mod pods;
 mod process;
 mod push_peers;
 mod push_tokens;
+mod replicas;
 mod restarted_sidecar;
 mod rights;
 mod rotation;

@@ -19,6 +19,7 @@ mod client;
 mod config;
 mod connection;
 mod control;
+mod delivery;
 mod drain;
 mod exchange;
 mod guard;
@@ -38,6 +39,7 @@ mod worker;
 
 pub use access_log::LogOutput;
 pub use config::{BackendAddress, BadBackendAddress, CertificateFiles, Config, Limits, Listener};
+pub use delivery::{Delivery, PolicySource};
 pub use snapshot::{PolicyCell, Snapshot, SnapshotError};
 
 use std::io;

@@ -1,6 +1,8 @@
 //! `endpoints proxy`: the sidecar. The data path runs on threads of its own; this one keeps the
 //! policy stream and waits for the signal to end.
 
+mod last_good;
+mod memory;
 mod sink;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -8,17 +10,22 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
+use ipnet::IpNet;
 use rustls::RootCertStore;
 
+use self::last_good::LastGood;
+use self::memory::Memory;
 use self::sink::PolicySink;
 use super::drain::drain;
 use super::egress;
 use super::port_pair::PortPair;
 use crate::api::annotations::{BACKEND_TLS_FOLDER, LISTENER_TLS_FOLDER};
 use crate::api::endpoints_service::MAX_WORKERS;
+use crate::jwks::AddressRule;
 use crate::proxy::{
     BackendAddress, CertificateFiles, Config, Limits, Listener, LogOutput, PolicyCell, Proxy,
 };
@@ -98,6 +105,22 @@ pub(super) struct Args {
         default_value = "1"
     )]
     workers: WorkerCount,
+    /// Folder where the last good policy is kept for the next start of this container; without it a
+    /// restarted container waits for the operator
+    #[arg(long, env = "ENDPOINTS_STATE_FOLDER", value_name = "FOLDER")]
+    state_folder: Option<PathBuf>,
+    /// Network that key sets may be fetched from although its addresses are refused otherwise, when the
+    /// operator has been away for long
+    #[arg(
+        long,
+        env = "ENDPOINTS_JWKS_ALLOW",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
+    jwks_allow: Vec<IpNet>,
+    /// Fetch key sets over http:, too
+    #[arg(long, env = "ENDPOINTS_JWKS_ALLOW_HTTP")]
+    jwks_allow_http: bool,
     /// What to log, as in RUST_LOG: info, endpoints=debug
     #[arg(
         long,
@@ -122,13 +145,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let (trigger, shutdown) = shutdown::channel();
     let policies = PolicyCell::new();
-    let sink = PolicySink::new(policies.clone(), args.listener_tls.clone());
-    let client = args.client()?;
+    let readiness = Readiness::new();
+    let memory = Memory::new(args.last_good(), policies.clone(), readiness.clone());
+    let fetcher = egress::key_fetcher(args.key_addresses())?;
+    let listener_tls = args.listener_tls.clone();
+    let mut client = args.client()?;
+    let mut sink = PolicySink::new(policies.clone(), listener_tls, memory.clone());
+    sink.restore(&mut client.trust);
+    let follower = sink.follower(Arc::new(fetcher));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the control runtime")?;
-    let running = Proxy::start(config, policies, Readiness::new(), shutdown.clone())?;
+    let running = Proxy::start(config, policies, readiness, shutdown.clone())?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         addresses = ?running.addresses(),
@@ -139,6 +168,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         tokio::select! {
             signal = trigger.on_signal() => signal.map(Some),
             () = client::run(client, sink, shutdown) => Ok(None),
+            () = follower.run() => Ok(None),
+            () = memory.keep_first_readiness() => Ok(None),
         }
     });
     // A trigger that is dropped never fires: without signals the workers would not end.
@@ -166,17 +197,34 @@ impl Args {
         }
     }
 
+    fn last_good(&self) -> Option<LastGood> {
+        let folder = self.state_folder.clone()?;
+        Some(LastGood::new(folder, &self.pod(), &self.service))
+    }
+
+    /// The operator's own rules.
+    fn key_addresses(&self) -> AddressRule {
+        AddressRule {
+            allow_http: self.jwks_allow_http,
+            ..AddressRule::strict(self.jwks_allow.clone())
+        }
+    }
+
+    fn pod(&self) -> PodRef {
+        PodRef {
+            namespace: self.pod_namespace.clone(),
+            name: self.pod_name.clone(),
+            uid: self.pod_uid.clone(),
+        }
+    }
+
     fn client(self) -> anyhow::Result<client::Config> {
         let trust = client::Trust::new(&self.trust_bundle).context("ENDPOINTS_TRUST_BUNDLE")?;
         Ok(client::Config {
+            pod: self.pod(),
             addresses: self.operator_address,
             trust,
             token_file: self.token_file,
-            pod: PodRef {
-                namespace: self.pod_namespace,
-                name: self.pod_name,
-                uid: self.pod_uid,
-            },
             service: self.service,
         })
     }

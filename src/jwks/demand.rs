@@ -87,6 +87,16 @@ impl Attached {
         });
     }
 
+    /// Waits until a fetch is asked for and may start. `gone`: nobody uses the source any more.
+    pub(super) async fn asked(&self, gone: impl Fn() -> bool) {
+        while !gone() {
+            self.0.wake.notified().await;
+            if self.0.progress.borrow().may_start() {
+                return;
+            }
+        }
+    }
+
     /// Waits for `pause`, or less where there is demand. `gone`: nobody uses the source any more.
     pub(super) async fn wait(&self, pause: Duration, gone: impl Fn() -> bool) {
         let mut due = Instant::now() + pause;

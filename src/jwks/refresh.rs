@@ -31,7 +31,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// Before the first of a pace's retries, doubled for each further one (ESPv2's 200 ms, at most 32 s).
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(32);
-const DEFECT: &str = "the fetch panicked: a defect, please report it";
+pub(super) const DEFECT: &str = "the fetch panicked: a defect, please report it";
 
 /// A fetch that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,19 +224,27 @@ impl Shared {
     ) -> Result<(KeySet, Bytes), FetchError> {
         // The semaphores are never closed.
         let _turn = self.turns.of(standing).acquire().await;
-        let text = timeout(FETCH_TIMEOUT, self.fetcher.fetch(source))
-            .await
-            .map_err(|_| FetchError::Timeout)??;
-        // Held, and sent to every sidecar: without what else was in up to 1 MiB.
-        let text = key_set::essential(&text)?;
-        let set = KeySet::parse(&text)?;
-        Ok((set, Bytes::from(text)))
+        fetch_set(&*self.fetcher, source).await
     }
+}
+
+/// One fetch: the set, and its text without what else was in up to 1 MiB, for it is held, and sent to
+/// every sidecar.
+pub(super) async fn fetch_set(
+    fetcher: &dyn FetchKeys,
+    source: &KeySource,
+) -> Result<(KeySet, Bytes), FetchError> {
+    let text = timeout(FETCH_TIMEOUT, fetcher.fetch(source))
+        .await
+        .map_err(|_| FetchError::Timeout)??;
+    let text = key_set::essential(&text)?;
+    let set = KeySet::parse(&text)?;
+    Ok((set, Bytes::from(text)))
 }
 
 impl KeySlot {
     /// Puts a fetched set in place. The prepared keys of an equal set stay: nothing was gained.
-    fn accept(&self, set: KeySet, text: Bytes, fetched_at: u64) -> Fetched {
+    pub(super) fn accept(&self, set: KeySet, text: Bytes, fetched_at: u64) -> Fetched {
         let version = set.version.clone();
         let held = self.current.load();
         let unchanged = held.as_ref().filter(|keys| keys.set.version == version);
@@ -273,7 +281,7 @@ impl fmt::Debug for Refresher {
 }
 
 /// Where keys come from, for logs: without a query or credentials, which a URL may hold.
-fn place(source: &KeySource) -> String {
+pub(super) fn place(source: &KeySource) -> String {
     match source {
         KeySource::Url(url) | KeySource::Discovery { url, .. } => match Url::parse(url) {
             Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
@@ -285,7 +293,7 @@ fn place(source: &KeySource) -> String {
     }
 }
 
-fn system_clock() -> u64 {
+pub(super) fn system_clock() -> u64 {
     // Before 1970 there are no fresh keys.
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -293,7 +301,7 @@ fn system_clock() -> u64 {
 }
 
 /// Between nothing and `most`. Not secret: a hash of nothing under std's random keys will do.
-fn jitter(most: Duration) -> Duration {
+pub(super) fn jitter(most: Duration) -> Duration {
     let random = RandomState::new().hash_one(());
     let share = u32::try_from(random >> 32).unwrap_or_default();
     most.mul_f64(f64::from(share) / f64::from(u32::MAX))

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::demand::Demand;
 use crate::policy::format::KeySource;
@@ -34,7 +34,7 @@ pub struct KeySlot {
     /// The last good keys, if any; read them by [`KeySlot::usable`], which knows their age.
     pub current: ArcSwapOption<Keys>,
     pub(super) demand: Arc<Demand>,
-    received: AtomicU64,
+    received: watch::Sender<u64>,
     failures: AtomicU64,
     pub(super) pace: ArcSwap<Pace>,
 }
@@ -105,7 +105,7 @@ impl KeySlot {
             source,
             current: ArcSwapOption::new(current),
             demand: Arc::default(),
-            received: AtomicU64::new(0),
+            received: watch::Sender::new(0),
             failures: AtomicU64::new(0),
             pace: ArcSwap::default(),
         }
@@ -119,7 +119,7 @@ impl KeySlot {
     /// Puts newer keys in place; the next request of every worker is judged by them.
     pub fn replace(&self, keys: Keys) {
         self.current.store(Some(Arc::new(keys)));
-        self.received.fetch_add(1, Ordering::Relaxed);
+        self.received.send_modify(|received| *received += 1);
     }
 
     /// Notes a fetch that brought no keys.
@@ -129,7 +129,12 @@ impl KeySlot {
 
     /// How often keys came, fetched or pushed.
     pub fn received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
+        *self.received.borrow()
+    }
+
+    /// Changes when keys come.
+    pub(super) fn arrivals(&self) -> watch::Receiver<u64> {
+        self.received.subscribe()
     }
 
     /// How often a fetch brought none.

@@ -156,6 +156,10 @@ impl Authenticate for TokenReviewAuthenticator {
     ) -> BoxFuture<'a, Result<PodIdentity, Refused>> {
         self.check(token, peer, hello, SystemTime::now()).boxed()
     }
+
+    fn is_able(&self) -> BoxFuture<'_, bool> {
+        self.reviews.are_possible().boxed()
+    }
 }
 
 /// Whether a review speaks of this pod and nobody else.

@@ -84,6 +84,7 @@ impl Admin {
             }
             Some(_) => {}
         }
+        reasons.extend(self.readiness.withheld().map(Cow::Owned));
         reasons
     }
 
@@ -118,7 +119,11 @@ impl Admin {
 
     fn ready(&self) -> Answer {
         match self.not_ready() {
-            reasons if reasons.is_empty() => text(StatusCode::OK, "ok\n"),
+            reasons if reasons.is_empty() => {
+                // Whoever asked may send requests from now on.
+                self.readiness.reach();
+                text(StatusCode::OK, "ok\n")
+            }
             reasons => text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("not ready: {}\n", reasons.join(", ")),

@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use http::HeaderValue;
 
 use super::config::{BackendAddress, BadBackendAddress};
+use super::delivery::Delivery;
 use super::upstream::UpstreamPolicy;
 use crate::jwks::KeySlot;
 use crate::policy::Prepared;
@@ -73,7 +74,7 @@ pub enum SnapshotError {
 /// Where the workers find the policy in force. Cheap to clone; whoever brings policies stores them
 /// here, and the next request of every worker runs under what was stored.
 #[derive(Clone, Debug, Default)]
-pub struct PolicyCell(pub(super) Arc<ArcSwapOption<Snapshot>>);
+pub struct PolicyCell(pub(super) Arc<ArcSwapOption<Snapshot>>, Arc<Delivery>);
 
 impl Snapshot {
     /// `keys`: per provider, in the order of [`Prepared::providers`].
@@ -219,6 +220,11 @@ impl PolicyCell {
     /// Puts a policy in force. Requests already decided go on under the one that let them in.
     pub fn store(&self, snapshot: Snapshot) {
         self.0.store(Some(Arc::new(snapshot)));
+    }
+
+    /// How policies come, for whoever brings them to say.
+    pub fn delivery(&self) -> &Delivery {
+        &self.1
     }
 
     /// The policy in force.

@@ -34,6 +34,9 @@ pub trait Apply: Send {
     /// The snapshot that was just applied, to remember it as it came.
     fn keep(&mut self, _snapshot: &Snapshot) {}
 
+    /// The policy that it runs is the newest.
+    fn unchanged(&mut self) {}
+
     /// The operator is recognised by this bundle (PEM, checked) as well from now on.
     fn trust(&mut self, _bundle: &str) {}
 

@@ -1,9 +1,10 @@
 //! The operator's side: accepts sidecars, has them authenticated, streams what the [`Hub`] holds.
 //!
 //! One connection carries one stream. Until it is authenticated it costs little: a bounded number
-//! of such connections, in all and per address, and a deadline for each step.
+//! of such connections ([`lobby`]), in all and per address, and a deadline for each step.
 
 mod hub;
+mod lobby;
 mod stream;
 
 use std::convert::Infallible;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
@@ -27,16 +28,11 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 pub use self::hub::{Event, Hub, Report, Snapshot, SnapshotError};
+use self::lobby::{Guest, Lobby};
 use super::body::{self, Reader};
 use super::wire::{self, Hello, MAX_OPERATOR_FRAME, PodRef, ServiceKey, ToOperator};
-use crate::connection_limit::{ConnectionLimit, Permit};
 use crate::shutdown::Shutdown;
 
-/// Connections that are not authenticated yet; each step of theirs has a deadline.
-const UNAUTHENTICATED: usize = 512;
-/// Of these, from one address. A sidecar has one; several pods share an address only behind address
-/// translation.
-const UNAUTHENTICATED_PER_ADDRESS: usize = 16;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long after the handshake the hello must have come.
@@ -64,6 +60,12 @@ pub trait Authenticate: Send + Sync + 'static {
         peer: IpAddr,
         hello: &'a Hello,
     ) -> BoxFuture<'a, Result<PodIdentity, Refused>>;
+
+    /// Whether it could tell now who somebody is. While it cannot, no stream is ended only to be dialled
+    /// again.
+    fn is_able(&self) -> BoxFuture<'_, bool> {
+        std::future::ready(true).boxed()
+    }
 }
 
 /// A sidecar that was authenticated.
@@ -91,7 +93,7 @@ struct Call {
     server: Arc<Server>,
     peer: IpAddr,
     /// Counts the connection as unauthenticated until it is dropped.
-    _permit: Permit,
+    _guest: Guest,
     /// Dropped when the call is over; nothing is ever sent.
     open: oneshot::Sender<Infallible>,
 }
@@ -115,7 +117,7 @@ pub async fn serve(
     let mut tls = rustls::ServerConfig::clone(&tls);
     tls.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(tls));
-    let unauthenticated = ConnectionLimit::new(UNAUTHENTICATED, UNAUTHENTICATED_PER_ADDRESS);
+    let lobby = Lobby::default();
     let server = Arc::new(Server {
         hub,
         authenticator,
@@ -124,9 +126,9 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            accepted = unauthenticated.accept(&listener) => accepted,
+            accepted = lobby.accept(&listener) => accepted,
             Some(ended) = connections.join_next() => {
-                if let Err(error) = ended {
+                if let Err(error) = ended && !error.is_cancelled() {
                     tracing::error!(%error, "a sidecar's connection failed");
                 }
                 continue;
@@ -134,9 +136,10 @@ pub async fn serve(
             () = shutdown.wait() => break,
         };
         match accepted {
-            Ok((stream, peer, permit)) => {
-                let connection = connection(server.clone(), acceptor.clone(), stream, peer, permit);
-                connections.spawn(connection);
+            Ok((stream, peer, guest)) => {
+                let id = guest.id();
+                let connection = connection(server.clone(), acceptor.clone(), stream, peer, guest);
+                lobby.serve(id, connections.spawn(connection));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a sidecar's connection");
@@ -147,7 +150,7 @@ pub async fn serve(
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
     // What is left after that is aborted when the set is dropped.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended).await;
+    let _ = tokio::time::timeout(stream::LEAVING + CLOSE_TIMEOUT, ended).await;
 }
 
 /// One connection from its first byte to its last.
@@ -156,7 +159,7 @@ async fn connection(
     acceptor: TlsAcceptor,
     stream: TcpStream,
     peer: SocketAddr,
-    permit: Permit,
+    guest: Guest,
 ) {
     let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
@@ -173,7 +176,7 @@ async fn connection(
     let call = Call {
         server,
         peer: peer.ip().to_canonical(),
-        _permit: permit,
+        _guest: guest,
         open,
     };
     let call = Arc::new(Mutex::new(Some(call)));
@@ -270,23 +273,18 @@ impl Call {
             server,
             peer,
             open,
-            _permit: permit,
+            _guest: guest,
         } = self;
-        drop(permit);
+        drop(guest);
         let service = ServiceKey {
             namespace: identity.pod.namespace.clone(),
             name: hello.service.clone(),
         };
         let subscription = server.hub.connect(identity.pod, service, &hello);
         let (writer, body) = body::channel();
-        let stream = stream::run(
-            subscription,
-            reader,
-            writer,
-            hello,
-            stream::lifetime(identity.expires, SystemTime::now()),
-            server.shutdown.clone(),
-        );
+        let lifetime = stream::lifetime(identity.expires, SystemTime::now());
+        let end = stream::end(server, lifetime);
+        let stream = stream::run(subscription, reader, writer, hello, end);
         tokio::spawn(async move {
             stream.await;
             drop(open);

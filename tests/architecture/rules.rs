@@ -264,7 +264,7 @@ const ROWS: &[Row] = &[
     Row {
         place: "readiness",
         ours: &[],
-        crates: &["std"],
+        crates: &["std", "tokio::sync"],
         pure: true,
     },
     Row {

@@ -29,6 +29,25 @@ async fn probe(proxy: &TestProxy, path: &str) -> (u16, String) {
 }
 
 #[tokio::test]
+async fn readiness_is_withheld_with_its_reason_until_it_was_reached_once() {
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address);
+    proxy.readiness.withhold(Some("Service web goes around it"));
+    proxy.policies.store(snapshot(OPEN, &BTreeMap::new()));
+    assert_eq!(
+        probe(&proxy, "/readyz").await,
+        (503, "not ready: Service web goes around it\n".to_owned())
+    );
+    // Requests that come all the same are served: only Services wait for readiness.
+    let request = "GET /v1/shelves HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(ask(proxy.address, request).await.status, 200);
+    proxy.readiness.withhold(None);
+    assert_eq!(probe(&proxy, "/readyz").await.0, 200);
+    proxy.readiness.withhold(Some("Service web goes around it"));
+    assert_eq!(probe(&proxy, "/readyz").await.0, 200, "it was ready once");
+}
+
+#[tokio::test]
 async fn readiness_says_what_is_missing() {
     let backend = Backend::start().await;
     let proxy = TestProxy::start(backend.address);

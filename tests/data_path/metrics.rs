@@ -40,6 +40,7 @@ async fn scrape() -> String {
     let proxy = TestProxy::start(backend.address);
     let signer = Signer::new("ES256", "1");
     let keys = BTreeMap::from([(KEYS.to_owned(), key_set(&[&signer]))]);
+    proxy.policies.delivery().connected(true);
     let policy = |fields: &str| snapshot(&format!("{fields}\n{DOCUMENT}"), &keys);
     let claims = json!({"iss": "https://issuer.example", "aud": "mine", "exp": now() + 3600});
     let bearer = format!("Authorization: Bearer {}\r\n", signer.token(&claims));

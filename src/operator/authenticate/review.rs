@@ -17,6 +17,8 @@ use crate::api::annotations::PUSH_AUDIENCE;
 #[cfg(test)]
 mod tests;
 
+/// Where an API server says whether it serves, to everybody whom it knows.
+const READY: &str = "/readyz";
 /// How long a good review may be used again; a token's expiry comes first. The pod is looked at on
 /// every use, so this is only how long a *revoked service account* is still let in.
 const POSITIVE: Duration = Duration::from_secs(60);
@@ -26,6 +28,8 @@ const NEGATIVE: Duration = Duration::from_secs(5);
 const IN_FLIGHT: usize = 32;
 /// How long a sidecar waits for its turn and its review.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it counts whether the API server answered: thousands of streams may ask at once.
+const REACHED: Duration = Duration::from_secs(5);
 /// Remembered reviews.
 const CAPACITY: u64 = 10_000;
 
@@ -57,16 +61,21 @@ pub enum ReviewError {
 pub trait Review: Send + Sync + 'static {
     /// Asks whether a token is good for [`PUSH_AUDIENCE`], and whose it is.
     fn review<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Reviewed, ReviewError>>;
+
+    /// Whether somebody is there to answer.
+    fn is_reachable(&self) -> BoxFuture<'_, bool>;
 }
 
 /// Asks the API server.
-pub struct KubeReviewer(Api<TokenReview>);
+pub struct KubeReviewer(Api<TokenReview>, kube::Client);
 
 /// Reviews, bounded and remembered.
 pub(super) struct Reviews {
     reviewer: Arc<dyn Review>,
     in_flight: Semaphore,
     remembered: Cache<[u8; 32], Remembered>,
+    /// When it was last asked whether somebody is there, and the answer. Held while it is asked.
+    reached: tokio::sync::Mutex<Option<(Instant, bool)>>,
 }
 
 #[derive(Clone)]
@@ -78,7 +87,7 @@ struct Remembered {
 impl KubeReviewer {
     /// Needs the right to create `tokenreviews`.
     pub fn new(client: kube::Client) -> Self {
-        Self(Api::all(client))
+        Self(Api::all(client.clone()), client)
     }
 }
 
@@ -109,6 +118,20 @@ impl Review for KubeReviewer {
         }
         .boxed()
     }
+
+    fn is_reachable(&self) -> BoxFuture<'_, bool> {
+        let ready = http::Request::get(READY).body(Vec::new());
+        let ready = ready.expect("the path is a constant");
+        async move {
+            match self.1.request_text(ready).await {
+                Ok(_) => true,
+                // It answers: whatever it thinks of the question.
+                Err(kube::Error::Api(status)) => status.code < 500,
+                Err(_) => false,
+            }
+        }
+        .boxed()
+    }
 }
 
 impl Reviews {
@@ -121,7 +144,22 @@ impl Reviews {
             reviewer,
             in_flight: Semaphore::new(IN_FLIGHT),
             remembered,
+            reached: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Whether tokens can be reviewed now, or could a moment ago.
+    pub(super) async fn are_possible(&self) -> bool {
+        let mut reached = self.reached.lock().await;
+        if let Some((when, answer)) = *reached
+            && when.elapsed() < REACHED
+        {
+            return answer;
+        }
+        let asked = tokio::time::timeout(TIMEOUT, self.reviewer.is_reachable()).await;
+        let answer = asked.unwrap_or(false);
+        *reached = Some((Instant::now(), answer));
+        answer
     }
 
     /// What the API server says, or said a short while ago, of a token that expires then.

@@ -90,6 +90,10 @@ struct FakeReview<F> {
 }
 
 impl<F: Fn() + Send + Sync + 'static> Review for FakeReview<F> {
+    fn is_reachable(&self) -> BoxFuture<'_, bool> {
+        std::future::ready(true).boxed()
+    }
+
     fn review<'a>(&'a self, _token: &'a str) -> BoxFuture<'a, Result<Reviewed, ReviewError>> {
         (self.meanwhile)();
         std::future::ready(self.answer.clone()).boxed()

@@ -22,7 +22,7 @@ use crate::jwks::Keys;
 use crate::policy::format::Provider;
 use crate::policy::verdict::Reason;
 use crate::proxy::admin::source;
-use crate::proxy::snapshot::Snapshot;
+use crate::proxy::snapshot::{PolicyCell, Snapshot};
 
 /// What `/metrics` answers with as its content type.
 pub(in crate::proxy) const CONTENT_TYPE: &str =
@@ -138,11 +138,50 @@ impl Collector for Metrics {
             let kind = MetricType::Counter;
             family(encoder, name, help, kind, [(Vec::new(), count)])?;
         }
+        delivery(encoder, &self.policies)?;
         match self.policies.load() {
             Some(snapshot) => policy(encoder, &snapshot),
             None => Ok(()),
         }
     }
+}
+
+/// How the policy in force came.
+fn delivery(encoder: &mut DescriptorEncoder<'_>, policies: &PolicyCell) -> fmt::Result {
+    let Some(counts) = policies.delivery().counts() else {
+        return Ok(());
+    };
+    let numbers = [
+        (
+            "operator_connected",
+            "Whether there is a stream to the operator: 1 or 0",
+            MetricType::Gauge,
+            u64::from(counts.connected),
+        ),
+        (
+            "policies_restored",
+            "Policies that a restarted container took from its volume",
+            MetricType::Counter,
+            counts.restored,
+        ),
+        (
+            "volume_failures",
+            "Writes of the last good state that failed, and files of it that are of no use",
+            MetricType::Counter,
+            counts.volume_failures,
+        ),
+    ];
+    for (name, help, kind, count) in numbers {
+        family(encoder, name, help, kind, [(Vec::new(), count)])?;
+    }
+    let source = policies.load().map(|_| counts.source.name().to_owned());
+    family(
+        encoder,
+        "policy_source",
+        "Where the policy in force came from (always 1): stream, or volume until the operator confirms it",
+        MetricType::Gauge,
+        source.map(|source| (vec![("source", source)], 1)),
+    )
 }
 
 /// What is in force.

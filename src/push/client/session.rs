@@ -159,7 +159,11 @@ impl<A: Apply> Session<'_, A> {
             }
             ToSidecar::Trust { bundle } => {
                 match self.trust.learn(&bundle) {
-                    Ok(()) => self.apply.trust(&bundle),
+                    Ok(()) => {
+                        let authorities = self.trust.authorities();
+                        tracing::info!(authorities, "learnt the operator's trust bundle");
+                        self.apply.trust(&bundle);
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "refused a trust bundle; the one before stays");
                     }
@@ -173,6 +177,7 @@ impl<A: Apply> Session<'_, A> {
             ToSidecar::Unchanged { .. } => {
                 self.withhold_nothing_unsaid();
                 self.fresh = true;
+                self.apply.unchanged();
                 None
             }
             ToSidecar::Snapshot(snapshot) => {

@@ -35,6 +35,7 @@ pub enum TrustError {
 #[derive(Clone, Debug)]
 pub struct Trust {
     injected: RootCertStore,
+    authorities: usize,
     tls: Arc<rustls::ClientConfig>,
 }
 
@@ -46,6 +47,7 @@ impl Trust {
     pub fn new(injected: &str) -> Result<Self, TrustError> {
         let injected = roots(injected)?;
         Ok(Self {
+            authorities: injected.len(),
             tls: Arc::new(config(injected.clone())),
             injected,
         })
@@ -58,8 +60,14 @@ impl Trust {
     pub fn learn(&mut self, bundle: &str) -> Result<(), TrustError> {
         let mut all = roots(bundle)?;
         all.roots.extend(self.injected.roots.iter().cloned());
+        self.authorities = all.len();
         self.tls = Arc::new(config(all));
         Ok(())
+    }
+
+    /// How many authorities are trusted; one that both bundles hold counts twice.
+    pub fn authorities(&self) -> usize {
+        self.authorities
     }
 
     /// The TLS configuration to dial with.

@@ -398,11 +398,6 @@ impl Snapshot {
 }
 
 impl Subscription {
-    /// Streams that are open now, this one among them.
-    pub(super) fn streams(&self) -> usize {
-        self.hub.streams()
-    }
-
     /// Reports what the sidecar did, unless a newer stream of the pod speaks for it.
     pub(super) fn tell(&self, event: Event) {
         let state = self.hub.lock();

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body::Body;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use self::wants::Wants;
+use self::wants::{Want, Wants};
+use super::Server;
 use super::hub::{EncodedKeys, Event, Subscription, View};
 use crate::policy::format::KeySource;
 use crate::push::backoff;
 use crate::push::body::{ReadError, Reader, WriteError, Writer};
 use crate::push::wire::{self, Hello, ToOperator, ToSidecar, WireError};
-use crate::shutdown::Shutdown;
 
 #[cfg(test)]
 mod tests;
@@ -28,16 +29,17 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Streams end after this long, or up to a tenth earlier: sidecars spread over the replicas again,
 /// and show a fresh token.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
-
-/// At shutdown streams end within this long, each at a moment of its own: who comes back to another
-/// operator comes not with all the others.
-const SPREAD: Duration = Duration::from_secs(3);
-/// Of that for each stream: a few need no spreading.
-const SPREAD_OF_ONE: Duration = Duration::from_millis(1);
+/// While nobody could be authenticated again, an old stream goes on for so long, or twice as long, before
+/// it is looked at again.
+const RESPITE: Duration = Duration::from_secs(30);
+/// When the operator stops, its streams end spread over so long at most,
+pub(super) const LEAVING: Duration = Duration::from_secs(3);
+/// and a few of them sooner: their sidecars all dial the other replicas.
+const LEAVING_PER_STREAM: Duration = Duration::from_millis(1);
 
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
-enum End {
+pub(super) enum End {
     #[error("the operator stops")]
     Shutdown,
     #[error("it is old enough, or its token expired")]
@@ -84,14 +86,35 @@ pub(super) fn lifetime(expires: SystemTime, now: SystemTime) -> Duration {
     expires.duration_since(now).unwrap_or_default().min(age)
 }
 
-/// Streams until one side ends it, and logs why.
+/// When a stream ends though nothing is wrong with it: for its age, but never while its sidecar could not
+/// come back; or with the operator, which spreads the ends.
+pub(super) async fn end(server: Arc<Server>, lifetime: Duration) -> End {
+    let old = async {
+        sleep(lifetime).await;
+        while !server.authenticator.is_able().await {
+            sleep(RESPITE.mul_f64(1.0 + backoff::fraction())).await;
+        }
+    };
+    let mut shutdown = server.shutdown.clone();
+    let leaving = async {
+        shutdown.wait().await;
+        let streams = u32::try_from(server.hub.streams()).unwrap_or(u32::MAX);
+        let spread = LEAVING_PER_STREAM.saturating_mul(streams).min(LEAVING);
+        sleep(spread.mul_f64(backoff::fraction())).await;
+    };
+    tokio::select! {
+        () = old => End::Lifetime,
+        () = leaving => End::Shutdown,
+    }
+}
+
+/// Streams until one side ends it, or `end`, and logs why.
 pub(super) async fn run<B>(
     subscription: Subscription,
     reader: Reader<B>,
     writer: Writer,
     hello: Hello,
-    lifetime: Duration,
-    shutdown: Shutdown,
+    end: impl Future<Output = End>,
 ) where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
 {
@@ -110,9 +133,7 @@ pub(super) async fn run<B>(
         withheld: None,
         wants: Wants::default(),
     };
-    let Err(end) = stream
-        .run(reader, Instant::now() + lifetime, shutdown)
-        .await;
+    let Err(end) = stream.run(reader, end).await;
     match end {
         End::Shutdown | End::Lifetime | End::Ended | End::Closed => {
             tracing::info!(%pod, %service, reason = %end, "a sidecar's stream ended");
@@ -125,26 +146,16 @@ pub(super) async fn run<B>(
     }
 }
 
-impl Subscription {
-    /// How long this one of the streams stays when all shall end.
-    fn spread(&self) -> Duration {
-        let streams = u32::try_from(self.streams()).unwrap_or(u32::MAX);
-        let all = SPREAD_OF_ONE.saturating_mul(streams).min(SPREAD);
-        all.mul_f64(backoff::fraction())
-    }
-}
-
 impl Stream {
     async fn run<B>(
         mut self,
         mut reader: Reader<B>,
-        end: Instant,
-        mut shutdown: Shutdown,
+        end: impl Future<Output = End>,
     ) -> Result<Infallible, End>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
     {
-        let mut leaves = None;
+        let mut end = pin!(end);
         loop {
             let mut held_until = None;
             if self.asked.is_none() {
@@ -166,18 +177,12 @@ impl Stream {
                 // The hub outlives its subscriptions.
                 _ = self.subscription.view.changed(), if answer_by.is_none() => {}
                 _ = self.subscription.trust.changed(), if answer_by.is_none() => {}
-                () = sleep_until(held_until.unwrap_or(end)), if held_until.is_some() => {}
-                () = sleep_until(answer_by.unwrap_or(end)), if answer_by.is_some() => {
+                () = sleep_until(held_until.unwrap_or_else(Instant::now)), if held_until.is_some() => {}
+                () = sleep_until(answer_by.unwrap_or_else(Instant::now)), if answer_by.is_some() => {
                     return Err(End::NoAnswer);
                 }
-                () = sleep_until(end) => return Err(End::Lifetime),
+                end = end.as_mut() => return Err(end),
                 own = self.subscription.own.changed() => own.map_err(|_| End::Ended)?,
-                () = shutdown.wait(), if leaves.is_none() => {
-                    leaves = Some(Instant::now() + self.subscription.spread());
-                }
-                () = sleep_until(leaves.unwrap_or(end)), if leaves.is_some() => {
-                    return Err(End::Shutdown);
-                }
             }
         }
     }
@@ -284,11 +289,10 @@ impl Stream {
             let snapshot = view.snapshot.as_ref();
             snapshot.and_then(|snapshot| snapshot.source(id).cloned())
         };
-        if !self.wants.note(source.as_ref(), Instant::now()) {
-            return Err(End::Flood);
-        }
-        if let Some(source) = source {
-            self.subscription.tell(Event::KeysWanted { source });
+        match (self.wants.note(source.as_ref(), Instant::now()), source) {
+            (Want::Flood, _) => return Err(End::Flood),
+            (Want::Pass, Some(source)) => self.subscription.tell(Event::KeysWanted { source }),
+            (Want::Pass | Want::Ignore, _) => {}
         }
         Ok(())
     }

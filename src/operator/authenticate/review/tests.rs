@@ -93,6 +93,15 @@ impl Review for Fake {
         }
         .boxed()
     }
+
+    fn is_reachable(&self) -> BoxFuture<'_, bool> {
+        async move {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(self.takes).await;
+            !matches!(self.answer, Err(ReviewError::Unavailable(_)))
+        }
+        .boxed()
+    }
 }
 
 fn fake(takes: Duration, answer: Result<Reviewed, ReviewError>) -> (Arc<Fake>, Arc<Reviews>) {
@@ -108,6 +117,23 @@ fn fake(takes: Duration, answer: Result<Reviewed, ReviewError>) -> (Arc<Fake>, A
 
 fn in_an_hour() -> SystemTime {
     SystemTime::now() + Duration::from_secs(3600)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_is_asked_once_for_all_streams_whether_it_is_there() {
+    let away = Err(ReviewError::Unavailable("away".into()));
+    let there = Err(ReviewError::Denied);
+    for (answer, takes, expected) in [
+        (there.clone(), 1, true),
+        (away, 1, false),
+        (there, 3600, false),
+    ] {
+        let (api, reviews) = fake(Duration::from_secs(takes), answer);
+        let asking = (0..1000).map(|_| reviews.are_possible());
+        let answers = futures_util::future::join_all(asking).await;
+        assert!(answers.into_iter().all(|answer| answer == expected));
+        assert_eq!(api.asked.load(Ordering::SeqCst), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

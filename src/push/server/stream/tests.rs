@@ -1,15 +1,19 @@
 //! Streams over in-memory bodies, in virtual time.
 
+use std::net::IpAddr;
+
+use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::*;
 use crate::policy::format::{FORMAT, Policy};
 use crate::push::body::{self, ChannelBody};
-use crate::push::server::{Hub, Report, Snapshot};
+use crate::push::server::{Authenticate, Hub, PodIdentity, Refused, Report, Snapshot};
 use crate::push::tests::{KEYS_URL, keys, pod, policy, policy_with_keys, service};
 use crate::push::wire::{Keys, MAX_FRAME, MAX_OPERATOR_FRAME};
-use crate::shutdown::{self, Trigger};
+use crate::shutdown::{self, Shutdown, Trigger};
 
 /// A stream and both of its peers' ends.
 struct Rig {
@@ -17,6 +21,24 @@ struct Rig {
     reports: UnboundedReceiver<Report>,
     sidecar: Sidecar,
     shutdown: Trigger,
+}
+
+/// The API server, as far as it is there.
+struct Api(watch::Receiver<bool>);
+
+impl Authenticate for Api {
+    fn authenticate<'a>(
+        &'a self,
+        _: &'a str,
+        _: IpAddr,
+        _: &'a Hello,
+    ) -> BoxFuture<'a, Result<PodIdentity, Refused>> {
+        unreachable!("these streams are authenticated")
+    }
+
+    fn is_able(&self) -> BoxFuture<'_, bool> {
+        std::future::ready(*self.0.borrow()).boxed()
+    }
 }
 
 struct Sidecar {
@@ -98,12 +120,27 @@ fn connect(hub: &Hub, format: u32, hash: Option<&str>, shutdown: Shutdown) -> Si
 }
 
 fn connect_as(hub: &Hub, hello: Hello, shutdown: Shutdown) -> Sidecar {
-    let subscription = hub.connect(pod("u1"), service(), &hello);
+    connect_while(watch::channel(true).1, hub, hello, shutdown)
+}
+
+/// `able`: whether the API server can be asked who somebody is.
+fn connect_while(
+    able: watch::Receiver<bool>,
+    hub: &Hub,
+    hello: Hello,
+    shutdown: Shutdown,
+) -> Sidecar {
+    let subscription = hub.connect(hello.pod.clone(), service(), &hello);
     let (writer, upstream) = body::channel();
     let (down, downstream) = body::channel();
     let reader = Reader::new(upstream, MAX_OPERATOR_FRAME);
-    let lifetime = Duration::from_secs(3600);
-    let stream = tokio::spawn(run(subscription, reader, down, hello, lifetime, shutdown));
+    let server = Server {
+        hub: hub.clone(),
+        authenticator: Arc::new(Api(able)),
+        shutdown,
+    };
+    let end = end(Arc::new(server), Duration::from_secs(3600));
+    let stream = tokio::spawn(run(subscription, reader, down, hello, end));
     Sidecar {
         writer,
         reader: Reader::new(downstream, MAX_FRAME),
@@ -373,6 +410,56 @@ async fn a_stream_ends_when_its_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_old_stream_goes_on_for_as_long_as_its_sidecar_could_not_come_back() {
+    let (hub, _reports) = Hub::new();
+    let (able, is_able) = watch::channel(false);
+    let (_trigger, shutdown) = shutdown::channel();
+    let hello = Hello {
+        pod: pod("u1"),
+        service: service().name,
+        version: "0.1.0".into(),
+        format: FORMAT,
+        protocol: wire::PROTOCOL,
+        hash: None,
+    };
+    let mut sidecar = connect_while(is_able, &hub, hello, shutdown);
+    tokio::time::sleep(Duration::from_secs(5 * 3600)).await;
+    // What can be pushed still is.
+    let hash = publish(&hub, &policy("one"));
+    assert_eq!(sidecar.snapshot().await, hash);
+    sidecar.say(ToOperator::Applied { hash }).await;
+    let start = Instant::now();
+    able.send_replace(true);
+    assert_eq!(sidecar.read().await, None);
+    assert!(start.elapsed() <= 2 * RESPITE, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_end_spread_when_the_operator_stops() {
+    let (hub, _reports) = Hub::new();
+    let (trigger, shutdown) = shutdown::channel();
+    let sidecars = (0..1000).map(|number| {
+        let hello = Hello {
+            pod: pod(&format!("u{number}")),
+            service: service().name,
+            version: "0.1.0".into(),
+            format: FORMAT,
+            protocol: wire::PROTOCOL,
+            hash: None,
+        };
+        connect_as(&hub, hello, shutdown.clone())
+    });
+    let sidecars: Vec<_> = sidecars.collect();
+    trigger.start();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let open = hub.streams();
+    assert!((300..700).contains(&open), "after half a second: {open}");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(hub.streams(), 0);
+    drop(sidecars);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_ends_when_its_pod_goes() {
     let mut rig = Rig::new(None);
     assert_eq!(rig.hub.streams(), 1);
@@ -499,9 +586,16 @@ async fn a_sidecar_asks_for_keys_of_its_policy_only_and_a_flood_ends_its_stream(
     tokio::time::sleep(Duration::from_secs(10)).await;
     rig.sidecar.say(want(&source)).await;
     assert_eq!(rig.event().await, event);
-    rig.sidecar.say(want(&source)).await;
-    assert_eq!(rig.sidecar.read().await, None);
-    assert_eq!(rig.event().await, Event::Gone);
+    let flood = async {
+        loop {
+            let frame = wire::encode(&want(&source)).unwrap();
+            if rig.sidecar.writer.write(frame).await.is_err() {
+                return;
+            }
+        }
+    };
+    flood.await;
+    assert_eq!(rig.event().await, Event::Gone, "nothing was passed on");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,8 +9,8 @@ use crate::policy::format::KeySource;
 
 /// A sidecar asks for a source at most once in 10 s; half of that leaves room for clocks and queues.
 const AT_LEAST: Duration = Duration::from_secs(5);
-/// Questions about sources that the newest policy does not have, in one [`WINDOW`]: a sidecar that
-/// still runs an older policy asks once for each of its sources.
+/// Questions in one [`WINDOW`] that come too soon, or are about sources that the newest policy does not
+/// have: a sidecar that still runs an older policy asks once for each of its sources.
 const STRAYS: u32 = 128;
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -22,20 +22,36 @@ pub(super) struct Wants {
     strays_since: Option<Instant>,
 }
 
+/// What becomes of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// It is passed on.
+    Pass,
+    /// It is not: the keys were asked for a moment ago, or are of no interest.
+    Ignore,
+    /// One too many.
+    Flood,
+}
+
 impl Wants {
-    /// Notes a question about a source (none: one that the policy does not have). False: it comes too
-    /// soon, or is one too many.
-    pub(super) fn note(&mut self, source: Option<&KeySource>, now: Instant) -> bool {
-        let Some(source) = source else {
-            if self.strays_since.is_none_or(|since| now - since >= WINDOW) {
-                self.strays_since = Some(now);
-                self.strays = 0;
-            }
-            self.strays += 1;
-            return self.strays <= STRAYS;
-        };
+    /// Notes a question about a source; none: one that the policy does not have.
+    pub(super) fn note(&mut self, source: Option<&KeySource>, now: Instant) -> Want {
         self.asked.retain(|_, asked| now - *asked < AT_LEAST);
-        self.asked.insert(source.clone(), now).is_none()
+        if let Some(source) = source
+            && !self.asked.contains_key(source)
+        {
+            self.asked.insert(source.clone(), now);
+            return Want::Pass;
+        }
+        if self.strays_since.is_none_or(|since| now - since >= WINDOW) {
+            self.strays_since = Some(now);
+            self.strays = 0;
+        }
+        self.strays += 1;
+        match self.strays <= STRAYS {
+            true => Want::Ignore,
+            false => Want::Flood,
+        }
     }
 }
 
@@ -52,21 +68,25 @@ mod tests {
         let mut wants = Wants::default();
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert!(wants.note(Some(&source("a")), start));
-        assert!(wants.note(Some(&source("b")), start));
-        assert!(!wants.note(Some(&source("a")), after(4)));
-        assert!(wants.note(Some(&source("a")), after(10)));
+        assert_eq!(wants.note(Some(&source("a")), start), Want::Pass);
+        assert_eq!(wants.note(Some(&source("b")), start), Want::Pass);
+        assert_eq!(wants.note(Some(&source("a")), after(4)), Want::Ignore);
+        assert_eq!(wants.note(Some(&source("a")), after(10)), Want::Pass);
         assert_eq!(wants.asked.len(), 1, "what is long ago is forgotten");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn strays_are_bounded() {
-        let mut wants = Wants::default();
-        let start = Instant::now();
-        for _ in 0..STRAYS {
-            assert!(wants.note(None, start));
+    async fn what_is_not_passed_on_is_bounded() {
+        for source in [None, Some(source("a"))] {
+            let mut wants = Wants::default();
+            let start = Instant::now();
+            wants.note(source.as_ref(), start);
+            for _ in 1..STRAYS {
+                assert_eq!(wants.note(source.as_ref(), start), Want::Ignore);
+            }
+            wants.note(source.as_ref(), start);
+            assert_eq!(wants.note(source.as_ref(), start), Want::Flood);
+            assert_ne!(wants.note(None, start + WINDOW), Want::Flood);
         }
-        assert!(!wants.note(None, start));
-        assert!(wants.note(None, start + WINDOW));
     }
 }

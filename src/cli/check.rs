@@ -157,7 +157,11 @@ fn of_files(args: &Args) -> Run {
         }
     }
     run.unread = unread;
-    run.services = run.checked.iter().map(|checked| checked.services.len()).sum();
+    run.services = run
+        .checked
+        .iter()
+        .map(|checked| checked.services.len())
+        .sum();
     run
 }
 
@@ -212,10 +216,7 @@ fn print(args: &Args, run: &Run) -> anyhow::Result<()> {
             text::findings(run, for_stderr) + &summary,
         ),
         Format::Human => (
-            text::findings(run, for_stdout)
-                + &text::suggestions(run)
-                + &summary
-                + &text::more(run),
+            text::findings(run, for_stdout) + &text::suggestions(run) + &summary + &text::more(run),
             String::new(),
         ),
         Format::Json => (json::document(run, args.routes)?, summary),

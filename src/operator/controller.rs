@@ -281,6 +281,10 @@ impl State {
             self.hub.remove(key);
             self.writer.forget(key);
         }
+        // Before the policy that would make them ready.
+        for (key, uid, reason) in changes.withhold {
+            self.hub.withhold(&key, Some(&uid), reason);
+        }
         for (key, settings) in changes.settings {
             self.settings.set(key, settings);
         }

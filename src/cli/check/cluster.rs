@@ -30,7 +30,13 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["paths", "routes", "explain"])]
     pub(super) cluster: bool,
     /// Namespace to check [default: that of the kubeconfig's context]
-    #[arg(long, short, value_name = "NAME", requires = "cluster", conflicts_with = "all_namespaces")]
+    #[arg(
+        long,
+        short,
+        value_name = "NAME",
+        requires = "cluster",
+        conflicts_with = "all_namespaces"
+    )]
     namespace: Option<String>,
     /// Check all namespaces
     #[arg(long, short = 'A', requires = "cluster")]

@@ -195,7 +195,10 @@ fn probed(container: &Container) -> Vec<u16> {
     for probe in probes.into_iter().flatten() {
         let http = probe.http_get.as_ref().filter(|it| it.host.is_none());
         let tcp = probe.tcp_socket.as_ref().filter(|it| it.host.is_none());
-        let named = http.map(|it| &it.port).into_iter().chain(tcp.map(|it| &it.port));
+        let named = http
+            .map(|it| &it.port)
+            .into_iter()
+            .chain(tcp.map(|it| &it.port));
         let number = |port: &IntOrString| match port {
             IntOrString::Int(number) => Some(*number),
             IntOrString::String(name) => container

@@ -70,7 +70,10 @@ pub(super) fn ingress<'p>(
     }
     let mut best = (Reach::Nobody, None);
     for policy in policies {
-        let rules = policy.spec.iter().flat_map(|spec| spec.ingress.iter().flatten());
+        let rules = policy
+            .spec
+            .iter()
+            .flat_map(|spec| spec.ingress.iter().flatten());
         for rule in rules {
             let ports = rule.ports.as_deref().unwrap_or_default();
             if !has_port(ports, "TCP", port, Some(pod)) {
@@ -109,8 +112,12 @@ pub(super) fn egress(
                     (None, Some(_)) => peer.ip_block.is_some(),
                     (_, None) => true,
                 };
-                has_port(rule.ports.as_deref().unwrap_or_default(), protocol, port, None)
-                    && (peers.is_empty() || peers.iter().any(may))
+                has_port(
+                    rule.ports.as_deref().unwrap_or_default(),
+                    protocol,
+                    port,
+                    None,
+                ) && (peers.is_empty() || peers.iter().any(may))
             })
 }
 
@@ -145,13 +152,20 @@ fn is_everyone(peer: &NetworkPolicyPeer) -> bool {
     if let Some(block) = block {
         return block.cidr.ends_with("/0");
     }
-    let all = |selector: &LabelSelector| *selector == LabelSelector::default() || is_empty(selector);
+    let all =
+        |selector: &LabelSelector| *selector == LabelSelector::default() || is_empty(selector);
     peer.pod_selector.as_ref().is_none_or(all) && peer.namespace_selector.as_ref().is_none_or(all)
 }
 
 fn is_empty(selector: &LabelSelector) -> bool {
-    selector.match_labels.as_ref().is_none_or(BTreeMap::is_empty)
-        && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
+    selector
+        .match_labels
+        .as_ref()
+        .is_none_or(BTreeMap::is_empty)
+        && selector
+            .match_expressions
+            .as_ref()
+            .is_none_or(Vec::is_empty)
 }
 
 /// Whether a namespace of this name can have what a selector asks for: of its labels only one is known.

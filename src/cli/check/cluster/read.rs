@@ -5,12 +5,12 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::NamespaceResourceScope;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -66,13 +66,14 @@ impl Reader<'_> {
             namespace.services.insert(read.name.clone(), read);
         });
         self.facts.seen.services = services.await?;
-        let slices = self.list::<EndpointSlice>("endpointslices.discovery.k8s.io", |facts, slice| {
-            if let Some(read) = SliceFacts::read(&slice) {
-                let namespace = facts.namespace(slice.namespace());
-                let known = namespace.slices.entry(read.service.clone()).or_default();
-                known.slices.insert(read.name.clone(), read);
-            }
-        });
+        let slices =
+            self.list::<EndpointSlice>("endpointslices.discovery.k8s.io", |facts, slice| {
+                if let Some(read) = SliceFacts::read(&slice) {
+                    let namespace = facts.namespace(slice.namespace());
+                    let known = namespace.slices.entry(read.service.clone()).or_default();
+                    known.slices.insert(read.name.clone(), read);
+                }
+            });
         self.facts.seen.slices = slices.await?;
         if self.facts.seen.slices {
             for namespace in self.facts.namespaces.values_mut() {
@@ -187,7 +188,11 @@ impl Reader<'_> {
 
     /// Whoever may look into the operator's namespace learns more; nobody has to.
     async fn operator_version(&mut self) {
-        let details = self.facts.namespaces.values().flat_map(|it| it.details.values());
+        let details = self
+            .facts
+            .namespaces
+            .values()
+            .flat_map(|it| it.details.values());
         let mut addresses = details.filter_map(|details| details.operator_address.as_deref());
         let Some((name, namespace)) = addresses.next().and_then(service_of) else {
             return;
@@ -214,7 +219,9 @@ fn why(error: kube::Error, what: &str) -> anyhow::Result<String> {
         kube::Error::Api(status) => match status.code {
             401 => Err(anyhow!("the cluster does not know you: {}", status.message)),
             403 => Ok(format!("you may not list them ({})", status.message)),
-            404 => Ok(format!("the cluster has no {what}: is the operator installed?")),
+            404 => Ok(format!(
+                "the cluster has no {what}: is the operator installed?"
+            )),
             _ => Ok(status.message.clone()),
         },
         error @ (kube::Error::SerdeError(_) | kube::Error::ReadEvents(_)) => Ok(error.to_string()),

@@ -49,7 +49,9 @@ fn conditions(namespace: &str, name: &str, entry: &Entry) -> Vec<Diagnostic> {
         (
             ACCEPTED,
             codes::NOT_ACCEPTED,
-            format!("kubectl get eps {name} -n {namespace} -o yaml | endpoints check - (says where)"),
+            format!(
+                "kubectl get eps {name} -n {namespace} -o yaml | endpoints check - (says where)"
+            ),
         ),
         (
             RESOLVED_REFS,
@@ -70,7 +72,10 @@ fn conditions(namespace: &str, name: &str, entry: &Entry) -> Vec<Diagnostic> {
             if condition.reason == reason::NOT_ACCEPTED {
                 return None;
             }
-            let message = format!("{kind} is False, {}: {}", condition.reason, condition.message);
+            let message = format!(
+                "{kind} is False, {}: {}",
+                condition.reason, condition.message
+            );
             Some(Diagnostic::error(code, Place::resource("/status"), message).help(remedy))
         })
         .collect()

@@ -156,13 +156,17 @@ impl Group<'_> {
         else {
             return;
         };
-        let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let port = address
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse().ok());
         let Some(port) = port else {
             return;
         };
         let mut closed = Vec::new();
         if !egress(policies, "TCP", port, Some(&operator)) {
-            closed.push(format!("TCP {port} of namespace {operator}, where the operator is"));
+            closed.push(format!(
+                "TCP {port} of namespace {operator}, where the operator is"
+            ));
         }
         if !egress(policies, "UDP", DNS, None) {
             closed.push(format!("UDP {DNS}, where names are resolved"));
@@ -173,10 +177,16 @@ impl Group<'_> {
         let finding = Diagnostic::error(
             codes::NETWORK_POLICY_BLOCKS_OPERATOR,
             Place::resource(""),
-            format!("{} let nothing out to {}", names(policies), closed.join(", nor to ")),
+            format!(
+                "{} let nothing out to {}",
+                names(policies),
+                closed.join(", nor to ")
+            ),
         )
-        .help("apply the NetworkPolicy that is suggested: without a policy from the operator the \
-               sidecar answers 503");
+        .help(
+            "apply the NetworkPolicy that is suggested: without a policy from the operator the \
+               sidecar answers 503",
+        );
         self.push(finding, found);
         found.suggest(suggest::to_operator(self.namespace, &operator, port));
     }

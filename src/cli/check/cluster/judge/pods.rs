@@ -28,7 +28,14 @@ fn outside(namespace: &str, misplaced: &Misplaced) -> Diagnostic {
     } = misplaced;
     let keys: Vec<_> = annotations.keys().map(String::as_str).collect();
     let path: &[&str] = match *kind {
-        "cronjob" => &["spec", "jobTemplate", "spec", "template", "metadata", "annotations"],
+        "cronjob" => &[
+            "spec",
+            "jobTemplate",
+            "spec",
+            "template",
+            "metadata",
+            "annotations",
+        ],
         _ => &["spec", "template", "metadata", "annotations"],
     };
     // What goes into a shell is what no shell reads anything into.
@@ -36,7 +43,10 @@ fn outside(namespace: &str, misplaced: &Misplaced) -> Diagnostic {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"./,:-_".contains(&byte);
         text.bytes().all(plain)
     };
-    let help = match annotations.iter().all(|(key, value)| is_plain(key) && is_plain(value)) {
+    let help = match annotations
+        .iter()
+        .all(|(key, value)| is_plain(key) && is_plain(value))
+    {
         true if *kind != "job" => {
             let patch = path.iter().rev().fold(
                 serde_json::json!(annotations),

@@ -25,7 +25,7 @@ RUN --mount=type=cache,target=/cargo --mount=type=cache,target=/src/target \
     install -m 0755 "target/$target/$PROFILE/endpoints" /out/endpoints
 
 FROM scratch
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 LABEL org.opencontainers.image.title="endpoints-operator" \
       org.opencontainers.image.description="Cloud Endpoints for every Kubernetes cluster: operator and sidecar" \
       org.opencontainers.image.licenses="Apache-2.0" \

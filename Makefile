@@ -12,8 +12,8 @@ CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 # macros are built for the host, which cannot be static).
 TARGET := x86_64-unknown-linux-gnu
 PROFILE ?= release
-IMAGE ?= endpoints-operator:0.1.0
-STATIC := target/$(TARGET)/$(PROFILE)/endpoints
+VERSION := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+IMAGE ?= endpoints-operator:$(VERSION)
 IMAGE_TAR := target/image/$(PROFILE).tar
 
 .PHONY: help
@@ -86,12 +86,8 @@ binary: ## A static binary: target/x86_64-unknown-linux-gnu/$(PROFILE)/endpoints
 	  cargo build --locked --profile $(PROFILE) --target $(TARGET) --bin endpoints
 
 .PHONY: image
-image: binary ## The image as a tar that containerd imports: target/image/$(PROFILE).tar
-	mkdir -p target/image/context
-	install -m 0755 $(STATIC) target/image/context/endpoints
-	rm -f $(IMAGE_TAR)
-	BUILDAH_ISOLATION=chroot buildah bud --pull=never --quiet --tag $(IMAGE) --file Dockerfile target/image/context
-	buildah push --quiet $(IMAGE) docker-archive:$(IMAGE_TAR):$(IMAGE)
+image: ## The Dockerfile's image as a tar that containerd and docker load: target/image/$(PROFILE).tar
+	tests/image/build $(PROFILE) $(IMAGE) $(IMAGE_TAR)
 
 .PHONY: soak
 soak: ## Mixed load over the real sidecar for TIME=600 seconds: nothing wrong, nothing grows

@@ -6,6 +6,7 @@ mod dev;
 mod drain;
 mod echo;
 mod egress;
+mod inject;
 mod install_check;
 mod manifest;
 mod operator;
@@ -37,6 +38,8 @@ enum Command {
     Dev(dev::Args),
     /// Run the stand-in backend: answers with what it received
     Echo(echo::Args),
+    /// Put the sidecar into manifests, as the webhook does into pods; no cluster needed
+    Inject(inject::Args),
     /// Run the control plane (in a cluster; installed by the Helm chart)
     Operator(operator::Args),
     /// Run the sidecar (in a pod; injected by the operator)
@@ -61,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Dev(args) => dev::run(args),
         Command::Echo(args) => echo::run(args),
+        Command::Inject(args) => inject::run(&args),
         Command::Operator(args) => operator::run(args),
         Command::Proxy(args) => proxy::run(args),
         Command::Redirect(args) => redirect::run(&args),

@@ -12,20 +12,22 @@
 
 mod access_log;
 mod admin;
+mod app_probes;
 mod body;
 mod certificate;
-mod chunked;
 mod client;
 mod config;
 mod connection;
 mod control;
+mod date;
 mod delivery;
 mod drain;
 mod exchange;
 mod guard;
+mod http1;
+mod incoming;
 mod listen;
 mod metrics;
-mod octets;
 mod random;
 mod respond;
 mod service;
@@ -38,6 +40,7 @@ mod upstream;
 mod worker;
 
 pub use access_log::LogOutput;
+pub use app_probes::{AppProbe, Question};
 pub use config::{BackendAddress, BadBackendAddress, CertificateFiles, Config, Limits, Listener};
 pub use delivery::{Delivery, PolicySource};
 pub use snapshot::{PolicyCell, Snapshot, SnapshotError};
@@ -178,6 +181,7 @@ impl Proxy {
                     readiness,
                     shutdown,
                     log_filter: config.log_filter,
+                    app_probes: config.app_probes,
                 };
                 (admin, socket)
             });

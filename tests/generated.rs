@@ -56,6 +56,24 @@ fn the_chart_has_the_crates_version() {
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
 }
 
+/// Users apply them with the image that they have just built or pulled.
+#[test]
+fn examples_and_image_have_the_crates_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    for example in ["bookstore", "echo"] {
+        let text = read(&format!("examples/{example}/deployment.yaml"));
+        assert!(
+            text.contains(&format!("image: endpoints-operator:{version}\n")),
+            "{example}"
+        );
+    }
+    let dockerfile = read("Dockerfile");
+    assert!(dockerfile.contains(&format!("ARG VERSION={version}\n")));
+    let toolchain = read("rust-toolchain.toml");
+    let compiler = toolchain.split('"').nth(1).expect("a channel");
+    assert!(dockerfile.contains(&format!("ARG RUST=docker.io/library/rust:{compiler}-")));
+}
+
 /// Rendered, it would be the chart's: the next upgrade would fight over it with the operator.
 #[test]
 fn the_chart_never_renders_a_ca_bundle() {

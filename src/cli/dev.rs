@@ -128,6 +128,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             log_filter: Some(log_filter),
             roots: egress::roots()?,
             client_certificate: None,
+            app_probes: Vec::new(),
             certificate: args.certificate(),
         },
         policies.clone(),

@@ -7,19 +7,18 @@
 //! ```
 
 mod address;
+mod certificates;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
-};
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -31,7 +30,7 @@ use crate::jwks::{AddressRule, HttpFetcher};
 use crate::operator::admin;
 use crate::operator::admission::{self, InjectorConfig, SettingsCache};
 use crate::operator::authenticate::{Options, TokenReviewAuthenticator};
-use crate::operator::certificates::{self, Certificates};
+use crate::operator::certificates::CertificateMetrics;
 use crate::operator::controller::Controller;
 use crate::operator::key_sources::ClusterFetcher;
 use crate::operator::lease::Candidate;
@@ -77,6 +76,13 @@ pub(super) struct Args {
     /// Name of the Secret that holds the CA; made if absent
     #[arg(long, default_value = "endpoints-operator-ca")]
     ca_secret: String,
+    /// How long a new CA is trusted by everybody before it signs anything (below 1h: for tests)
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = certificates::overlap)]
+    ca_overlap: Duration,
+    /// Folder with tls.crt, tls.key and ca.crt (as cert-manager writes them into a Secret) to present
+    /// in the place of a CA of our own; whoever writes them also keeps the webhooks' caBundle
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["ca_secret", "ca_overlap"])]
+    certificate_folder: Option<PathBuf>,
     /// Port of the admission webhook (HTTPS)
     #[arg(long, default_value_t = 9443)]
     webhook_port: u16,
@@ -145,6 +151,8 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     let webhook_metrics = admission::server::Metrics::default();
     webhook_metrics.register(&mut registry);
+    let certificate_metrics = CertificateMetrics::default();
+    certificate_metrics.register(&mut registry);
     let metrics = Metrics::new(registry);
     let admin = admin::serve(
         admin_listener,
@@ -155,11 +163,11 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let admin = tokio::spawn(admin);
 
     let client = client().await?;
-    let certificates = issue(&args, &client).await?;
+    let issued = certificates::issue(&args, &client, certificate_metrics).await?;
     drop(certificate);
-    let injector = Arc::new(ArcSwap::from_pointee(
-        injector(&args, &certificates, &client).await?,
-    ));
+    let trust = issued.certificates.trust();
+    let injector = injector(&args, &client, trust.borrow().clone()).await?;
+    let injector = Arc::new(ArcSwap::from_pointee(injector));
 
     let address = push_listener.local_addr().ok();
     let address = args
@@ -179,8 +187,8 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         fetcher: Arc::new(ClusterFetcher::new(fetcher, client.clone())),
         pods: pods.clone(),
         settings: settings.clone(),
-        leadership,
-        metrics,
+        leadership: leadership.clone(),
+        metrics: metrics.clone(),
     };
     let authenticator = Arc::new(TokenReviewAuthenticator::new(
         client.clone(),
@@ -191,7 +199,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     ));
 
     let mut parts = Parts::default();
-    let tls = certificates.server_config();
+    let tls = issued.certificates.server_config();
     parts.start(
         "webhook",
         admission::server::serve(
@@ -207,34 +215,25 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         "version check",
         keep_version(client.clone(), injector.clone()),
     );
-    parts.start("own address", address::keep_fallback(injector));
-    let ca = certificates.ca().to_owned();
-    let name = args.webhook_configuration;
-    parts.start(
-        "caBundle",
-        certificates::keep_ca_bundle::<MutatingWebhookConfiguration>(
-            client.clone(),
-            name.clone(),
-            ca.clone(),
-            Some(bundle),
-        ),
-    );
-    // Only warns: nothing waits for it.
-    parts.start(
-        "caBundle of the checks",
-        certificates::keep_ca_bundle::<ValidatingWebhookConfiguration>(
-            client.clone(),
-            name,
-            ca,
-            None,
-        ),
+    parts.start("own address", address::keep_fallback(injector.clone()));
+    issued.start(
+        &mut parts,
+        &args,
+        certificates::Audience {
+            client: client.clone(),
+            injector,
+            hub: hub.clone(),
+            leadership,
+            metrics,
+            readiness,
+            ready: bundle,
+        },
     );
     let standing = {
         let (client, namespace) = (client.clone(), args.namespace.clone());
         async move { candidate.run(client, &namespace, not_leading).await }
     };
     parts.start("lease", standing);
-    parts.start("certificate renewal", certificates.keep_fresh());
     let (synced, listed) = oneshot::channel();
     parts.start("controller", controller.run(synced, no_controller));
     parts.start("policy stream", async move {
@@ -308,11 +307,14 @@ impl Parts {
 }
 
 fn key_fetcher(args: &Args) -> anyhow::Result<HttpFetcher> {
-    let rule = AddressRule {
+    egress::key_fetcher(key_addresses(args))
+}
+
+fn key_addresses(args: &Args) -> AddressRule {
+    AddressRule {
         allow_http: args.jwks_allow_http,
         ..AddressRule::strict(args.jwks_allow.clone())
-    };
-    egress::key_fetcher(rule)
+    }
 }
 
 /// Both address families where the kernel has both.
@@ -347,18 +349,10 @@ pub(super) async fn client() -> anyhow::Result<Client> {
     Client::try_from(config).context("cannot set up the API client")
 }
 
-async fn issue(args: &Args, client: &Client) -> anyhow::Result<Certificates> {
-    let now = SystemTime::now();
-    let authority =
-        certificates::load_or_create(client.clone(), &args.namespace, &args.ca_secret, now).await?;
-    let names = certificates::names(&args.service_name, &args.namespace);
-    Certificates::new(authority, names, now).context("cannot sign a serving certificate")
-}
-
 async fn injector(
     args: &Args,
-    certificates: &Certificates,
     client: &Client,
+    trust_bundle: Arc<str>,
 ) -> anyhow::Result<InjectorConfig> {
     let native_sidecars = native_sidecars(client)
         .await
@@ -372,7 +366,8 @@ async fn injector(
             args.service_name, args.namespace, args.push_port
         ),
         operator_fallback: None,
-        trust_bundle: certificates.ca().into(),
+        key_addresses: key_addresses(args),
+        trust_bundle,
         native_sidecars,
         set_run_as_user: args.sidecar_run_as_user,
     })
@@ -407,11 +402,9 @@ async fn keep_version(client: Client, injector: Arc<ArcSwap<InjectorConfig>>) {
         };
         if injector.load().native_sidecars != native_sidecars {
             tracing::info!(native_sidecars, "the server's version changed");
-            injector.rcu(|current| {
-                Arc::new(InjectorConfig {
-                    native_sidecars,
-                    ..(**current).clone()
-                })
+            injector.rcu(|current| InjectorConfig {
+                native_sidecars,
+                ..(**current).clone()
             });
         }
     }

@@ -1,6 +1,7 @@
 //! `endpoints proxy`: the sidecar. The data path runs on threads of its own; this one keeps the
 //! policy stream and waits for the signal to end.
 
+mod app_probes;
 mod last_good;
 mod memory;
 mod sink;
@@ -17,6 +18,7 @@ use anyhow::Context;
 use ipnet::IpNet;
 use rustls::RootCertStore;
 
+use self::app_probes::AppProbes;
 use self::last_good::LastGood;
 use self::memory::Memory;
 use self::sink::PolicySink;
@@ -25,6 +27,7 @@ use super::egress;
 use super::port_pair::PortPair;
 use crate::api::annotations::{BACKEND_TLS_FOLDER, LISTENER_TLS_FOLDER};
 use crate::api::endpoints_service::MAX_WORKERS;
+use crate::api::probes;
 use crate::jwks::AddressRule;
 use crate::proxy::{
     BackendAddress, CertificateFiles, Config, Limits, Listener, LogOutput, PolicyCell, Proxy,
@@ -89,6 +92,14 @@ pub(super) struct Args {
         default_value = "14070"
     )]
     admin_port: u16,
+    /// Probes of the app that kubelet asks here, where the kernel hands the app's port to the sidecar
+    #[arg(
+        long,
+        env = probes::ENVIRONMENT,
+        value_name = "JSON",
+        default_value = "[]"
+    )]
+    app_probes: AppProbes,
     /// Folder with tls.crt and tls.key, for policies that want TLS towards clients
     #[arg(
         long,
@@ -188,6 +199,7 @@ impl Args {
             listeners: self.listeners.iter().map(listener).collect(),
             workers: self.workers.0,
             admin: Some(SocketAddr::new(any, self.admin_port)),
+            app_probes: self.app_probes.0.clone(),
             limits: Limits::default(),
             access_log: LogOutput::stdout(),
             log_filter: None,

@@ -19,8 +19,10 @@ mod resources;
 pub mod server;
 mod settings;
 mod sidecar;
+mod workload;
 
 pub use denial::Denial;
 pub use inject::{InjectorConfig, inject, warnings};
 pub use patch::{PatchError, between};
 pub use settings::{SettingsCache, SidecarSettings};
+pub use workload::{Fate, Report, inject_object};

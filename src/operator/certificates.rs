@@ -1,16 +1,24 @@
 //! The operator's certificates: one long-lived CA in a Secret, one short-lived leaf in each process.
 //!
 //! ```text
-//! Secret ──load_or_create──► Authority ──leaf──► Leaf ──► Certificates (TLS of webhook and push)
-//!                                │                └─ renewed in memory at two thirds of its life
-//!                                └──► caBundle of the webhook configuration, trust of sidecars
+//! Secret ──Keeper──► Authorities ──sign──► leaf (TLS of webhook and policy stream; 30 days, in memory)
+//!           ▲   └─ the leader moves it on ─┘└─ trust ──► caBundle, pods to come, streams
+//!           └── rotation (pure): publish, overlap, promote, forget
+//! files ──► leaf and trust                   instead, where cert-manager writes them
 //! ```
 //!
-//! The Secret changes once in its life, so that two operators that start together, or one that was
+//! The Secret changes a few times in ten years, so that operators that start together, or one that was
 //! restarted, agree without talking; what is renewed is renewed without anybody else noticing.
 
 mod authority;
+mod files;
+mod keeper;
+mod metrics;
+mod pem;
+mod rotation;
 mod secret;
+mod stored;
+mod validity;
 mod webhook;
 
 use std::fmt;
@@ -21,26 +29,37 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls_pki_types::CertificateDer;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use self::authority::{Authority, AuthorityError, Leaf};
-pub use self::secret::{SecretError, load_or_create};
-pub use self::webhook::keep_ca_bundle;
+pub use self::files::{Files, FilesError};
+pub use self::keeper::Keeper;
+pub use self::metrics::CertificateMetrics;
+pub use self::rotation::{Step, View};
+pub use self::secret::{ROTATE, SecretError, load_or_create};
+pub use self::stored::Authorities;
+pub use self::validity::Validity;
+pub use self::webhook::{BundleKeeper, Configuration};
 use crate::push::wire::TLS_NAME;
+use crate::readiness::Readiness;
 use crate::tls::crypto_provider;
 
 #[cfg(test)]
 mod tests;
 
-/// How often the leaf's age is looked at.
-const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// How often an expired leaf is looked for.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What this process presents to the API server and to sidecars.
+/// What this process presents to the API server and to sidecars, and what they are to trust. Cheap to
+/// clone; all clones are one.
 #[derive(Clone, Debug)]
 pub struct Certificates {
-    authority: Arc<Authority>,
     names: Arc<[String]>,
     resolver: Arc<Resolver>,
+    trust: watch::Sender<Arc<str>>,
+    metrics: CertificateMetrics,
 }
 
 /// The names that the operator is dialled by: its Service's, and the fixed one of the policy stream.
@@ -60,24 +79,31 @@ impl Certificates {
     /// # Errors
     /// A name is not a DNS name.
     pub fn new(
-        authority: Authority,
+        authorities: &Authorities,
         names: Vec<String>,
+        metrics: CertificateMetrics,
         now: SystemTime,
     ) -> Result<Self, AuthorityError> {
-        let leaf = Current {
-            leaf: authority.leaf(&names, now)?,
-            since: Instant::now(),
-        };
-        Ok(Self {
-            authority: Arc::new(authority),
-            names: names.into(),
-            resolver: Arc::new(Resolver(ArcSwap::from_pointee(leaf))),
-        })
+        let current = Current::sign(authorities, &names, now)?;
+        let certificates = Self::presenting(current, names, metrics);
+        certificates.have_trusted(authorities.trusted());
+        certificates.observe(Some(authorities));
+        Ok(certificates)
     }
 
-    /// The CA's certificate, PEM: what the others trust us by.
-    pub fn ca(&self) -> &str {
-        self.authority.certificate_pem()
+    fn presenting(current: Current, names: Vec<String>, metrics: CertificateMetrics) -> Self {
+        Self {
+            names: names.into(),
+            resolver: Arc::new(Resolver(ArcSwap::from_pointee(current))),
+            trust: watch::Sender::new(Arc::from("")),
+            metrics,
+        }
+    }
+
+    /// The certificates (PEM) that the others are to trust us by, the one that signs first. Changes
+    /// well before anything is signed by a new one.
+    pub fn trust(&self) -> watch::Receiver<Arc<str>> {
+        self.trust.subscribe()
     }
 
     /// A server configuration that always presents the newest leaf. TLS 1.3 only: API servers and
@@ -98,33 +124,59 @@ impl Certificates {
         self.resolver.0.load().leaf.not_after
     }
 
-    /// Signs a new leaf when it is time. True: it was.
-    ///
-    /// # Errors
-    /// The CA cannot sign any more.
-    pub fn renew_if_due(&self, now: SystemTime) -> Result<bool, AuthorityError> {
-        let current = self.resolver.0.load();
-        if !current.is_due(now) {
-            return Ok(false);
+    /// Says, for as long as it is polled, when the leaf has expired after all: nobody can verify us then.
+    pub async fn watch_expiry(self, readiness: Readiness) {
+        let mut expired = None;
+        loop {
+            let now = SystemTime::now();
+            expired = match expired.take() {
+                _ if now <= self.expires() => None,
+                Some(expired) => Some(expired),
+                None => {
+                    tracing::error!("the serving certificate has expired");
+                    Some(readiness.pending("a serving certificate that has not expired"))
+                }
+            };
+            tokio::time::sleep(EXPIRY_INTERVAL).await;
         }
-        let leaf = self.authority.leaf(&self.names, now)?;
-        self.resolver.0.store(Arc::new(Current {
-            leaf,
-            since: Instant::now(),
-        }));
-        Ok(true)
     }
 
-    /// Renews the leaf for as long as it is polled.
-    pub async fn keep_fresh(self) {
-        loop {
-            tokio::time::sleep(CHECK_INTERVAL).await;
-            match self.renew_if_due(SystemTime::now()) {
-                Ok(false) => {}
-                Ok(true) => tracing::info!("renewed the serving certificate"),
+    /// Does as the Secret says: has everybody trusted whom it names, and then signs by its CA, anew when
+    /// it is another one or the leaf is due.
+    pub fn follow(&self, authorities: &Authorities, now: SystemTime) {
+        self.have_trusted(authorities.trusted());
+        let current = self.resolver.0.load();
+        let same = current.signed_by(authorities);
+        if !same || current.is_due(now) {
+            match Current::sign(authorities, &self.names, now) {
+                Ok(new) => {
+                    self.resolver.0.store(Arc::new(new));
+                    tracing::info!(new_ca = !same, "renewed the serving certificate");
+                }
                 Err(error) => tracing::error!(%error, "cannot renew the serving certificate"),
             }
         }
+        self.observe(Some(authorities));
+    }
+
+    fn have_trusted(&self, trusted: Vec<CertificateDer<'static>>) {
+        let bundle = pem::encode(&trusted);
+        self.trust.send_if_modified(|trust| {
+            let new = **trust != *bundle;
+            if new {
+                *trust = bundle.into();
+            }
+            new
+        });
+    }
+
+    fn observe(&self, authorities: Option<&Authorities>) {
+        let expiry = |authority: &Arc<Authority>| authority.validity().not_after;
+        self.metrics.observe(
+            self.expires(),
+            authorities.map(|it| expiry(&it.current)),
+            authorities.and_then(|it| it.next.as_ref().map(expiry)),
+        );
     }
 }
 
@@ -134,10 +186,33 @@ struct Resolver(ArcSwap<Current>);
 #[derive(Debug)]
 struct Current {
     leaf: Leaf,
+    /// By whom, and who vouches for that one.
+    signer: Option<(CertificateDer<'static>, Vec<CertificateDer<'static>>)>,
     since: Instant,
 }
 
 impl Current {
+    fn sign(
+        authorities: &Authorities,
+        names: &[String],
+        now: SystemTime,
+    ) -> Result<Self, AuthorityError> {
+        let Authorities {
+            current, crosses, ..
+        } = authorities;
+        Ok(Self {
+            leaf: current.leaf(names, crosses, now)?,
+            signer: Some((current.certificate().clone(), crosses.clone())),
+            since: Instant::now(),
+        })
+    }
+
+    fn signed_by(&self, authorities: &Authorities) -> bool {
+        self.signer.as_ref().is_some_and(|(signer, crosses)| {
+            signer == authorities.current.certificate() && *crosses == authorities.crosses
+        })
+    }
+
     /// By either clock: a wall clock may jump (also to before the leaf was made), a monotonic one
     /// may stand still while the machine sleeps.
     fn is_due(&self, now: SystemTime) -> bool {

@@ -10,7 +10,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::index::Notice;
+use super::index::{Injected, Notice};
 use crate::push::wire::PodRef;
 
 #[cfg(test)]
@@ -63,7 +63,12 @@ impl Events {
 
     /// Publishes a notice as an Event, in a moment.
     pub(super) fn tell(&self, notice: Notice) {
-        if !self.enter(notice.namespace()) {
+        // Good news gives way: a rollout tells of each of its pods.
+        let most = match notice {
+            Notice::Injected { .. } => QUEUE_OF_NAMESPACE / 2,
+            _ => QUEUE_OF_NAMESPACE,
+        };
+        if !self.enter(notice.namespace(), most) {
             tracing::debug!(
                 ?notice,
                 "too many Events of its namespace wait; this one is dropped"
@@ -76,10 +81,10 @@ impl Events {
         }
     }
 
-    fn enter(&self, namespace: &str) -> bool {
+    fn enter(&self, namespace: &str, most: usize) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let count = waiting.entry(namespace.to_owned()).or_default();
-        let room = *count < QUEUE_OF_NAMESPACE;
+        let room = *count < most;
         *count += usize::from(room);
         room
     }
@@ -98,9 +103,9 @@ fn leave(waiting: &Waiting, namespace: &str) {
 impl Notice {
     fn namespace(&self) -> &str {
         match self {
-            Self::ServiceNotFound { pod, .. } | Self::ReadinessWithheld { pod, .. } => {
-                &pod.namespace
-            }
+            Self::ServiceNotFound { pod, .. }
+            | Self::Injected { pod, .. }
+            | Self::ReadinessWithheld { pod, .. } => &pod.namespace,
         }
     }
 }
@@ -118,6 +123,16 @@ fn event(notice: &Notice) -> (Event, ObjectReference) {
             ),
             reference(pod),
         ),
+        Notice::Injected { pod, injected } => (
+            Event {
+                type_: EventType::Normal,
+                reason: "Injected".to_owned(),
+                note: Some(described(injected)),
+                action: "Inject".to_owned(),
+                secondary: None,
+            },
+            reference(pod),
+        ),
         Notice::ReadinessWithheld { pod, reason } => (
             warning(
                 "ReadinessWithheld",
@@ -126,6 +141,22 @@ fn event(notice: &Notice) -> (Event, ObjectReference) {
             reference(pod),
         ),
     }
+}
+
+/// `sidecar 0.1.0 for EndpointsService shop, capture named: http (8080) by 14080`.
+fn described(injected: &Injected) -> String {
+    let ports = injected.ports.iter().map(|port| match &port.name {
+        Some(name) => format!("{name} ({}) by {}", port.app, port.listen),
+        None => format!("{} by {}", port.app, port.listen),
+    });
+    let ports: Vec<_> = ports.collect();
+    format!(
+        "sidecar {} for EndpointsService {}, capture {}: {}",
+        injected.version,
+        injected.service,
+        injected.capture.name(),
+        ports.join(", ")
+    )
 }
 
 fn warning(reason: &str, note: String) -> Event {

@@ -29,6 +29,7 @@ use super::admission::SidecarSettings;
 use super::capture::{KnownSlices, ServiceFacts, capture};
 use super::pod::InjectedPod;
 use super::status::{self, Facts, Sidecars};
+use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus};
 use crate::jwks::Pace;
 use crate::openapi::Diagnostic;
@@ -106,6 +107,19 @@ pub struct SourceChanges {
     pub paces: BTreeMap<KeySource, Pace>,
 }
 
+/// What a pod was given when it was created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Injected {
+    /// The EndpointsService whose sidecar it is.
+    pub service: String,
+    /// The version that injected it.
+    pub version: String,
+    /// How requests come to the sidecar.
+    pub capture: CaptureMode,
+    /// The ports that it stands in front of.
+    pub ports: Vec<TakenPort>,
+}
+
 /// Something to tell by an Event on a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -115,6 +129,13 @@ pub enum Notice {
         pod: PodRef,
         /// The name that it is annotated with.
         service: String,
+    },
+    /// The pod was created, with a sidecar.
+    Injected {
+        /// The pod.
+        pod: PodRef,
+        /// What was injected.
+        injected: Injected,
     },
     /// The pod's sidecar withholds its first readiness.
     ReadinessWithheld {
@@ -271,6 +292,11 @@ impl Index {
         let (service, pod_name) = (pod.service.clone(), pod.name.clone());
         namespace.pods.insert(pod_name.clone(), pod);
         if self.synced {
+            let is_new = before.as_ref().map(|before| &before.uid)
+                != namespace.pods.get(&pod_name).map(|pod| &pod.uid);
+            if is_new {
+                namespace.tell_injected(&pod_name, &mut self.changes);
+            }
             namespace.tell_missing(&mut self.changes, Some(&service));
             namespace.pod_changed(&name, before.as_ref(), &pod_name, &mut self.changes);
         }
@@ -540,6 +566,27 @@ impl Namespace {
         self.told.remove(uid);
         self.sidecars.remove(uid);
         changes.disconnect.push(uid.to_owned());
+    }
+
+    /// Tells a pod that it was injected. Those that were there when we began to look were told, or are
+    /// old news.
+    fn tell_injected(&self, name: &str, changes: &mut Changes) {
+        let pod = self.pods.get(name).filter(|pod| pod.live);
+        if let Some(pod) = pod.filter(|pod| !pod.version.is_empty()) {
+            changes.notices.push(Notice::Injected {
+                pod: PodRef {
+                    namespace: pod.namespace.clone(),
+                    name: pod.name.clone(),
+                    uid: pod.uid.clone(),
+                },
+                injected: Injected {
+                    service: pod.service.clone(),
+                    version: pod.version.clone(),
+                    capture: pod.capture,
+                    ports: pod.taken.clone(),
+                },
+            });
+        }
     }
 
     /// Tells each live pod once that its EndpointsService (`only`, or any) does not exist.

@@ -33,6 +33,8 @@ pub struct InjectedPod {
     pub taken: Vec<TakenPort>,
     /// How requests to them get to the sidecar.
     pub capture: CaptureMode,
+    /// The version that injected it; empty when nothing says.
+    pub version: String,
     /// What it belongs to, as far as people can patch that.
     pub workload: Option<Workload>,
     /// Named container ports in the order in which Kubernetes looks names up (first match wins).
@@ -71,6 +73,10 @@ impl InjectedPod {
             capture: injected
                 .as_ref()
                 .map(|status| status.capture)
+                .unwrap_or_default(),
+            version: injected
+                .as_ref()
+                .map(|status| status.version.clone())
                 .unwrap_or_default(),
             taken: injected.map(|status| status.ports).unwrap_or_default(),
             workload: Workload::of(pod),

@@ -30,6 +30,7 @@ use security::Resolver;
 
 pub use cors::origin_regex;
 pub(super) use cors::{MAX_ORIGIN_BYTES, NOBODYS_ORIGIN, canonical_origin};
+pub use duration::parse as parse_duration;
 pub use references::ConfigMapTexts;
 
 #[cfg(test)]

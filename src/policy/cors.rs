@@ -253,6 +253,12 @@ impl CorsDecider {
             (ResponseHeaders::Owned { allow_origin }, Mode::Owned(owned)) => {
                 owned.decorate(allow_origin.as_ref(), headers);
             }
+            (ResponseHeaders::AnsweredPreflight { allow_origin }, Mode::Owned(owned))
+                if headers.is_empty() =>
+            {
+                headers.clone_from(&owned.answer);
+                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allow_origin.clone());
+            }
             (ResponseHeaders::AnsweredPreflight { allow_origin }, Mode::Owned(owned)) => {
                 owned.vary_by_preflight(headers);
                 owned.decorate(Some(allow_origin), headers);
@@ -289,6 +295,8 @@ struct Owned {
     actual: Vec<(HeaderName, HeaderValue)>,
     /// On a preflight's answer, beside those.
     preflight: Vec<(HeaderName, HeaderValue)>,
+    /// The whole of it, but `Access-Control-Allow-Origin`.
+    answer: HeaderMap,
 }
 
 #[derive(Debug)]
@@ -350,11 +358,21 @@ impl Owned {
         preflight.extend(list(ACCESS_CONTROL_ALLOW_METHODS, &policy.allow_methods)?);
         preflight.extend(list(ACCESS_CONTROL_ALLOW_HEADERS, &policy.allow_headers)?);
 
-        Ok(Self {
+        let mut owned = Self {
             rule,
             actual,
             preflight,
-        })
+            answer: HeaderMap::new(),
+        };
+        let mut answer = HeaderMap::with_capacity(owned.actual.len() + owned.preflight.len() + 4);
+        owned.vary_by_preflight(&mut answer);
+        owned.decorate(Some(&ANY), &mut answer);
+        for (name, value) in &owned.preflight {
+            answer.insert(name, value.clone());
+        }
+        answer.remove(ACCESS_CONTROL_ALLOW_ORIGIN);
+        owned.answer = answer;
+        Ok(owned)
     }
 
     /// `Access-Control-Allow-Origin` for this origin, if it matches.

@@ -182,8 +182,16 @@ impl<'r> Readable<'r> {
             };
             return (rule, outcome);
         }
-        let found = self.find(prepared, self.method.as_str());
         let requested = self.requested(prepared, headers);
+        // Most preflights: whether OPTIONS is declared as well makes no difference to them.
+        if let Some(operation) = requested {
+            let rule = prepared.cors.of(operation);
+            if let Preflight::Answer(origin) = prepared.cors.decider(rule).preflight(headers, true)
+            {
+                return (rule, Ok(Action::Preflight(origin)));
+            }
+        }
+        let found = self.find(prepared, self.method.as_str());
         let rule = match requested.or_else(|| named(&found)) {
             Some(operation) => prepared.cors.of(operation),
             None => RuleId::SERVICE,

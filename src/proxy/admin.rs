@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
 pub(super) use self::policy::source;
+use super::app_probes::{self, AppProbe};
 use super::certificate::ClientTls;
 use super::metrics::{Metrics, OPEN_METRICS};
 use super::snapshot::PolicyCell;
@@ -52,6 +53,7 @@ pub(super) struct Admin {
     pub(super) shutdown: Shutdown,
     /// None: the process's log is not ours to change.
     pub(super) log_filter: Option<LogFilter>,
+    pub(super) app_probes: Vec<AppProbe>,
 }
 
 /// Who asks.
@@ -99,10 +101,13 @@ impl Admin {
             ),
             "/policy" => reading(&request, || policy::answer(self.policies.load().as_deref())),
             "/log" => self.log(request).await,
-            _ => text(
-                StatusCode::NOT_FOUND,
-                "see /livez, /readyz and /metrics; over loopback also /policy and /log\n",
-            ),
+            _ => match app_probes::answer(&self.app_probes, &request).await {
+                Some((status, line)) => text(status, line),
+                None => text(
+                    StatusCode::NOT_FOUND,
+                    "see /livez, /readyz and /metrics; over loopback also /policy and /log\n",
+                ),
+            },
         }
     }
 

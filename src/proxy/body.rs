@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::StalledBody;
+use super::incoming::{Incoming, IncomingError};
 use super::respond::Caller;
 use super::timer::LazyTimer;
 use super::upstream::{BackendBody, UpstreamError};
 use crate::policy::headers::HeaderPlan;
 
-/// A client's body. hyper sends `100 Continue` when it is first polled, which is when the backend
+/// A client's body. It is asked for (`100 Continue`) when it is first polled, which is when the backend
 /// gets its head: never before the token has passed.
 #[derive(Debug)]
 pub(super) enum RequestBody {
@@ -51,7 +51,7 @@ pub(super) struct Watched {
 pub(super) enum RequestBodyError {
     /// It broke off, or is not framed as it should be.
     #[error("the request body cannot be read")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] IncomingError),
     /// Nothing came for too long.
     #[error("the request body cannot be read")]
     Stalled(#[source] StalledBody),
@@ -316,7 +316,7 @@ impl Body for ResponseBody {
                         this.content = Content::Ours(Bytes::new());
                         return Poll::Ready(Some(Ok(Frame::trailers(error.grpc_trailers()))));
                     }
-                    // hyper closes at once. What came before goes out first, at least the head: a
+                    // The connection closes at once. What came before goes out first, at least the head: a
                     // browser that saw nothing of an answer sends its request again, whatever it was.
                     this.content = Content::BrokenOff(Some(error));
                     context.waker().wake_by_ref();

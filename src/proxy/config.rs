@@ -12,6 +12,7 @@ use rustls::RootCertStore;
 pub(super) use self::address::Place;
 pub use self::address::{BackendAddress, BadBackendAddress};
 use super::access_log::LogOutput;
+use super::app_probes::AppProbe;
 use crate::policy::format::LimitSettings;
 use crate::policy::limits;
 use crate::telemetry::LogFilter;
@@ -25,6 +26,8 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     pub admin: Option<SocketAddr>,
+    /// Probes of the app that the admin server asks for kubelet.
+    pub app_probes: Vec<AppProbe>,
     /// Bounds on every connection and request.
     pub limits: Limits,
     /// Where the access log goes.

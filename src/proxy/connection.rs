@@ -13,9 +13,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use self::handshake::Handshake;
+pub(super) use self::http1::Buffers;
 use self::preface::{Detect, Protocol};
 use super::client::Client;
 use super::drain::Member;
+use super::http1::Error as Malformed;
 use super::upstream::Backend;
 use super::worker::Worker;
 
@@ -73,18 +75,41 @@ async fn serve_stream(
     let ended = match protocol {
         Protocol::Http1 => {
             let (first, socket) = begun.into_parts();
-            http1::serve(worker.clone(), backend, client, first, socket, member).await
+            let ended = http1::serve(worker.clone(), backend, client, first, socket, member).await;
+            ended.map_err(Ended::Http1)
         }
-        Protocol::Http2 => http2::serve(worker.clone(), backend, client, begun, member).await,
+        Protocol::Http2 => {
+            let ended = http2::serve(worker.clone(), backend, client, begun, member).await;
+            ended.map_err(Ended::Http2)
+        }
     };
     if let Err(error) = ended {
         worker.metrics.connections_failed.add(1);
-        // Past our guard: then the library has answered it.
-        if error.is_parse() {
+        // Past our guard.
+        if error.is_of_parser() {
             worker.metrics.parser_errors.add(1);
         }
         let error = &error as &(dyn std::error::Error + 'static);
         tracing::debug!(target: "endpoints::access", error, %peer, "a client connection failed");
+    }
+}
+
+/// Why a connection ended before its time.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Http1(std::io::Error),
+    #[error(transparent)]
+    Http2(hyper::Error),
+}
+
+impl Ended {
+    /// Whether what came is no HTTP.
+    fn is_of_parser(&self) -> bool {
+        match self {
+            Self::Http1(error) => error.get_ref().is_some_and(|error| error.is::<Malformed>()),
+            Self::Http2(error) => error.is_parse(),
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Member {
     registered: bool,
 }
 
-/// What is asked to finish: hyper's graceful shutdown.
+/// What is asked to finish.
 pub(super) trait Finish {
     /// Whether it loses nothing when it is told at once, though a request may be on its way.
     const AT_ONCE: bool;

@@ -14,7 +14,6 @@ use std::rc::Rc;
 use http::header::{CONNECTION, EXPECT};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version};
-use hyper::body::Incoming;
 
 use self::admit::admit;
 use self::authenticate::{authenticated, let_in, realm};
@@ -25,6 +24,7 @@ use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
 use super::exchange::Exchange;
 use super::guard::Head;
+use super::incoming::Incoming;
 use super::respond::{self, Caller};
 use super::upgrade;
 use super::upstream::{Backend, BackendBody};

@@ -14,7 +14,8 @@ use tokio::task::spawn_local;
 use tokio::time::{interval, sleep, timeout};
 
 use super::certificate::ClientTls;
-use super::connection;
+use super::connection::{self, Buffers};
+use super::date::Date;
 use super::drain::Drain;
 use super::metrics::{OperationCells, Outcome, ProviderCells, WorkerMetrics};
 use super::random::Random;
@@ -57,6 +58,8 @@ pub(super) struct Worker {
     pub(super) drain: Rc<Drain>,
     pub(super) teller: Teller,
     pub(super) random: Random,
+    date: Date,
+    pub(super) buffers: Rc<Buffers>,
     pub(super) tokens: RefCell<TokenCache>,
     policies: RefCell<Policies>,
     backends: Backends,
@@ -273,6 +276,8 @@ impl Worker {
             drain: Rc::default(),
             teller,
             random: Random::new(),
+            date: Date::default(),
+            buffers: Rc::default(),
             tokens: RefCell::default(),
             policies: RefCell::new(Policies {
                 latest: Cache::new(policies.0.clone()),
@@ -312,6 +317,11 @@ impl Worker {
                 Some(fresh)
             }
         }
+    }
+
+    /// The value of `Date` now.
+    pub(super) fn date(&self) -> [u8; 29] {
+        self.date.at(now())
     }
 
     /// The bounds of the policy in force.

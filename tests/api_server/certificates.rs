@@ -14,25 +14,16 @@ use crate::api_server::{SYSTEM, Test, eventually};
 #[tokio::test]
 async fn operators_that_race_agree_on_one_ca() {
     let test = Test::without_operator().await;
-    let load = || {
-        load_or_create(
-            test.client.clone(),
-            &test.namespace,
-            "ca",
-            SystemTime::now(),
-        )
-    };
+    let (client, namespace) = (test.client.clone(), &*test.namespace);
+    let load = || load_or_create(client.clone(), namespace, "ca", SystemTime::now());
     let racers = futures_util::future::join_all((0..8).map(|_| load())).await;
-    let bundles: Vec<_> = racers
+    let trusted: Vec<_> = racers
         .into_iter()
-        .map(|racer| racer.unwrap().certificate_pem().to_owned())
+        .map(|racer| racer.unwrap().trusted())
         .collect();
-    assert!(bundles.iter().all(|bundle| *bundle == bundles[0]));
-    assert_eq!(
-        load().await.unwrap().certificate_pem(),
-        bundles[0],
-        "and so does a later one"
-    );
+    assert!(trusted.iter().all(|other| *other == trusted[0]));
+    let later = load().await.unwrap().trusted();
+    assert_eq!(later, trusted[0], "and so does a later one");
 }
 
 #[tokio::test]
@@ -40,21 +31,13 @@ async fn broken_secret_is_an_error_and_is_left_as_it_is() {
     let test = Test::without_operator().await;
     let broken = json!({ "metadata": { "name": "ca" }, "stringData": { "ca.crt": "mine" } });
     let before = test.create::<Secret>(broken).await.unwrap();
-    let error = load_or_create(
-        test.client.clone(),
-        &test.namespace,
-        "ca",
-        SystemTime::now(),
-    )
-    .await
-    .unwrap_err();
+    let now = SystemTime::now();
+    let error = load_or_create(test.client.clone(), &test.namespace, "ca", now)
+        .await
+        .unwrap_err();
     assert!(matches!(error, SecretError::Broken { .. }), "{error:?}");
-    assert!(
-        error
-            .to_string()
-            .contains("delete it to have a new one made"),
-        "{error}"
-    );
+    let remedy = "delete it to have a new one made";
+    assert!(error.to_string().contains(remedy), "{error}");
     let after = test.api::<Secret>().get("ca").await.unwrap();
     assert_eq!(
         before.metadata.resource_version,

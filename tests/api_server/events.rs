@@ -17,8 +17,11 @@ async fn pod_of_a_service_that_does_not_exist_is_injected_and_told_once() {
         labels.get("endpoints.dev/injected").map(String::as_str),
         Some("true")
     );
-    let event =
-        eventually(|| async { events(&test).await.pop().ok_or("no Event".to_owned()) }).await;
+    let event = eventually(|| async {
+        let mut warnings = warnings(&test).await;
+        warnings.pop().ok_or("no Event".to_owned())
+    })
+    .await;
     assert_eq!(event.type_.as_deref(), Some("Warning"));
     assert_eq!(event.reason.as_deref(), Some("EndpointsServiceNotFound"));
     assert_eq!(event.regarding.as_ref().unwrap().uid, pod.metadata.uid);
@@ -34,9 +37,38 @@ async fn pod_of_a_service_that_does_not_exist_is_injected_and_told_once() {
     create_service(&test, "other", &document(&[])).await;
     create_pod(&test, "b", "other").await;
     wait_for_sidecars(&test, "other", "0/1").await;
-    let events = events(&test).await;
+    let events = warnings(&test).await;
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events[0].series, None, "published once");
+}
+
+/// `kubectl describe pod` says what was done; nobody reads the webhook's warnings about a ReplicaSet's pod.
+#[tokio::test]
+async fn a_pod_says_what_was_injected() {
+    let test = Test::start().await;
+    let pod = create_pod(&test, "a", "bookstore").await;
+    let event = eventually(|| async {
+        let events = events(&test).await.into_iter();
+        let mut events = events.filter(|event| event.reason.as_deref() == Some("Injected"));
+        events.next().ok_or("no Event".to_owned())
+    })
+    .await;
+    assert_eq!(event.type_.as_deref(), Some("Normal"));
+    assert_eq!(event.regarding.as_ref().unwrap().uid, pod.metadata.uid);
+    assert_eq!(
+        event.note.as_deref(),
+        Some(concat!(
+            "sidecar ",
+            env!("CARGO_PKG_VERSION"),
+            " for EndpointsService bookstore, capture named: http (8080) by 14080"
+        ))
+    );
+}
+
+async fn warnings(test: &Test) -> Vec<Event> {
+    let mut events = events(test).await;
+    events.retain(|event| event.type_.as_deref() == Some("Warning"));
+    events
 }
 
 async fn events(test: &Test) -> Vec<Event> {

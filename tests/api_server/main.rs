@@ -6,19 +6,28 @@ mod admission;
 #[path = "../support/api_server.rs"]
 mod api_server;
 mod captured;
+mod certificate_files;
 mod certificates;
 mod check_cluster;
 mod checks;
 mod events;
 mod fields;
+mod key_rotation;
 mod key_sets;
 mod objects;
+mod pods;
 mod process;
+mod push_peers;
 mod push_tokens;
+mod restarted_sidecar;
+mod rights;
+mod rotation;
 mod schema;
 mod serve;
 mod sidecar_process;
 mod sidecars;
 mod status;
+#[path = "../support/tokens.rs"]
+mod tokens;
 mod uninstall;
 mod withheld;

@@ -108,6 +108,18 @@ pub async fn token_file(test: &Test, pod: &Pod) -> tempfile::NamedTempFile {
 
 /// Runs what the pod's sidecar container runs, in its environment, but where this host differs.
 pub fn start(test: &Test, pod: &Pod, token: &Path, listeners: &str, admin: u16) -> Guarded {
+    start_with(test, pod, token, listeners, admin, &[])
+}
+
+/// The same with further variables (`NAME=VALUE`), which come last.
+pub fn start_with(
+    test: &Test,
+    pod: &Pod,
+    token: &Path,
+    listeners: &str,
+    admin: u16,
+    variables: &[String],
+) -> Guarded {
     let containers = pod.spec.as_ref().unwrap();
     let mut containers = containers
         .init_containers
@@ -131,8 +143,9 @@ pub fn start(test: &Test, pod: &Pod, token: &Path, listeners: &str, admin: u16) 
         format!("ENDPOINTS_LISTENERS={listeners}"),
         format!("ENDPOINTS_ADMIN_PORT={admin}"),
         format!("ENDPOINTS_TOKEN_FILE={}", token.display()),
-        BINARY.to_owned(),
     ]);
+    arguments.extend(variables.iter().cloned());
+    arguments.push(BINARY.to_owned());
     arguments.extend(sidecar.args.clone().unwrap_or_default());
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     Guarded::spawn(Path::new("env"), &arguments, &test.cluster.kubeconfig)

@@ -227,7 +227,7 @@ async fn is_hung_up(mut stream: impl AsyncRead + AsyncWrite + Unpin, garbage: &[
 }
 
 /// A sidecar's stream without the proxy behind it.
-struct Sidecar {
+pub struct Sidecar {
     state: watch::Receiver<State>,
     _trigger: shutdown::Trigger,
     _token: tempfile::NamedTempFile,
@@ -241,12 +241,24 @@ struct State {
 }
 
 impl Sidecar {
-    async fn start(test: &Test, pod: &Pod, service: &str) -> Self {
+    pub async fn start(test: &Test, pod: &Pod, service: &str) -> Self {
         Self::start_with(test, pod, service, Ok(())).await
     }
 
     /// One that answers each policy with `answer`.
     async fn start_with(
+        test: &Test,
+        pod: &Pod,
+        service: &str,
+        answer: Result<(), &'static str>,
+    ) -> Self {
+        let port = test.cluster.operator().push_port;
+        Self::dial(port, test, pod, service, answer).await
+    }
+
+    /// The same, of the operator with this port.
+    pub async fn dial(
+        port: u16,
         test: &Test,
         pod: &Pod,
         service: &str,
@@ -258,7 +270,7 @@ impl Sidecar {
             .unwrap();
         let bundle = bundle(test).await;
         let config = Config {
-            addresses: vec![format!("127.0.0.1:{}", test.cluster.operator().push_port)],
+            addresses: vec![format!("127.0.0.1:{port}")],
             trust: client::Trust::new(&bundle).unwrap(),
             token_file: token.path().to_owned(),
             pod: PodRef {
@@ -277,6 +289,15 @@ impl Sidecar {
             _token: token,
             task,
         }
+    }
+
+    /// Waits until a policy with so many operations is in force.
+    pub async fn runs(&mut self, operations: usize) {
+        let waiting = self.state.wait_for(|state| state.operations == operations);
+        tokio::time::timeout(SOON, waiting)
+            .await
+            .expect("the policy comes")
+            .unwrap();
     }
 
     fn operations(&self) -> usize {
@@ -309,7 +330,7 @@ impl Apply for Recorder {
 }
 
 /// The certificate that the operator is recognised by.
-async fn bundle(test: &Test) -> String {
+pub async fn bundle(test: &Test) -> String {
     let secrets = Api::<Secret>::namespaced(test.client.clone(), SYSTEM);
     let secret = secrets.get("endpoints-operator-ca").await.unwrap();
     String::from_utf8(secret.data.unwrap()["ca.crt"].0.clone()).unwrap()

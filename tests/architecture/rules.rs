@@ -186,6 +186,7 @@ const ROWS: &[Row] = &[
             "http",
             "http_body",
             "http_body_util",
+            "httpdate",
             "hyper",
             "hyper_util",
             "memchr",

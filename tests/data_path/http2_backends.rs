@@ -121,7 +121,7 @@ async fn a_grpc_call_goes_there_and_back_with_its_trailers() {
                     .unwrap();
                 let mut trailers = HeaderMap::new();
                 trailers.insert("grpc-status", "0".parse().unwrap());
-                trailers.insert("keep-out", "1".parse().unwrap());
+                trailers.insert("x-unannounced", "1".parse().unwrap());
                 sending.send_trailers(trailers).unwrap();
             }
         })
@@ -139,7 +139,7 @@ async fn a_grpc_call_goes_there_and_back_with_its_trailers() {
     )
     .await;
     assert_eq!((answer.status, &*answer.body), (200, "reply"));
-    assert_eq!(answer.trailers, ["grpc-status: 0"]);
+    assert_eq!(answer.trailers, ["grpc-status: 0", "x-unannounced: 1"]);
 
     let seen = seen.lock().unwrap();
     let [(head, body, trailers)] = &seen[..] else {

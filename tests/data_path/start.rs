@@ -23,6 +23,7 @@ fn config(listeners: Vec<Listener>, workers: usize) -> Config {
         log_filter: None,
         roots: endpoints::tls::built_in_roots(),
         client_certificate: None,
+        app_probes: Vec::new(),
         certificate: None,
     }
 }

@@ -13,6 +13,13 @@ use tokio::time::Instant;
 /// The longest that any one command may take, in seconds: more is a hang, and ends the test.
 const COMMAND_SECONDS: &str = "150";
 
+/// Which Helm: both are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Helm {
+    Three,
+    Four,
+}
+
 /// What a command said and how it ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -64,9 +71,12 @@ pub(crate) fn get(arguments: &[&str]) -> Value {
     serde_json::from_str(&text).expect("kubectl prints JSON")
 }
 
-/// helm, which must succeed.
-pub(crate) fn helm(arguments: &[&str]) -> String {
-    run("helm", arguments, "").expect_success()
+/// helm; the caller looks at how it ended.
+pub(crate) fn try_helm(version: Helm, arguments: &[&str]) -> Outcome {
+    match version {
+        Helm::Three => run(&variable("E2E_HELM3"), arguments, ""),
+        Helm::Four => run("helm", arguments, ""),
+    }
 }
 
 /// A line of the README as a person types it: in a shell, in the project's folder. What it printed.

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::cluster::{get, helm, image, kubectl, shell, try_kubectl, variable};
+use crate::cluster::{get, image, kubectl, shell, try_kubectl, variable};
 
 /// The release, and the operator's Deployment.
 pub(crate) const RELEASE: &str = "endpoints-operator";
@@ -145,21 +145,6 @@ impl Alone {
             "--namespace",
             NAMESPACE,
             "--timeout=120s",
-        ]);
-    }
-
-    /// Takes it away; the next test that needs it makes it again.
-    #[allow(clippy::unused_self)]
-    pub(crate) fn uninstall(&self) {
-        *installed() = false;
-        helm(&[
-            "uninstall",
-            RELEASE,
-            "--namespace",
-            NAMESPACE,
-            "--wait",
-            "--timeout",
-            "90s",
         ]);
     }
 }

@@ -12,6 +12,7 @@ mod http;
 mod installation;
 mod namespace;
 mod process;
+mod release;
 mod shop;
 #[path = "../support/tokens.rs"]
 mod tokens;
@@ -19,8 +20,10 @@ mod traffic;
 
 mod capture;
 mod edits;
+mod forms;
 mod injection;
 mod last_good;
+mod lifecycle;
 mod operator_away;
 mod operators_killed;
 mod push_tokens;
@@ -28,4 +31,3 @@ mod readme;
 mod requests;
 mod sidecar;
 mod stopped_sidecar;
-mod uninstall;

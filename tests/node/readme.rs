@@ -6,15 +6,14 @@ use crate::cluster::{image, kubectl, shell};
 use crate::http::Request;
 use crate::installation;
 use crate::namespace::Namespace;
+use crate::shop::RELEASED_IMAGE;
 
 const README: &str = include_str!("../../README.md");
 
 #[test]
 fn the_first_service_runs_as_the_readme_says() {
-    if image() != "endpoints-operator:0.1.0" {
-        eprintln!(
-            "skipped: the examples name endpoints-operator:0.1.0, the nodes have another image"
-        );
+    if image() != RELEASED_IMAGE {
+        eprintln!("skipped: the examples name {RELEASED_IMAGE}, the nodes have another image");
         return;
     }
     let _installation = installation::shared();

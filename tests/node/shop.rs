@@ -19,6 +19,9 @@ pub(crate) const AUDIENCE: &str = "bookstore-clients";
 /// How long a rollout may take on a small machine.
 const ROLLOUT_SECONDS: u32 = 90;
 
+/// The image that the examples name.
+pub(crate) const RELEASED_IMAGE: &str = concat!("endpoints-operator:", env!("CARGO_PKG_VERSION"));
+
 /// A bookstore, its client pod and its sidecars.
 pub(crate) struct Shop {
     pub(crate) namespace: Namespace,
@@ -54,7 +57,7 @@ pub(crate) fn shared() -> (Shop, Shared) {
 pub(crate) fn example(path: &str) -> String {
     let path = format!("{}/examples/{path}", env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    text.replace("endpoints-operator:0.1.0", &image())
+    text.replace(RELEASED_IMAGE, &image())
 }
 
 impl Shop {

@@ -56,20 +56,34 @@ pub struct Test {
 impl Cluster {
     /// An API server for one test; it ends with the process.
     pub fn own() -> &'static Self {
-        Box::leak(Box::new(beside(Self::start)))
+        Box::leak(Box::new(beside(|| Self::start(""))))
+    }
+
+    /// The same, and it writes down what `user` asks of it: see [`Self::audited`].
+    pub fn auditing(user: &str) -> &'static Self {
+        Box::leak(Box::new(beside(|| Self::start(user))))
+    }
+
+    /// What the audited user asked for so far, one `audit.k8s.io/v1` Event each.
+    pub fn audited(&self) -> Vec<serde_json::Value> {
+        let log = std::fs::read_to_string(self.folder.join("audit.log")).unwrap();
+        // The last line may be half written.
+        log.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// The process's API server, with our CRD installed.
     pub fn shared() -> &'static Self {
         static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-        CLUSTER.get_or_init(|| beside(Self::start))
+        CLUSTER.get_or_init(|| beside(|| Self::start("")))
     }
 
-    fn start() -> Self {
+    fn start(audited: &str) -> Self {
         let mut last = String::new();
         // A port that was free a moment ago may be taken by now.
         for _ in 0..3 {
-            match Self::try_start() {
+            match Self::try_start(audited) {
                 Ok(cluster) => return cluster,
                 Err(error) => last = error,
             }
@@ -77,7 +91,7 @@ impl Cluster {
         panic!("no API server: {last}");
     }
 
-    fn try_start() -> Result<Self, String> {
+    fn try_start(audited: &str) -> Result<Self, String> {
         endpoints::tls::install_crypto_provider();
         let tools = tools();
         let folder = tempfile::Builder::new()
@@ -92,6 +106,11 @@ impl Cluster {
             "admin-token,admin,admin,system:masters\n",
         )
         .unwrap();
+        let audit = json!({
+            "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+            "rules": [{ "level": "Metadata", "users": [audited] }, { "level": "None" }]
+        });
+        std::fs::write(folder.join("audit.json"), audit.to_string()).unwrap();
         let script = r#"
             cd "$1"
             "$2/etcd" --data-dir etcd --unsafe-no-fsync --log-level error \
@@ -104,7 +123,8 @@ impl Cluster {
               --enable-admission-plugins NodeRestriction --allow-privileged \
               --service-account-issuer "$6" --service-account-signing-key-file sa.key \
               --service-account-key-file sa.key --service-cluster-ip-range 10.96.0.0/16 \
-              --token-auth-file tokens.csv >apiserver.log 2>&1 &
+              --token-auth-file tokens.csv \
+              --audit-policy-file audit.json --audit-log-path audit.log >apiserver.log 2>&1 &
             api=$!
             read -r _
             kill -9 $api $etcd
@@ -196,18 +216,34 @@ impl Cluster {
 
     /// Runs kubectl; whatever else the test does goes on meanwhile.
     pub async fn kubectl(&self, arguments: &[&str]) -> std::process::Output {
-        let own = self.tools.join("kubectl");
-        let program = if own.exists() {
+        self.run("kubectl", arguments).await
+    }
+
+    /// The chart, rendered with these further arguments of `helm template`.
+    pub async fn render(&self, arguments: &[&str]) -> String {
+        let chart = manifest("charts/endpoints-operator");
+        let fixed = ["template", "endpoints-operator", chart.to_str().unwrap()];
+        let output = self
+            .run("helm", &[&fixed[..], &["-n", SYSTEM], arguments].concat())
+            .await;
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A program of the tools' folder, else of the path.
+    async fn run(&self, program: &str, arguments: &[&str]) -> std::process::Output {
+        let own = self.tools.join(program);
+        let path = if own.exists() {
             own
         } else {
-            PathBuf::from("kubectl")
+            PathBuf::from(program)
         };
-        tokio::process::Command::new(program)
+        tokio::process::Command::new(path)
             .args(arguments)
             .env("KUBECONFIG", &self.kubeconfig)
             .output()
             .await
-            .expect("kubectl runs")
+            .unwrap_or_else(|error| panic!("{program}: {error}"))
     }
 }
 
@@ -288,8 +324,13 @@ impl Operator {
 
     /// Starts one, and leads the webhook configuration to it; returns when it is ready.
     pub async fn install(cluster: &Cluster) -> Self {
+        Self::install_with(cluster, &[]).await
+    }
+
+    /// The same, with more arguments.
+    pub async fn install_with(cluster: &Cluster, more: &[&str]) -> Self {
         let kubeconfig = install_rights(cluster).await;
-        let operator = Self::spawn(&kubeconfig);
+        let operator = Self::spawn(&kubeconfig, more);
         install_webhook(&cluster.client().await, operator.webhook_port).await;
         operator.wait_until_ready();
         wait_until_injecting(&cluster.client().await).await;
@@ -297,7 +338,7 @@ impl Operator {
     }
 
     /// Starts the binary and learns its ports from its log.
-    fn spawn(kubeconfig: &Path) -> Self {
+    pub fn spawn(kubeconfig: &Path, more: &[&str]) -> Self {
         let process = Guarded::spawn(
             Path::new(env!("CARGO_BIN_EXE_endpoints")),
             &[
@@ -319,6 +360,7 @@ impl Operator {
                 // No pod of these tests has an address; key sets come from loopback.
                 &["--check-peer-address", "false"],
                 &["--jwks-allow", "127.0.0.0/8", "--jwks-allow-http"],
+                more,
             ]
             .concat(),
             kubeconfig,
@@ -480,7 +522,13 @@ impl Guarded {
 }
 
 /// The operator's rights as the chart grants them, and a kubeconfig that has these and no others.
-async fn install_rights(cluster: &Cluster) -> PathBuf {
+pub async fn install_rights(cluster: &Cluster) -> PathBuf {
+    let text = std::fs::read_to_string(manifest("deploy/endpoints-operator.yaml")).unwrap();
+    install_rights_of(cluster, &text).await
+}
+
+/// The same, of this rendering of the chart.
+pub async fn install_rights_of(cluster: &Cluster, rendering: &str) -> PathBuf {
     use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
     use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 
@@ -492,7 +540,7 @@ async fn install_rights(cluster: &Cluster) -> PathBuf {
         ApiResource::erase::<Role>(&()),
         ApiResource::erase::<RoleBinding>(&()),
     ];
-    install(&client, &kinds, |_| ()).await;
+    install_of(&client, rendering, &kinds, |_| ()).await;
 
     let request = TokenRequest {
         spec: TokenRequestSpec {
@@ -518,7 +566,7 @@ async fn install_rights(cluster: &Cluster) -> PathBuf {
 
 /// The webhook configurations of the chart, but for the way to it. The Service is an ExternalName:
 /// the API server dials localhost, and verifies the name of the Service, as in a real cluster.
-async fn install_webhook(client: &Client, port: u16) {
+pub async fn install_webhook(client: &Client, port: u16) {
     let apply = PatchParams::apply("tests").force();
     let service = json!({
         "apiVersion": "v1", "kind": "Service",
@@ -540,7 +588,7 @@ async fn install_webhook(client: &Client, port: u16) {
 }
 
 /// The API server learns of a webhook, and of its CA, by a watch of its own.
-async fn wait_until_injecting(client: &Client) {
+pub async fn wait_until_injecting(client: &Client) {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": { "name": "probe", "annotations": { "endpoints.dev/service": "probe" } },
@@ -576,8 +624,17 @@ pub async fn install_policy(client: &Client) {
 /// Applies the objects of these kinds as `deploy/` has them, one of each, but for `change`.
 async fn install(client: &Client, kinds: &[ApiResource], change: impl Fn(&mut DynamicObject)) {
     let text = std::fs::read_to_string(manifest("deploy/endpoints-operator.yaml")).unwrap();
+    install_of(client, &text, kinds, change).await;
+}
+
+async fn install_of(
+    client: &Client,
+    text: &str,
+    kinds: &[ApiResource],
+    change: impl Fn(&mut DynamicObject),
+) {
     let mut installed = 0;
-    for document in serde_yaml::Deserializer::from_str(&text) {
+    for document in serde_yaml::Deserializer::from_str(text) {
         let Ok(mut object) = <DynamicObject as serde::Deserialize>::deserialize(document) else {
             continue;
         };

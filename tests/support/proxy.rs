@@ -140,6 +140,7 @@ fn config(
         log_filter: None,
         roots,
         client_certificate: None,
+        app_probes: Vec::new(),
         certificate: None,
     }
 }

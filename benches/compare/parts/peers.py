@@ -135,6 +135,8 @@ class Proxy:
 
 class Envoy(Proxy):
     def configure(self):
+        # Both versions of HTTP on one port.
+        self.port2 = self.port
         self.file = self.stage.folder / f"envoy-{self.port}.json"
         remembered = {"envoy": 0, "envoy-cache": 20000}[self.name]
         keys = self.stage.keys.read_text()

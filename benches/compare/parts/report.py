@@ -4,6 +4,9 @@ import dataclasses
 import json
 import statistics
 
+# What `make bench` writes stands between these in docs/performance.md.
+BEGIN, END = "<!-- make bench -->", "<!-- end of make bench -->"
+
 # At most this much of Envoy's cost, and for the first two of nginx's.
 TARGETS = {
     "a: plain proxying": (0.37, 1.1),
@@ -29,19 +32,16 @@ class Report:
     workers: dict
 
     def write(self, path, full):
+        """Puts the numbers between their marks; what stands around them is written by hand."""
         text = self.text(path.parent.parent)
         print("\n" + text)
         if full:
-            path.write_text(text)
+            before, rest = path.read_text().split(BEGIN)
+            _, after = rest.split(END)
+            path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
     def text(self, root):
         return "\n".join([
-            "# What the data path costs", "",
-            "Written by `make bench`; `make instructions` is the gate of every change. The policy has fifty",
-            "operations; limits, deadlines and metrics are on, access logs are off. One worker each on one core,",
-            "load and backend on the other, 32 keep-alive connections, answers of 1 KiB; the peers take turns, and",
-            "each number is the least, the middle and the most of its rounds. Absolute numbers move with the",
-            "machine; ratios of one run hold.", "",
             f"Machine: {self.machine}. Envoy {self.versions['Envoy']} (routes, CORS and token filters as ESPv2 has",
             f"them), nginx {self.versions['nginx']}.", "",
             "## CPU a request at saturation, µs", "",

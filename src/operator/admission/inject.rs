@@ -10,6 +10,7 @@ use super::{Denial, SidecarSettings, evictable, ports, probes, resources, sideca
 use crate::api::annotations::{
     CAPTURE, CaptureMode, INJECTED, InjectionRequest, InjectionStatus, SIDECAR, STATUS, SidecarKind,
 };
+use crate::jwks::AddressRule;
 
 /// What every injected pod gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct InjectorConfig {
     pub operator_address: String,
     /// The same by its cluster IP, for pods whose DNS does not know Services; absent while unknown.
     pub operator_fallback: Option<SocketAddr>,
+    /// What key sets may be fetched from: sidecars fetch for themselves while the operator is away.
+    pub key_addresses: AddressRule,
     /// The certificates (PEM) that sidecars verify the operator by. Public, not a secret.
     pub trust_bundle: Arc<str>,
     /// Whether the server routes Services to native sidecars (Kubernetes ≥ 1.34).

@@ -2,6 +2,7 @@
 //! (pods) and [`check`] (EndpointsServices).
 
 mod check;
+mod metrics;
 mod review;
 
 use std::convert::Infallible;
@@ -18,13 +19,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 pub use self::check::CheckOutcome;
+pub use self::metrics::Metrics;
 pub use self::review::Outcome;
 use super::{InjectorConfig, SettingsCache};
 use crate::connection_limit::{ConnectionLimit, Permit};
@@ -60,46 +61,6 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after an accept that failed (out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-type Counters = prometheus_client::metrics::family::Family<
-    Vec<(&'static str, &'static str)>,
-    prometheus_client::metrics::counter::Counter,
->;
-
-/// What the webhooks count.
-#[derive(Clone, Debug, Default)]
-pub struct Metrics {
-    reviews: Counters,
-    checks: Counters,
-}
-
-impl Metrics {
-    /// Puts the counters into the process's registry.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "endpoints_admission_reviews",
-            "Pods that the webhook was asked about, by outcome",
-            self.reviews.clone(),
-        );
-        registry.register(
-            "endpoints_admission_checks",
-            "EndpointsServices that were checked while they were written, by outcome",
-            self.checks.clone(),
-        );
-    }
-
-    fn count(&self, outcome: Outcome) {
-        self.reviews
-            .get_or_create(&vec![("outcome", outcome.name())])
-            .inc();
-    }
-
-    fn count_check(&self, outcome: CheckOutcome) {
-        self.checks
-            .get_or_create(&vec![("outcome", outcome.name())])
-            .inc();
-    }
-}
 
 /// Serves the webhook until `shutdown`, then answers what it has begun and returns. `tls` presents a
 /// certificate for the Service's name; `config` may be swapped at any time. `settings`: what the
@@ -248,7 +209,7 @@ impl Server {
             return self.check(body).await;
         }
         let answer = review::answer(&body, &self.config.load(), &self.settings);
-        self.metrics.count(answer.outcome());
+        self.metrics.count(&answer);
         match answer {
             review::Answer::Reviewed { review, .. } => json(review),
             review::Answer::Malformed(reason) => plain(StatusCode::BAD_REQUEST, &reason),

@@ -15,6 +15,8 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 
+use super::pem;
+use super::validity::Validity;
 use crate::tls::crypto_provider;
 
 #[cfg(test)]
@@ -28,15 +30,16 @@ const LEAF_LIFE: Duration = DAY.saturating_mul(30);
 /// When it is replaced, counted from its making.
 const LEAF_RENEWAL: Duration = DAY.saturating_mul(20);
 /// Certificates are valid this long before they were made: clocks of a cluster differ.
-const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
-/// The CA's name. Fixed: a CA read back is used as its issuer without parsing X.509.
+pub(super) const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
+/// The name of every CA of ours. Fixed: a CA read back is used as its issuer without parsing names, and
+/// key identifiers tell one from the other.
 const CA_NAME: &str = "endpoints-operator CA";
 
 /// A CA whose key we have.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
-    certificate_pem: String,
+    validity: Validity,
 }
 
 /// A serving certificate and its key.
@@ -71,25 +74,23 @@ pub enum AuthorityError {
 }
 
 impl Authority {
-    /// Makes a new CA. Returns its key too, PEM: that is stored, never logged.
+    /// Makes a new CA.
     ///
     /// # Errors
     /// The crypto provider fails.
-    pub fn generate(now: SystemTime) -> Result<(Self, String), AuthorityError> {
+    pub fn generate(now: SystemTime) -> Result<Self, AuthorityError> {
         let key = KeyPair::generate()?;
-        let key_pem = key.serialize_pem();
         let mut params = ca_params();
         set_validity(&mut params, now - CLOCK_SKEW, now + CA_LIFE);
-        let certificate = params.self_signed(&key)?;
-        let authority = Self {
-            certificate_pem: certificate.pem(),
-            certificate: certificate.der().clone(),
+        let certificate = params.self_signed(&key)?.der().clone();
+        Ok(Self {
+            validity: Validity::read(&certificate).ok_or(AuthorityError::Certificate)?,
+            certificate,
             issuer: Issuer::new(params, key),
-        };
-        Ok((authority, key_pem))
+        })
     }
 
-    /// Reads a CA that [`Authority::generate`] made.
+    /// Reads a CA that [`Authority::generate`] made; also one that is not valid at `now`.
     ///
     /// # Errors
     /// The parts do not parse, do not belong together, or are not ours.
@@ -100,33 +101,70 @@ impl Authority {
     ) -> Result<Self, AuthorityError> {
         let certificate = CertificateDer::from_pem_slice(certificate_pem)
             .map_err(|_| AuthorityError::Certificate)?;
-        let text = std::str::from_utf8(certificate_pem).map_err(|_| AuthorityError::Certificate)?;
         let key = std::str::from_utf8(key_pem).map_err(|_| AuthorityError::Key)?;
         let key = KeyPair::from_pem(key).map_err(|_| AuthorityError::Key)?;
-        let issuer = Issuer::new(ca_params(), key);
         let authority = Self {
-            issuer,
+            issuer: Issuer::new(ca_params(), key),
+            validity: Validity::read(&certificate).ok_or(AuthorityError::Certificate)?,
             certificate,
-            certificate_pem: text.to_owned(),
         };
         let probe = "probe.invalid";
-        let leaf = authority.leaf(&[probe.to_owned()], now)?;
-        authority
-            .verify(&leaf, probe, now)
-            .map_err(AuthorityError::Mismatch)?;
+        let leaf = authority.leaf(&[probe.to_owned()], &[], now)?;
+        let trusted = std::slice::from_ref(&authority.certificate);
+        verify(trusted, &leaf.key.cert, probe, now).map_err(AuthorityError::Mismatch)?;
         Ok(authority)
     }
 
-    /// The certificate, PEM. Public.
-    pub fn certificate_pem(&self) -> &str {
-        &self.certificate_pem
+    /// The certificate. Public.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
     }
 
-    /// Signs a serving certificate for these DNS names, with a new key.
+    /// The certificate, PEM.
+    pub fn certificate_pem(&self) -> String {
+        pem::encode([&self.certificate])
+    }
+
+    /// The key, PEM: that is stored, never logged.
+    pub(super) fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
+    /// When the certificate is valid.
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    /// A certificate for the successor's key, signed by this CA: whoever trusts only this one, trusts
+    /// what the successor signs. It is valid while either of them is: one that was made while a clock
+    /// was wrong must not break the chain.
+    ///
+    /// # Errors
+    /// The crypto provider fails.
+    pub fn cross_sign(&self, successor: &Self) -> Result<CertificateDer<'static>, AuthorityError> {
+        let (ours, theirs) = (self.validity, successor.validity);
+        let mut params = ca_params();
+        set_validity(
+            &mut params,
+            ours.not_before.min(theirs.not_before),
+            ours.not_after.max(theirs.not_after),
+        );
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(successor.issuer.key(), &self.issuer)?;
+        Ok(certificate.der().clone())
+    }
+
+    /// Signs a serving certificate for these DNS names, with a new key. `crosses` are presented with
+    /// it, so that it leads to earlier CAs, too.
     ///
     /// # Errors
     /// A name is not a DNS name.
-    pub fn leaf(&self, names: &[String], now: SystemTime) -> Result<Leaf, AuthorityError> {
+    pub fn leaf(
+        &self,
+        names: &[String],
+        crosses: &[CertificateDer<'static>],
+        now: SystemTime,
+    ) -> Result<Leaf, AuthorityError> {
         let (not_before, not_after) = (now - CLOCK_SKEW, now + LEAF_LIFE);
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names)?;
@@ -139,31 +177,44 @@ impl Authority {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)
             .expect("rcgen makes keys that rustls can use");
+        let mut chain = vec![certificate.der().clone()];
+        chain.extend_from_slice(crosses);
         Ok(Leaf {
-            key: Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)),
+            key: Arc::new(CertifiedKey::new(chain, key)),
             not_before,
             not_after,
             renew_at: now + LEAF_RENEWAL,
             renew_after: LEAF_RENEWAL,
         })
     }
+}
 
-    /// Verifies a leaf as a client that trusts only this CA does.
-    fn verify(&self, leaf: &Leaf, name: &str, now: SystemTime) -> Result<(), rustls::Error> {
-        let general = |error: String| rustls::Error::General(error);
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone())?;
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), crypto_provider())
-                .build()
-                .map_err(|error| general(error.to_string()))?;
-        let name = ServerName::try_from(name).map_err(|error| general(error.to_string()))?;
-        let now = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
-        let certificate = leaf.key.end_entity_cert()?;
-        verifier
-            .verify_server_cert(certificate, &[], &name, &[], now)
-            .map(drop)
+/// Verifies a chain, leaf first, as a client does that trusts these CAs and nobody else.
+///
+/// # Errors
+/// Why it does not.
+pub(super) fn verify(
+    trusted: &[CertificateDer<'static>],
+    chain: &[CertificateDer<'static>],
+    name: &str,
+    now: SystemTime,
+) -> Result<(), rustls::Error> {
+    let general = |error: String| rustls::Error::General(error);
+    let mut roots = RootCertStore::empty();
+    for certificate in trusted {
+        roots.add(certificate.clone())?;
     }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), crypto_provider())
+        .build()
+        .map_err(|error| general(error.to_string()))?;
+    let name = ServerName::try_from(name).map_err(|error| general(error.to_string()))?;
+    let now = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
+    let Some((leaf, intermediates)) = chain.split_first() else {
+        return Err(general("an empty chain".to_owned()));
+    };
+    verifier
+        .verify_server_cert(leaf, intermediates, &name, &[], now)
+        .map(drop)
 }
 
 impl fmt::Debug for Authority {
@@ -176,7 +227,8 @@ impl fmt::Debug for Authority {
 fn ca_params() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = common_name(CA_NAME);
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    // Below an earlier CA stand the certificates of later ones.
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }

@@ -1,17 +1,17 @@
 //! The Secret that holds the CA: read, else created; the loser of a race adopts the winner's.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
-use super::authority::{Authority, AuthorityError};
+use super::authority::AuthorityError;
+use super::stored::Authorities;
 
-/// Keys in the Secret's data.
-const CERTIFICATE: &str = "ca.crt";
-const KEY: &str = "ca.key";
+/// Asks for a new CA, whatever its value: taken away again when the next CA is published.
+pub const ROTATE: &str = "endpoints.dev/rotate";
 
 /// Why the CA cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub async fn load_or_create(
     namespace: &str,
     name: &str,
     now: SystemTime,
-) -> Result<Authority, SecretError> {
+) -> Result<Authorities, SecretError> {
     let api = Api::<Secret>::namespaced(client, namespace);
     let failed = |action, source| SecretError::Api {
         action,
@@ -65,12 +65,16 @@ pub async fn load_or_create(
     };
     let read = |secret: Secret| {
         let data = secret.data.unwrap_or_default();
-        let part = |key: &str| data.get(key).map_or(&[][..], |bytes| &bytes.0);
-        Authority::read(part(CERTIFICATE), part(KEY), now).map_err(|source| SecretError::Broken {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            source,
-        })
+        let (authorities, spoilt) =
+            Authorities::read(&data, now).map_err(|source| SecretError::Broken {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+                source,
+            })?;
+        if spoilt {
+            tracing::warn!(secret = %name, "the next CA, or what is left of earlier ones, is spoilt; the CA itself is good");
+        }
+        Ok(authorities)
     };
     if let Some(secret) = api
         .get_opt(name)
@@ -79,14 +83,11 @@ pub async fn load_or_create(
     {
         return read(secret);
     }
-    let (authority, key) = Authority::generate(now).map_err(SecretError::Generate)?;
-    match api
-        .create(&PostParams::default(), &secret(name, &authority, key))
-        .await
-    {
-        Ok(_) => {
+    let authorities = Authorities::generate(now).map_err(SecretError::Generate)?;
+    match create(&api, name, &authorities).await {
+        Ok(()) => {
             tracing::info!(secret = %name, "made a new CA");
-            Ok(authority)
+            Ok(authorities)
         }
         Err(kube::Error::Api(status)) if status.code == 409 => {
             // Another operator was first; its CA is everybody's.
@@ -96,28 +97,53 @@ pub async fn load_or_create(
     }
 }
 
-fn secret(name: &str, authority: &Authority, key: String) -> Secret {
+/// Creates the Secret.
+pub(super) async fn create(
+    api: &Api<Secret>,
+    name: &str,
+    authorities: &Authorities,
+) -> Result<(), kube::Error> {
     let label = |name: &str| {
         (
             format!("app.kubernetes.io/{name}"),
             "endpoints-operator".to_owned(),
         )
     };
-    let certificate = authority.certificate_pem().as_bytes().to_vec();
-    Secret {
+    let mut data = BTreeMap::new();
+    authorities.write(&mut data);
+    let secret = Secret {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             labels: Some([label("name"), label("managed-by")].into()),
             ..ObjectMeta::default()
         },
         type_: Some("Opaque".to_owned()),
-        data: Some(
-            [
-                (CERTIFICATE.to_owned(), ByteString(certificate)),
-                (KEY.to_owned(), ByteString(key.into_bytes())),
-            ]
-            .into(),
-        ),
+        data: Some(data),
         ..Secret::default()
+    };
+    api.create(&PostParams::default(), &secret).await.map(drop)
+}
+
+/// Writes into the Secret that was seen; refused (409) when it has changed since.
+pub(super) async fn replace(
+    api: &Api<Secret>,
+    seen: &Secret,
+    authorities: &Authorities,
+    answered: bool,
+) -> Result<(), kube::Error> {
+    let mut secret = seen.clone();
+    authorities.write(secret.data.get_or_insert_default());
+    if answered && let Some(annotations) = &mut secret.metadata.annotations {
+        annotations.remove(ROTATE);
     }
+    let name = seen.metadata.name.clone().unwrap_or_default();
+    api.replace(&name, &PostParams::default(), &secret)
+        .await
+        .map(drop)
+}
+
+/// Whether somebody asks for a new CA.
+pub(super) fn rotation_requested(secret: &Secret) -> bool {
+    let annotations = secret.metadata.annotations.as_ref();
+    annotations.is_some_and(|annotations| annotations.contains_key(ROTATE))
 }

@@ -3,6 +3,7 @@
 //! Watched, so that a hand edit or an upgrade that drops the bundle heals by itself. Only the
 //! bundle is patched: everything else belongs to whoever installed the configuration.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -15,7 +16,10 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use serde_json::json;
+use tokio::sync::watch;
 
+use super::pem;
+use crate::operator::metrics::Metrics;
 use crate::readiness::Pending;
 
 #[cfg(test)]
@@ -51,59 +55,106 @@ impl Configuration for ValidatingWebhookConfiguration {
     }
 }
 
-/// Keeps `ca` (PEM) in every webhook of the configuration `name`, for as long as it is polled.
-/// `ready`, if given, is let go once it was read back: until then pods that ask for injection are
-/// refused.
-pub async fn keep_ca_bundle<K: Configuration>(
-    client: Client,
-    name: String,
-    ca: String,
-    mut ready: Option<Pending>,
-) {
-    let api = Api::<K>::all(client);
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let configurations = watcher(api.clone(), config)
-        .default_backoff()
-        .applied_objects();
-    pin_mut!(configurations);
-    let mut retry = false;
-    loop {
-        let next = tokio::time::timeout(RETRY, configurations.try_next());
-        let configuration = match next.await {
-            Ok(Ok(Some(configuration))) => configuration,
-            Ok(Ok(None)) => return tracing::error!("the watch of the webhook configuration ended"),
-            Ok(Err(error)) => {
-                tracing::warn!(%name, %error, "cannot watch the webhook configuration");
+/// Keeps the bundle of one configuration.
+pub struct BundleKeeper {
+    /// The API server.
+    pub client: Client,
+    /// The configuration's name.
+    pub name: String,
+    /// The bundle (PEM): see [`super::Certificates::trust`].
+    pub trust: watch::Receiver<Arc<str>>,
+    /// Whether this process writes: one of several does, or two that disagree for a moment would
+    /// write against each other. None: somebody else does (cert-manager).
+    pub leadership: Option<watch::Receiver<bool>>,
+    /// Let go once our CA was read back: until then pods that ask for injection are refused.
+    pub ready: Option<Pending>,
+    /// Counts failed watches.
+    pub metrics: Metrics,
+}
+
+impl BundleKeeper {
+    /// Keeps it for as long as it is polled.
+    pub async fn run<K: Configuration>(mut self) {
+        let api = Api::<K>::all(self.client.clone());
+        let name = &self.name;
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let configurations = watcher(api.clone(), config)
+            .default_backoff()
+            .applied_objects();
+        pin_mut!(configurations);
+        let mut seen: Option<K> = None;
+        let mut retry = false;
+        loop {
+            tokio::select! {
+                next = configurations.try_next() => match next {
+                    Ok(Some(configuration)) => seen = Some(configuration),
+                    Ok(None) => {
+                        return tracing::error!("the watch of the webhook configuration ended");
+                    }
+                    Err(error) => {
+                        self.metrics.watch_errors.inc();
+                        tracing::warn!(%name, %error, "cannot watch the webhook configuration");
+                        continue;
+                    }
+                },
+                () = changed(Some(&mut self.trust)) => {}
+                () = changed(self.leadership.as_mut()) => {}
+                // By what the watch saw last: a patch that is about something else is refused.
+                () = tokio::time::sleep(RETRY), if retry => {}
+            }
+            retry = false;
+            let Some(configuration) = &seen else {
+                continue;
+            };
+            let trust = self.trust.borrow_and_update().clone();
+            if trusts(configuration, &trust) {
+                drop(self.ready.take());
+            }
+            let Some(leadership) = &mut self.leadership else {
+                continue;
+            };
+            if !*leadership.borrow_and_update() {
                 continue;
             }
-            Err(_) if !retry => continue,
-            Err(_) => match api.get_opt(&name).await {
-                Ok(Some(configuration)) => configuration,
-                Ok(None) => continue,
+            let Some(patch) = patch(configuration, &trust) else {
+                continue;
+            };
+            let patch: Patch<()> = Patch::Json(patch);
+            match api.patch(name, &PatchParams::default(), &patch).await {
+                // Read back through the watch.
+                Ok(_) => tracing::info!(%name, "wrote our CA into the webhook configuration"),
                 Err(error) => {
-                    tracing::warn!(%name, %error, "cannot read the webhook configuration");
-                    continue;
+                    tracing::warn!(%name, %error, "cannot write our CA into the webhook configuration");
+                    retry = true;
                 }
-            },
-        };
-        retry = false;
-        let Some(patch) = patch(&configuration, &ca) else {
-            // A configuration without webhooks calls nobody.
-            if !configuration.webhooks().is_empty() {
-                drop(ready.take());
-            }
-            continue;
-        };
-        let patch: Patch<()> = Patch::Json(patch);
-        match api.patch(&name, &PatchParams::default(), &patch).await {
-            // Read back through the watch.
-            Ok(_) => tracing::info!(%name, "wrote our CA into the webhook configuration"),
-            Err(error) => {
-                tracing::warn!(%name, %error, "cannot write our CA into the webhook configuration");
-                retry = true;
             }
         }
     }
+}
+
+/// Waits for a change; for ever where nobody makes one.
+async fn changed<T>(receiver: Option<&mut watch::Receiver<T>>) {
+    let told = match receiver {
+        Some(receiver) => receiver.changed().await.is_ok(),
+        None => false,
+    };
+    if !told {
+        std::future::pending().await
+    }
+}
+
+/// Whether the API server can verify what we present: every webhook's bundle has the CA that signs. A
+/// configuration without webhooks calls nobody.
+fn trusts(configuration: &impl Configuration, trust: &str) -> bool {
+    let Some(signing) = pem::decode(trust.as_bytes()).and_then(|it| it.into_iter().next()) else {
+        return false;
+    };
+    let webhooks = configuration.webhooks();
+    let has_it = |called: &WebhookClientConfig| {
+        let bundle = called.ca_bundle.as_ref().map_or(&[][..], |bytes| &bytes.0);
+        pem::decode(bundle).is_some_and(|bundle| bundle.contains(&signing))
+    };
+    !webhooks.is_empty() && webhooks.into_iter().all(|(_, called)| has_it(called))
 }
 
 /// What makes every webhook's bundle ours; none: they are. Each step first tests that it is about

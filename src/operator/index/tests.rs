@@ -352,6 +352,51 @@ fn pod_that_changes_its_service_speaks_for_the_new_one_by_a_new_stream_only() {
 }
 
 #[test]
+fn pod_that_comes_with_a_sidecar_is_told_once() {
+    let mut index = index();
+    index.apply_entry(&key(), mk_object(1, "v1"));
+    let injected = |name: &str, uid: &str| InjectedPod {
+        version: "0.1.0".into(),
+        ..mk_pod(name, uid)
+    };
+    index.apply_pod(injected("old", "0"));
+    index.set_synced();
+    assert!(
+        index.take_changes().notices.is_empty(),
+        "it was there before: told by whoever was there"
+    );
+    index.apply_pod(injected("new", "1"));
+    let notices = index.take_changes().notices;
+    let [
+        Notice::Injected {
+            pod,
+            injected: told,
+        },
+    ] = &notices[..]
+    else {
+        panic!("{notices:?}");
+    };
+    assert_eq!((&*pod.name, &*pod.uid), ("new", "1"));
+    assert_eq!(
+        (&*told.version, &*told.service, told.ports.len()),
+        ("0.1.0", "bookstore", 1)
+    );
+    index.apply_pod(InjectedPod {
+        labels: BTreeMap::new(),
+        ..injected("new", "1")
+    });
+    assert!(index.take_changes().notices.is_empty(), "told already");
+    // The same name, as a StatefulSet has it: another pod.
+    index.apply_pod(injected("new", "2"));
+    assert_eq!(index.take_changes().notices.len(), 1);
+    index.apply_pod(mk_pod("unknown", "3"));
+    assert!(
+        index.take_changes().notices.is_empty(),
+        "nothing says by what"
+    );
+}
+
+#[test]
 fn missing_service_is_told_once_a_pod_after_everything_was_listed() {
     let mut index = index();
     index.apply_pod(mk_pod("a", "1"));
@@ -803,6 +848,7 @@ fn mk_pod(name: &str, uid: &str) -> InjectedPod {
         named_ports: vec![("app-http".into(), 8080), ("http".into(), 14080)],
         live: true,
         was_ready: false,
+        version: String::new(),
         capture: CaptureMode::Named,
         workload: None,
         service_account: "default".into(),

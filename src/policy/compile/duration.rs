@@ -20,7 +20,7 @@ const MAX_NANOSECONDS: u128 = i64::MAX as u128;
 ///
 /// # Errors
 /// What is wrong, for people.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub fn parse(text: &str) -> Result<Duration, String> {
     if text.starts_with('-') {
         return Err(String::from("it is negative"));
     }

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
+use http::header::Entry;
 use http::{HeaderMap, HeaderValue};
 
 use super::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO};
@@ -67,8 +68,8 @@ pub(super) fn forward(
 }
 
 fn append(headers: &mut HeaderMap, peer: &HeaderValue) {
-    if !headers.contains_key(&FORWARDED_FOR) {
-        headers.insert(FORWARDED_FOR, peer.clone());
+    if let Entry::Vacant(none) = headers.entry(FORWARDED_FOR) {
+        none.insert(peer.clone());
         return;
     }
     let mut way = Vec::with_capacity(64);

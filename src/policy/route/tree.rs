@@ -65,8 +65,10 @@ pub(super) struct Lookup<'r, 'm> {
     method: &'m str,
     /// Wildcards match no `:`.
     no_colon: bool,
-    /// Templates that match without having the method, the most specific first.
-    refused: Vec<&'r Route>,
+    /// The most specific template that matches without having the method.
+    refused: Option<&'r Route>,
+    /// Others, less and less specific.
+    refused_too: Vec<&'r Route>,
 }
 
 impl Node {
@@ -222,7 +224,8 @@ impl<'r, 'm> Lookup<'r, 'm> {
         Self {
             method,
             no_colon,
-            refused: Vec::new(),
+            refused: None,
+            refused_too: Vec::new(),
         }
     }
 
@@ -234,7 +237,10 @@ impl<'r, 'm> Lookup<'r, 'm> {
     fn visit(&mut self, route: &'r Route) -> Option<usize> {
         let operation = route.methods.get(self.method).copied();
         if operation.is_none() {
-            self.refused.push(route);
+            match self.refused {
+                None => self.refused = Some(route),
+                Some(_) => self.refused_too.push(route),
+            }
         }
         operation
     }
@@ -243,17 +249,19 @@ impl<'r, 'm> Lookup<'r, 'm> {
     pub(super) fn refusal(&self) -> RouteMatch<'r> {
         let Some((first, sibling)) = self
             .refused
-            .first()
             .and_then(|route| Some((route, *route.methods.values().next()?)))
         else {
             return RouteMatch::NotFound;
         };
         RouteMatch::MethodNotAllowed {
             template: &first.template,
-            allow: match self.refused.as_slice() {
+            allow: match self.refused_too.as_slice() {
                 // Ready, where one template matches.
-                [only] => only.allow.clone(),
-                several => allow(several.iter().flat_map(|route| route.methods.keys())),
+                [] => first.allow.clone(),
+                others => {
+                    let all = [first].into_iter().chain(others.iter().copied());
+                    allow(all.flat_map(|route| route.methods.keys()))
+                }
             }
             .unwrap_or_else(|| HeaderValue::from_static("")),
             sibling,

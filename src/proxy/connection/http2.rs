@@ -27,6 +27,7 @@ use crate::proxy::Limits;
 use crate::proxy::client::Client;
 use crate::proxy::drain::{Finish, Member};
 use crate::proxy::guard::Head;
+use crate::proxy::incoming;
 use crate::proxy::respond::refusal;
 use crate::proxy::service;
 use crate::proxy::upstream::Backend;
@@ -63,7 +64,13 @@ pub(super) async fn serve(
             let client = Rc::new(client.stream());
             let stream = streams.open();
             let (worker, backend) = (worker.clone(), backend.clone());
-            let served = service::serve(worker, client, backend, Some(head), request);
+            let served = service::serve(
+                worker,
+                client,
+                backend,
+                Some(head),
+                request.map(incoming::Incoming::Http2),
+            );
             async move { served.await.map(|response| stream.watch(response)) }
         }
     });

@@ -54,7 +54,7 @@ fn a_panic_ends_its_connection_and_is_counted() {
     });
 }
 
-/// Stands for hyper's connection with a service that panics.
+/// Stands for a connection with a service that panics.
 struct Panicking(bool);
 
 impl Finish for Panicking {

@@ -1,8 +1,8 @@
-//! The bytes of one request head, checked as RFC 9112 writes it before hyper parses them.
+//! The bytes of one request head, checked as RFC 9112 writes it before they are parsed.
 //!
-//! hyper accepts more than the grammar (bare line feeds, a length beside a transfer coding, equal
-//! duplicate lengths, `gzip, chunked`, a fragment) and hides what it repaired. Whatever two servers
-//! might read differently is refused here, so what hyper sees has one reading.
+//! Common readers accept more than the grammar (bare line feeds, a length beside a transfer coding, equal
+//! duplicate lengths, `gzip, chunked`, a fragment) and hide what they repaired. Whatever two servers
+//! might read differently is refused here, so what is read here, and behind us, has one reading.
 
 mod upgrade;
 
@@ -10,7 +10,7 @@ use memchr::{memchr, memchr2};
 
 use super::malformed::Malformed;
 use crate::proxy::Limits;
-use crate::proxy::octets::{TARGET, TOKEN, class};
+use crate::proxy::http1::{Place, TARGET, TOKEN, class, text, token};
 
 /// What a look at the bytes says.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,9 +95,10 @@ pub(super) enum Framing {
 /// The most that a request line takes beside its target: what is longer will not become a head.
 const REQUEST_LINE_REST: usize = 64;
 
-/// Looks at the bytes of a head, from its first on.
-pub(super) fn scan(bytes: &[u8], limits: &HeadLimits) -> Scan {
-    match checked(bytes, limits) {
+/// Looks at the bytes of a head, from its first on. `places`: where its fields are, if it is complete.
+pub(super) fn scan(bytes: &[u8], limits: &HeadLimits, places: &mut Vec<Place>) -> Scan {
+    places.clear();
+    match checked(bytes, limits, places) {
         Ok((length, _)) if length > limits.bytes => Scan::Malformed(Malformed::TooLarge),
         Ok((length, head)) => Scan::Complete(length, head),
         Err(Stop::Malformed(malformed)) => Scan::Malformed(malformed),
@@ -131,7 +132,11 @@ impl From<Malformed> for Stop {
     }
 }
 
-fn checked(bytes: &[u8], limits: &HeadLimits) -> Result<(usize, Head), Stop> {
+fn checked(
+    bytes: &[u8],
+    limits: &HeadLimits,
+    places: &mut Vec<Place>,
+) -> Result<(usize, Head), Stop> {
     let mut lines = Lines { bytes, at: 0 };
     let partial = |in_request_line| move || Stop::Partial { in_request_line };
 
@@ -165,15 +170,26 @@ fn checked(bytes: &[u8], limits: &HeadLimits) -> Result<(usize, Head), Stop> {
     let mut upgrade = false;
     let mut fields = 0;
     loop {
-        let line = lines.next()?.ok_or_else(partial(false))?;
-        if line.is_empty() {
+        let at = lines.at;
+        let whole = lines.next_field();
+        let line = match whole {
+            Some(_) => &[][..],
+            None => lines.next()?.ok_or_else(partial(false))?,
+        };
+        if whole.is_none() && line.is_empty() {
             break;
         }
         fields += 1;
         if fields > limits.count {
             return Err(Malformed::TooLarge.into());
         }
-        let (name, value) = field(line)?;
+        let (name, value) = match whole {
+            Some(field) => field,
+            None => field(line)?,
+        };
+        let colon = at + name.len();
+        let place = Place::new(bytes, [at, colon], colon + 1 + value.len());
+        places.push(place.ok_or(Malformed::TooLarge)?);
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => head.hosts = head.hosts.saturating_add(1),
             7 if name.eq_ignore_ascii_case(b"upgrade") => upgrade = true,
@@ -225,7 +241,7 @@ fn request_line(line: &[u8], limits: &HeadLimits) -> Result<bool, Malformed> {
             None => Malformed::Target,
         });
     }
-    // What is no target in any form hyper would refuse without a word.
+    // What is no target in any form the reader would refuse without a word.
     if target[0] != b'/' && http::Uri::try_from(target).is_err() {
         return Err(Malformed::Target);
     }
@@ -265,7 +281,7 @@ fn number(value: &[u8]) -> Result<u64, Malformed> {
     std::str::from_utf8(digits)
         .ok()
         .and_then(|text| text.parse().ok())
-        // hyper keeps the two largest values for itself.
+        // Readers keep the two largest values for themselves.
         .filter(|&length: &u64| length < u64::MAX - 1)
         .ok_or(Malformed::ContentLength)
 }
@@ -277,6 +293,23 @@ struct Lines<'b> {
 }
 
 impl<'b> Lines<'b> {
+    /// The name and the value of the next line, in one look at each byte; None: the line is not whole,
+    /// or no field, or not right. Then [`Self::next`] and [`field`] say what it is.
+    fn next_field(&mut self) -> Option<(&'b [u8], &'b [u8])> {
+        let rest = &self.bytes[self.at..];
+        let colon = token(rest);
+        if colon == 0 || rest.get(colon) != Some(&b':') {
+            return None;
+        }
+        let (name, behind) = (&rest[..colon], &rest[colon + 1..]);
+        let end = text(behind);
+        if behind.get(end..end + 2) != Some(b"\r\n") {
+            return None;
+        }
+        self.at += colon + 1 + end + 2;
+        Some((name, &behind[..end]))
+    }
+
     fn next(&mut self) -> Result<Option<&'b [u8]>, Malformed> {
         let rest = &self.bytes[self.at..];
         let Some(end) = memchr2(b'\r', b'\n', rest) else {

@@ -1,11 +1,12 @@
 //! Bounds that the policy sets on requests that are to be forwarded.
 
 use http::StatusCode;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 
 use crate::policy::verdict::{Reason, Refusal};
 use crate::proxy::Limits;
 use crate::proxy::body::LargeBody;
+use crate::proxy::incoming::Incoming;
 use crate::proxy::respond::refusal;
 use crate::proxy::worker::Worker;
 

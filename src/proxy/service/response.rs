@@ -53,7 +53,7 @@ pub(super) fn keep_private(headers: &mut HeaderMap) {
     );
 }
 
-/// Equal lengths, listed or repeated, become one (RFC 9110 section 8.6): hyper takes them, whoever
+/// Equal lengths, listed or repeated, become one (RFC 9110 section 8.6): we take them, whoever
 /// is behind us may not. Lengths that differ say nothing (only an answer without a body has them).
 fn one_length(headers: &mut HeaderMap) {
     let mut lengths = headers

@@ -147,6 +147,15 @@ impl Backend {
         if !fresh && let Some(connection) = self.http1.take(&self.options) {
             return Ok((connection, true));
         }
+        // Apart, so that a request need not hold room for what few of them do.
+        Box::pin(self.new_http1_connection(client, fresh)).await
+    }
+
+    async fn new_http1_connection(
+        self: &Rc<Self>,
+        client: &Rc<Client>,
+        fresh: bool,
+    ) -> Result<(Box<Connection>, bool), UpstreamError> {
         let place = match &self.places {
             None => None,
             Some(places) => {

@@ -6,12 +6,12 @@ use std::io;
 use http::{HeaderMap, StatusCode};
 
 use super::connect::ConnectError;
-use super::http1;
 use crate::policy::limits::{HEADER_BYTES, HEADER_COUNT};
 use crate::policy::verdict::{Facts, Phase, Reason, Refusal};
 use crate::proxy::body::LargeBody;
 use crate::proxy::config::BackendAddress;
 use crate::proxy::guard::{BadBody, StalledBody};
+use crate::proxy::http1;
 use crate::proxy::respond::{grpc_status, refusal};
 
 /// How ESPv2 begins where there was no answer, and where there was none after several attempts.
@@ -210,6 +210,16 @@ impl UpstreamError {
                 };
                 refusal(status, self.reason(), message)
             }
+        }
+    }
+}
+
+impl From<http1::Error> for UpstreamError {
+    fn from(error: http1::Error) -> Self {
+        match error {
+            http1::Error::Io(_) | http1::Error::Closed => Self::Reset(Protocol::Http1(error)),
+            http1::Error::TooLarge => Self::HeadTooLarge,
+            _ => Self::Malformed(Protocol::Http1(error)),
         }
     }
 }

@@ -4,8 +4,6 @@
 //! a backend says is taken for what RFC 9112 writes, and for nothing else; whatever could be read in two
 //! ways is refused (`docs/backends.md`).
 
-mod body;
-mod error;
 mod head;
 mod pool;
 mod sending;
@@ -23,11 +21,9 @@ use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::time::Instant;
 
-use self::body::Reading;
-pub(in crate::proxy) use self::error::Error;
 use self::head::Head;
 pub(super) use self::pool::Pool;
-use self::sending::{Sending, Unsent};
+use self::sending::Sending;
 use super::error::UpstreamError;
 use super::options::Options;
 use super::places::Place;
@@ -35,6 +31,7 @@ use super::stream::Stream;
 use crate::policy::limits::HEADER_BYTES;
 use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
+use crate::proxy::http1::{Error, Reading};
 
 /// What is read at once, unless more is known to come.
 const READ_BYTES: usize = 8 * 1024;
@@ -153,8 +150,8 @@ impl Connection {
                 Ok((response, kept))
             }
             Err(error) => {
-                let unsent = match (&error, self.sending.take_unsent()) {
-                    (UpstreamError::Reset(_), Unsent::Whole(body)) => Some(body),
+                let unsent = match &error {
+                    UpstreamError::Reset(_) => self.sending.take_unsent(),
                     _ => None,
                 };
                 let is_unsent = unsent.is_some();

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::endpoints_service::{CountedWorkers, Workers};
 
+mod forms;
 mod property;
+mod redirect;
 
 fn config() -> InjectorConfig {
     InjectorConfig {
@@ -12,6 +14,7 @@ fn config() -> InjectorConfig {
         image_pull_policy: None,
         operator_address: "endpoints-operator.endpoints-system.svc:9444".to_owned(),
         operator_fallback: None,
+        key_addresses: crate::jwks::AddressRule::default(),
         trust_bundle: "PEM".into(),
         native_sidecars: true,
         set_run_as_user: true,
@@ -506,6 +509,54 @@ fn nothing_is_mounted_where_the_apps_api_token_would_be() {
         .find(|volume| volume["name"] == mount["name"])
         .unwrap();
     assert_eq!(volume["emptyDir"]["medium"], "Memory");
+}
+
+#[test]
+fn the_sidecar_keeps_its_state_in_a_bounded_volume_in_memory() {
+    let injected = inject(pod(http_app()), &config()).unwrap();
+    let sidecar = json(sidecar_of(&injected));
+    let folder = "/var/lib/endpoints.dev";
+    let mounts = sidecar["volumeMounts"].as_array().unwrap();
+    let mount = json!({ "name": "endpoints-state", "mountPath": folder });
+    assert!(mounts.contains(&mount), "{mounts:?}");
+    let variable = json!({ "name": "ENDPOINTS_STATE_FOLDER", "value": folder });
+    assert!(sidecar["env"].as_array().unwrap().contains(&variable));
+    let volumes = json(spec(&injected).volumes.as_ref().unwrap());
+    let volume = json!({
+        "name": "endpoints-state", "emptyDir": { "medium": "Memory", "sizeLimit": "8Mi" }
+    });
+    assert!(volumes.as_array().unwrap().contains(&volume), "{volumes}");
+}
+
+#[test]
+fn the_sidecar_may_fetch_keys_from_where_the_operator_may() {
+    let variables = |config: &InjectorConfig| {
+        let injected = inject(pod(http_app()), config).unwrap();
+        let variables = sidecar_of(&injected).env.clone().unwrap_or_default();
+        let jwks = variables
+            .into_iter()
+            .filter(|variable| variable.name.starts_with("ENDPOINTS_JWKS"))
+            .map(|variable| (variable.name, variable.value.unwrap()));
+        jwks.collect::<Vec<_>>()
+    };
+    assert_eq!(variables(&config()), []);
+    let rule = crate::jwks::AddressRule {
+        allow_http: true,
+        ..crate::jwks::AddressRule::strict(vec![
+            "127.0.0.0/8".parse().unwrap(),
+            "fd00::/8".parse().unwrap(),
+        ])
+    };
+    let config = InjectorConfig {
+        key_addresses: rule,
+        ..config()
+    };
+    let expected = [
+        ("ENDPOINTS_JWKS_ALLOW", "127.0.0.0/8,fd00::/8"),
+        ("ENDPOINTS_JWKS_ALLOW_HTTP", "true"),
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(variables(&config), expected);
 }
 
 #[test]

@@ -8,7 +8,9 @@ use kube::core::admission::{
 use thiserror::Error;
 
 use crate::operator::admission::inject::service_of;
-use crate::operator::admission::{InjectorConfig, PatchError, SettingsCache, between, inject};
+use crate::operator::admission::{
+    InjectorConfig, PatchError, SettingsCache, between, inject, warnings,
+};
 
 /// The most bytes of a denial.
 const MAX_DENIAL: usize = 2048;
@@ -22,6 +24,8 @@ pub(super) enum Answer {
         review: Vec<u8>,
         /// What it says.
         outcome: Outcome,
+        /// Why the pod was denied ([`Denial::reason`]).
+        denied: Option<&'static str>,
     },
     /// Not a review of a pod's creation.
     Malformed(String),
@@ -74,7 +78,11 @@ pub(super) fn answer(body: &[u8], config: &InjectorConfig, settings: &SettingsCa
         Err(reason) => return Answer::Malformed(reason),
     };
     match review(&request, &pod, config, settings) {
-        Ok((review, outcome)) => Answer::Reviewed { review, outcome },
+        Ok((review, outcome, denied)) => Answer::Reviewed {
+            review,
+            outcome,
+            denied,
+        },
         Err(error) => {
             tracing::error!(%error, "cannot answer a review");
             Answer::Failed(error.to_string())
@@ -98,11 +106,12 @@ fn review(
     pod: &Pod,
     config: &InjectorConfig,
     settings: &SettingsCache,
-) -> Result<(Vec<u8>, Outcome), Failure> {
+) -> Result<(Vec<u8>, Outcome, Option<&'static str>), Failure> {
     let mut response = AdmissionResponse::from(request);
     let namespace = request.namespace.as_deref().unwrap_or_default();
     let service = service_of(pod);
     let settings = service.map(|service| settings.get(namespace, &service));
+    let mut denied = None;
     let outcome = match inject(pod.clone(), config, &settings.unwrap_or_default()) {
         Ok(injected) => {
             let patch = between(pod, &injected)?;
@@ -110,10 +119,13 @@ fn review(
                 Outcome::Unchanged
             } else {
                 response = response.with_patch(patch)?;
+                let warnings = warnings(&injected, config);
+                response.warnings = (!warnings.is_empty()).then_some(warnings);
                 Outcome::Injected
             }
         }
         Err(denial) => {
+            denied = Some(denial.reason());
             let name = pod
                 .metadata
                 .name
@@ -131,7 +143,8 @@ fn review(
             Outcome::Denied
         }
     };
-    Ok((serde_json::to_vec(&response.into_review())?, outcome))
+    let review = serde_json::to_vec(&response.into_review())?;
+    Ok((review, outcome, denied))
 }
 
 /// One line of bounded length: a denial quotes names that nobody has looked at yet.

@@ -1,5 +1,6 @@
 use http_body_util::{Empty, StreamBody};
 use hyper::body::Frame;
+use prometheus_client::registry::Registry;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
@@ -23,6 +24,7 @@ fn config(image: &str) -> InjectorConfig {
         image_pull_policy: None,
         operator_address: "operator:9444".to_owned(),
         operator_fallback: None,
+        key_addresses: crate::jwks::AddressRule::default(),
         trust_bundle: "PEM".into(),
         native_sidecars: true,
         set_run_as_user: true,
@@ -154,6 +156,8 @@ async fn reviews_are_answered_and_counted() {
         let line = format!("endpoints_admission_reviews_total{{outcome=\"{outcome}\"}} 1");
         assert!(scrape.contains(&line), "{scrape}");
     }
+    let reason = "endpoints_admission_denials_total{reason=\"UnknownAnnotation\"} 1";
+    assert!(scrape.contains(reason), "{scrape}");
 }
 
 /// A review of an EndpointsService with this document.

@@ -13,6 +13,8 @@ use crate::api::annotations::{SIDECAR_CONTAINER, TakenPort};
 const BINARY: &str = "/endpoints";
 /// kubelet's default for `terminationGracePeriodSeconds`.
 const GRACE_SECONDS: i64 = 30;
+/// As long as `endpoints wait` takes.
+const MOST_SECONDS: i64 = 24 * 3600;
 /// Of that, what is left to a classic sidecar for its own end after the app's.
 const OWN_GRACE_SECONDS: i64 = 5;
 
@@ -76,7 +78,9 @@ fn hooks(spec: &PodSpec) -> Lifecycle {
     let grace = spec
         .termination_grace_period_seconds
         .unwrap_or(GRACE_SECONDS);
-    let at_most = (grace - OWN_GRACE_SECONDS).max(1);
+    let at_most = grace
+        .saturating_sub(OWN_GRACE_SECONDS)
+        .clamp(1, MOST_SECONDS);
     let hook = |arguments: &[&str]| LifecycleHandler {
         exec: Some(ExecAction {
             command: Some(

@@ -2,10 +2,11 @@
 
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, PodSpec};
 
-use super::volumes::TOKEN_FOLDER;
+use super::volumes::{STATE_FOLDER, TOKEN_FOLDER};
 use super::{ADMIN_PORT, Plan};
 use crate::api::annotations::TakenPort;
 use crate::api::probes;
+use crate::jwks::AddressRule;
 
 /// The sidecar's variables.
 pub(super) fn of_sidecar(spec: &PodSpec, plan: &Plan<'_>) -> Vec<EnvVar> {
@@ -17,6 +18,7 @@ pub(super) fn of_sidecar(spec: &PodSpec, plan: &Plan<'_>) -> Vec<EnvVar> {
         literal("ENDPOINTS_OPERATOR_ADDRESS", &operator_address(spec, plan)),
         literal("ENDPOINTS_TRUST_BUNDLE", &plan.config.trust_bundle),
         literal("ENDPOINTS_TOKEN_FILE", &format!("{TOKEN_FOLDER}/token")),
+        literal("ENDPOINTS_STATE_FOLDER", STATE_FOLDER),
         listeners(plan.taken),
         literal("ENDPOINTS_ADMIN_PORT", &ADMIN_PORT.to_string()),
     ];
@@ -24,6 +26,7 @@ pub(super) fn of_sidecar(spec: &PodSpec, plan: &Plan<'_>) -> Vec<EnvVar> {
     variables.extend(workers.map(|workers| literal("ENDPOINTS_WORKERS", &workers)));
     let level = plan.request.log_level;
     variables.extend(level.map(|level| literal("ENDPOINTS_LOG", level.name())));
+    variables.extend(key_addresses(&plan.config.key_addresses));
     if !plan.probes.is_empty() {
         let probes = serde_json::to_string(plan.probes).expect("strings and numbers are JSON");
         // kubelet replaces $(NAME) in values.
@@ -40,6 +43,18 @@ pub(super) fn listeners(taken: &[TakenPort]) -> EnvVar {
         .map(|port| format!("{}={}", port.listen, port.app))
         .collect();
     literal("ENDPOINTS_LISTENERS", &pairs.join(","))
+}
+
+/// What the operator may fetch beyond the rules, the sidecar may, too: it does when the operator is
+/// away for long.
+fn key_addresses(rule: &AddressRule) -> impl Iterator<Item = EnvVar> {
+    let networks: Vec<_> = rule.allowed.iter().map(ToString::to_string).collect();
+    let networks = networks.join(",");
+    let allowed = (!networks.is_empty()).then(|| literal("ENDPOINTS_JWKS_ALLOW", &networks));
+    let http = rule
+        .allow_http
+        .then(|| literal("ENDPOINTS_JWKS_ALLOW_HTTP", "true"));
+    allowed.into_iter().chain(http)
 }
 
 /// The operator's name, and where the pod's DNS does not know Services its address as well: the

@@ -16,6 +16,13 @@ pub(super) const TOKEN_FOLDER: &str = "/var/run/secrets/endpoints.dev";
 /// Nothing, in the place where admission would mount the app's API token.
 const NO_API_TOKEN_VOLUME: &str = "endpoints-no-api-token";
 const API_TOKEN_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// What the sidecar keeps for the next start of its container. In memory: it lives as long as the pod,
+/// holds back no autoscaler, and counts as the sidecar's memory.
+const STATE_VOLUME: &str = "endpoints-state";
+/// Where it is mounted.
+pub(super) const STATE_FOLDER: &str = "/var/lib/endpoints.dev";
+/// A policy and its keys take some KiB; this bounds what they may come to.
+const STATE_SIZE: &str = "8Mi";
 /// The Secrets that the service names.
 const LISTENER_TLS_VOLUME: &str = "endpoints-listener-tls";
 const BACKEND_TLS_VOLUME: &str = "endpoints-backend-tls";
@@ -27,6 +34,7 @@ pub(in crate::operator::admission) fn is_own_volume(name: &str) -> bool {
     [
         TOKEN_VOLUME,
         NO_API_TOKEN_VOLUME,
+        STATE_VOLUME,
         LISTENER_TLS_VOLUME,
         BACKEND_TLS_VOLUME,
     ]
@@ -36,15 +44,20 @@ pub(in crate::operator::admission) fn is_own_volume(name: &str) -> bool {
 /// All volumes of the sidecar.
 pub(super) fn all(settings: &SidecarSettings) -> impl Iterator<Item = Volume> {
     let secrets = secrets(settings).map(|(volume, _, secret)| secret_volume(volume, secret));
-    [token_volume(), no_api_token_volume()]
-        .into_iter()
-        .chain(secrets)
+    let nothing = memory_volume(NO_API_TOKEN_VOLUME, "4Ki");
+    let state = memory_volume(STATE_VOLUME, STATE_SIZE);
+    [token_volume(), nothing, state].into_iter().chain(secrets)
 }
 
 /// Where the sidecar has them.
 pub(super) fn mounts(settings: &SidecarSettings) -> Vec<VolumeMount> {
     let secrets = secrets(settings).map(|(volume, folder, _)| read_only(volume, folder));
-    [read_only(TOKEN_VOLUME, TOKEN_FOLDER), no_api_token()]
+    let state = VolumeMount {
+        name: STATE_VOLUME.to_owned(),
+        mount_path: STATE_FOLDER.to_owned(),
+        ..VolumeMount::default()
+    };
+    [read_only(TOKEN_VOLUME, TOKEN_FOLDER), no_api_token(), state]
         .into_iter()
         .chain(secrets)
         .collect()
@@ -109,12 +122,12 @@ fn secret_volume(volume: &str, secret: &str) -> Volume {
     }
 }
 
-fn no_api_token_volume() -> Volume {
+fn memory_volume(name: &str, size: &str) -> Volume {
     Volume {
-        name: NO_API_TOKEN_VOLUME.to_owned(),
+        name: name.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource {
             medium: Some("Memory".to_owned()),
-            size_limit: Some(Quantity("4Ki".to_owned())),
+            size_limit: Some(Quantity(size.to_owned())),
         }),
         ..Volume::default()
     }

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::operator::certificates::Authority;
 
 const CA: &str = "-----BEGIN CERTIFICATE-----\nours\n";
 
@@ -29,6 +30,31 @@ fn patch_fails_when_the_webhooks_moved_meanwhile() {
     let patch = patch(&read(&seen), CA).unwrap();
     let mut moved = json!({ "metadata": {}, "webhooks": [webhook("b", json!({}))] });
     json_patch::patch(&mut moved, &patch).unwrap_err();
+}
+
+#[test]
+fn ready_once_every_webhook_has_the_ca_that_signs() {
+    let now = std::time::SystemTime::now();
+    let [signing, other] = [0; 2].map(|_| Authority::generate(now).unwrap().certificate_pem());
+    let with = |bundles: &[&str]| {
+        let webhooks: Vec<_> = bundles
+            .iter()
+            .map(|bundle| webhook("a", json!({ "caBundle": STANDARD.encode(bundle) })))
+            .collect();
+        read(&json!({ "metadata": {}, "webhooks": webhooks }))
+    };
+    let trust = format!("{signing}{other}");
+    for (bundles, ready) in [
+        (&[&*trust][..], true),
+        (&[&signing, &trust], true),
+        (&[&signing, &other], false),
+        (&[&other], false),
+        (&[""], false),
+        (&["garbage"], false),
+        (&[], false),
+    ] {
+        assert_eq!(trusts(&with(bundles), &trust), ready, "{bundles:?}");
+    }
 }
 
 fn webhook(name: &str, client_config: Value) -> Value {

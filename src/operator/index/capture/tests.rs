@@ -321,6 +321,7 @@ fn mk_pod(name: &str) -> InjectedPod {
             app: 8080,
             renamed: None,
         }],
+        version: String::new(),
         capture: CaptureMode::Named,
         workload: None,
         named_ports: vec![("app-http".into(), 8080), ("http".into(), 14080)],

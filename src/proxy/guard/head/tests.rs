@@ -1,7 +1,11 @@
 use super::*;
 
 fn scanned(text: &str) -> Scan {
-    scan(text.as_bytes(), &HeadLimits::of(&Limits::default()))
+    scan(
+        text.as_bytes(),
+        &HeadLimits::of(&Limits::default()),
+        &mut Vec::new(),
+    )
 }
 
 fn head(text: &str) -> Head {
@@ -148,7 +152,7 @@ fn limits_hold_on_complete_and_on_growing_heads() {
         header_count: 2,
         ..Limits::default()
     };
-    let scanned = |text: &str| scan(text.as_bytes(), &HeadLimits::of(&limits));
+    let scanned = |text: &str| scan(text.as_bytes(), &HeadLimits::of(&limits), &mut Vec::new());
     let line = "GET /012345678 HTTP/1.1\r\n";
     assert!(matches!(
         scanned(&format!("{line}\r\n")),

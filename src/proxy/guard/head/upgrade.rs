@@ -3,7 +3,7 @@
 //! Asked for is one protocol, by one `Upgrade` field that `Connection` names. Whatever else has the
 //! field is an ordinary request, as the section allows, and goes on without it.
 
-use crate::proxy::octets::{TOKEN, class};
+use crate::proxy::http1::{TOKEN, class};
 
 /// `fields`: the field lines, each with CR LF, checked already.
 pub(super) fn is_asked(fields: &[u8]) -> bool {

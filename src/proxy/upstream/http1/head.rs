@@ -1,34 +1,20 @@
 //! The head of a request as it is written, and the head of an answer as it is read (RFC 9112).
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 
-use super::body::Reading;
-use super::error::Error;
 use crate::policy::limits::{HEADER_BYTES, HEADER_COUNT};
-use crate::proxy::octets::{is_blank, text, token, trim};
+use crate::proxy::http1::{Error, Framing, Place, Reading, field, find, text, trim};
 
 /// Fields that an answer may get from us, so that its map need not grow.
 const FIELDS_OF_OURS: usize = 6;
-
-/// How the body of a request is framed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
-    /// There is none.
-    None,
-    /// This many bytes.
-    Length(u64),
-    /// Chunks.
-    Chunked,
-}
 
 /// Writes the head of a request. What it says about its framing is said by us.
 pub(super) fn write(head: &Parts, framing: Framing, out: &mut Vec<u8>) {
     let target = head.uri.path_and_query();
     let target = target.map_or("/", |target| target.as_str());
-    out.reserve(512);
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(target.as_bytes());
@@ -42,23 +28,13 @@ pub(super) fn write(head: &Parts, framing: Framing, out: &mut Vec<u8>) {
         field(name, value.as_bytes(), out);
     }
     match framing {
-        Framing::None => {}
+        Framing::None | Framing::UntilClose => {}
         Framing::Length(length) => {
             let length = HeaderValue::from(length);
             field(&CONTENT_LENGTH, length.as_bytes(), out);
         }
         Framing::Chunked => field(&TRANSFER_ENCODING, b"chunked", out),
     }
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Writes a field line. Neither names nor values can hold line ends.
-pub(super) fn field(name: &HeaderName, value: &[u8], out: &mut Vec<u8>) {
-    let name = name.as_str().as_bytes();
-    out.reserve(name.len() + value.len() + 4);
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -86,13 +62,13 @@ pub(super) fn parse(buffer: &mut BytesMut, to_head: bool) -> Result<Option<Head>
         return Ok(None);
     };
     let mut places = [Place::default(); HEADER_COUNT];
-    let Some((count, end)) = fields(buffer, at, &mut places)? else {
+    let Some(found) = find(buffer, at, &mut places, HEADER_BYTES)? else {
         return Ok(None);
     };
-    let bytes = buffer.split_to(end).freeze();
+    let bytes = buffer.split_to(found.end).freeze();
     let mut framed = Framed::default();
-    let mut headers = HeaderMap::with_capacity(count + FIELDS_OF_OURS);
-    for place in &places[..count] {
+    let mut headers = HeaderMap::with_capacity(found.count + FIELDS_OF_OURS);
+    for place in &places[..found.count] {
         let (name, value) = place.field(&bytes)?;
         framed.note(&name, &value)?;
         headers.append(name, value);
@@ -109,27 +85,12 @@ pub(super) fn parse(buffer: &mut BytesMut, to_head: bool) -> Result<Option<Head>
     }))
 }
 
-/// The fields behind a chunked body; whole, with the empty line. What frames a message means nothing here.
-pub(super) fn trailers(bytes: Bytes) -> Result<HeaderMap, Error> {
-    let mut places = [Place::default(); HEADER_COUNT];
-    let mut trailers = HeaderMap::new();
-    if let Some((count, _)) = fields(&bytes, 0, &mut places)? {
-        for place in &places[..count] {
-            let (name, value) = place.field(&bytes)?;
-            if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
-                trailers.append(name, value);
-            }
-        }
-    }
-    Ok(trailers)
-}
-
 /// Version, status, and where the fields begin.
 fn status_line(bytes: &[u8]) -> Result<Option<(Version, StatusCode, usize)>, Error> {
     const BEGINS: &[u8] = b"HTTP/1.";
     let known = bytes.len().min(BEGINS.len());
     if bytes[..known] != BEGINS[..known] {
-        return Err(Error::StatusLine);
+        return Err(Error::FirstLine);
     }
     let end = text(bytes);
     let line = &bytes[..end];
@@ -148,88 +109,15 @@ fn status_line(bytes: &[u8]) -> Result<Option<(Version, StatusCode, usize)>, Err
     let (version, code) = match line[BEGINS.len()..].split_at_checked(2) {
         Some((b"1 ", rest)) => (Version::HTTP_11, rest),
         Some((b"0 ", rest)) => (Version::HTTP_10, rest),
-        _ => return Err(Error::StatusLine),
+        _ => return Err(Error::FirstLine),
     };
     // The reason says nothing, and may be left out with its space.
     let code = match code {
         [_, _, _] | [_, _, _, b' ', ..] => &code[..3],
-        _ => return Err(Error::StatusLine),
+        _ => return Err(Error::FirstLine),
     };
-    let status = StatusCode::from_bytes(code).map_err(|_| Error::StatusLine)?;
+    let status = StatusCode::from_bytes(code).map_err(|_| Error::FirstLine)?;
     Ok(Some((version, status, end + 2)))
-}
-
-/// Where a field's name and value begin and end. No head is longer than this can count.
-#[derive(Clone, Copy, Default)]
-struct Place {
-    name: [u16; 2],
-    value: [u16; 2],
-}
-
-const _: () = assert!(HEADER_BYTES < u16::MAX as usize);
-
-impl Place {
-    fn field(&self, bytes: &Bytes) -> Result<(HeaderName, HeaderValue), Error> {
-        let [from, to] = self.name.map(usize::from);
-        let name = HeaderName::from_bytes(&bytes[from..to]).map_err(|_| Error::Name)?;
-        let [from, to] = self.value.map(usize::from);
-        let value = HeaderValue::from_maybe_shared(bytes.slice(from..to));
-        Ok((name, value.map_err(|_| Error::Line)?))
-    }
-}
-
-/// Finds the fields of a head from there on, and its end behind the empty line; None: more must come.
-fn fields(
-    bytes: &[u8],
-    mut at: usize,
-    places: &mut [Place; HEADER_COUNT],
-) -> Result<Option<(usize, usize)>, Error> {
-    let mut count = 0;
-    loop {
-        let line = &bytes[at.min(bytes.len())..];
-        match line {
-            [b'\r', b'\n', ..] if at + 2 > HEADER_BYTES => return Err(Error::TooLarge),
-            [b'\r', b'\n', ..] => return Ok(Some((count, at + 2))),
-            [] | [b'\r'] => break,
-            [b'\r' | b'\n', ..] => return Err(Error::Line),
-            [b' ' | b'\t', ..] => return Err(Error::Folded),
-            _ => {}
-        }
-        let colon = token(line);
-        match line.get(colon) {
-            Some(b':') if colon > 0 => {}
-            None => break,
-            _ => return Err(Error::Name),
-        }
-        let end = colon + 1 + text(&line[colon + 1..]);
-        match line.get(end..end + 2) {
-            Some(b"\r\n") => {}
-            None if line.get(end).is_none_or(|&byte| byte == b'\r') => break,
-            _ => return Err(Error::Line),
-        }
-        let (mut from, mut to) = (colon + 1, end);
-        while from < to && is_blank(line[from]) {
-            from += 1;
-        }
-        while from < to && is_blank(line[to - 1]) {
-            to -= 1;
-        }
-        let place = places.get_mut(count).ok_or(Error::TooLarge)?;
-        let numbers = [at, at + colon, at + from, at + to].map(u16::try_from);
-        let [Ok(a), Ok(b), Ok(c), Ok(d)] = numbers else {
-            return Err(Error::TooLarge);
-        };
-        *place = Place {
-            name: [a, b],
-            value: [c, d],
-        };
-        count += 1;
-        at += end + 2;
-    }
-    match bytes.len() > HEADER_BYTES {
-        true => Err(Error::TooLarge),
-        false => Ok(None),
-    }
 }
 
 /// What the fields of a head say about what comes behind it.

@@ -11,6 +11,7 @@ fn config() -> InjectorConfig {
         image_pull_policy: None,
         operator_address: "operator:9444".to_owned(),
         operator_fallback: None,
+        key_addresses: crate::jwks::AddressRule::default(),
         trust_bundle: "PEM".into(),
         native_sidecars: true,
         set_run_as_user: true,
@@ -44,7 +45,9 @@ fn reviewed(review: &Value) -> (Value, Outcome) {
         &config(),
         &SettingsCache::default(),
     ) {
-        Answer::Reviewed { review, outcome } => (serde_json::from_slice(&review).unwrap(), outcome),
+        Answer::Reviewed {
+            review, outcome, ..
+        } => (serde_json::from_slice(&review).unwrap(), outcome),
         other => panic!("{other:?}"),
     }
 }
@@ -208,4 +211,149 @@ fn a_pod_gets_what_its_own_service_says_about_sidecars() {
     assert!(patch_of("a").contains("of-a"));
     let other = patch_of("b");
     assert!(!other.contains("endpoints-listener-tls"), "{other}");
+}
+
+/// The API server never sends these; whoever else does learns nothing and costs nothing.
+#[test]
+fn junk_is_malformed_whatever_its_shape() {
+    for body in [
+        "null",
+        "[]",
+        "7",
+        "\"AdmissionReview\"",
+        "{}",
+        "\u{0}",
+        "{\"kind\":\"AdmissionReview\"}",
+        r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":7}"#,
+        r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{}}"#,
+    ] {
+        assert!(!malformed(body).is_empty(), "{body}");
+    }
+    // gzip: nobody asked for it.
+    let zipped = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3];
+    let answer = answer(&zipped, &config(), &SettingsCache::default());
+    assert!(matches!(answer, Answer::Malformed(_)), "{answer:?}");
+}
+
+#[test]
+fn a_review_without_uid_or_with_another_type_there_is_malformed() {
+    for uid in [json!(null), json!(7), json!({})] {
+        let mut review = review_of(pod(json!({})));
+        review["request"]["uid"] = uid;
+        assert!(!malformed(&review.to_string()).is_empty());
+    }
+    let mut review = review_of(pod(json!({})));
+    review["request"].as_object_mut().unwrap().remove("uid");
+    assert!(!malformed(&review.to_string()).is_empty());
+}
+
+/// Whatever the request calls itself, the answer goes to that.
+#[test]
+fn the_answer_has_the_requests_uid() {
+    for uid in ["", "another", "\u{1f980}", "\"quoted\""] {
+        let mut review = review_of(pod(json!({ "endpoints.dev/service": "a" })));
+        review["request"]["uid"] = json!(uid);
+        assert_eq!(reviewed(&review).0["response"]["uid"], uid);
+    }
+}
+
+#[test]
+fn a_pod_with_every_field_null_is_read() {
+    let mut object = pod(json!({ "endpoints.dev/service": "a" }));
+    let nulls = |fields: &[&str]| -> serde_json::Map<String, Value> {
+        let fields = fields.iter();
+        fields
+            .map(|field| ((*field).to_owned(), json!(null)))
+            .collect()
+    };
+    object["metadata"].as_object_mut().unwrap().extend(nulls(&[
+        "labels",
+        "ownerReferences",
+        "managedFields",
+        "creationTimestamp",
+        "finalizers",
+        "uid",
+    ]));
+    object["spec"].as_object_mut().unwrap().extend(nulls(&[
+        "volumes",
+        "initContainers",
+        "ephemeralContainers",
+        "restartPolicy",
+        "nodeSelector",
+        "securityContext",
+        "resources",
+        "os",
+        "hostNetwork",
+        "terminationGracePeriodSeconds",
+    ]));
+    object["spec"]["containers"][0]
+        .as_object_mut()
+        .unwrap()
+        .extend(nulls(&[
+            "image",
+            "command",
+            "args",
+            "env",
+            "resources",
+            "livenessProbe",
+            "readinessProbe",
+            "lifecycle",
+            "securityContext",
+            "volumeMounts",
+            "restartPolicy",
+        ]));
+    object["status"] = json!(null);
+    assert_eq!(reviewed(&review_of(object.clone())).1, Outcome::Injected);
+
+    // Nothing to protect, and told so.
+    for spec in [
+        json!(null),
+        json!({}),
+        json!({ "containers": null }),
+        json!({ "containers": [] }),
+    ] {
+        object["spec"] = spec;
+        assert_eq!(reviewed(&review_of(object.clone())).1, Outcome::Denied);
+    }
+    for annotations in [json!(null), json!({})] {
+        let mut quiet = pod(json!({}));
+        quiet["metadata"]["annotations"] = annotations;
+        assert_eq!(reviewed(&review_of(quiet)).1, Outcome::Unchanged);
+    }
+    let mut empty = review_of(json!({}));
+    empty["request"]["namespace"] = json!(null);
+    assert_eq!(reviewed(&empty).1, Outcome::Unchanged);
+}
+
+#[test]
+fn hostile_annotation_values_are_denials_of_bounded_length() {
+    let long = "x".repeat(200_000);
+    for (key, value) in [
+        ("endpoints.dev/service", long.as_str()),
+        ("endpoints.dev/ports", long.as_str()),
+        ("endpoints.dev/ports", &"1,".repeat(100_000)),
+        ("endpoints.dev/capture", long.as_str()),
+        ("endpoints.dev/sidecar", "\u{1b}[31mred\n"),
+        ("endpoints.dev/sidecar-cpu-request", &"9".repeat(200_000)),
+        ("endpoints.dev/sidecar-memory-limit", "-1e999999999"),
+        (&format!("endpoints.dev/{long}"), "x"),
+    ] {
+        let mut annotations = json!({ "endpoints.dev/service": "a" });
+        annotations[key] = json!(value);
+        let (answer, outcome) = reviewed(&review_of(pod(annotations)));
+        assert_eq!(outcome, Outcome::Denied);
+        let message = answer["response"]["status"]["message"].as_str().unwrap();
+        assert!(message.len() < 2100, "{} bytes", message.len());
+        assert!(!message.chars().any(char::is_control), "{message}");
+    }
+}
+
+#[test]
+fn who_applies_a_redirected_pod_is_warned() {
+    let annotations = json!({ "endpoints.dev/service": "a", "endpoints.dev/capture": "redirect" });
+    let (answer, _) = reviewed(&review_of(pod(annotations)));
+    let warning = answer["response"]["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("NET_ADMIN"), "{warning}");
+    let (answer, _) = reviewed(&review_of(pod(json!({ "endpoints.dev/service": "a" }))));
+    assert_eq!(answer["response"]["warnings"], json!(null));
 }

@@ -1,9 +1,9 @@
 use bytes::BytesMut;
 use http::{Method, Request};
 
-use super::super::body::Reading;
-use super::{Framing, Head, parse, write};
+use super::{Head, parse, write};
 use crate::policy::limits::HEADER_BYTES;
+use crate::proxy::http1::{Framing, Reading};
 
 fn read(head: &str, to_head: bool) -> Result<Option<Head>, String> {
     parse(&mut BytesMut::from(head), to_head).map_err(|error| format!("{error:?}"))
@@ -90,15 +90,15 @@ fn bodies_are_framed_as_rfc_9112_says() {
 #[test]
 fn what_is_no_head_or_has_two_readings_is_refused() {
     for (bytes, why) in [
-        ("SSH-2.0", "StatusLine"),
-        ("HTTP/2 200 OK\r\n\r\n", "StatusLine"),
-        ("HTTP/1.2 200 OK\r\n\r\n", "StatusLine"),
-        ("HTTP/1.1  200 OK\r\n\r\n", "StatusLine"),
-        ("HTTP/1.1 20 OK\r\n\r\n", "StatusLine"),
-        ("HTTP/1.1 2000 OK\r\n\r\n", "StatusLine"),
-        ("HTTP/1.1 099 OK\r\n\r\n", "StatusLine"),
-        ("HTTP/1.1 2x0 OK\r\n\r\n", "StatusLine"),
-        ("\r\nHTTP/1.1 200 OK\r\n\r\n", "StatusLine"),
+        ("SSH-2.0", "FirstLine"),
+        ("HTTP/2 200 OK\r\n\r\n", "FirstLine"),
+        ("HTTP/1.2 200 OK\r\n\r\n", "FirstLine"),
+        ("HTTP/1.1  200 OK\r\n\r\n", "FirstLine"),
+        ("HTTP/1.1 20 OK\r\n\r\n", "FirstLine"),
+        ("HTTP/1.1 2000 OK\r\n\r\n", "FirstLine"),
+        ("HTTP/1.1 099 OK\r\n\r\n", "FirstLine"),
+        ("HTTP/1.1 2x0 OK\r\n\r\n", "FirstLine"),
+        ("\r\nHTTP/1.1 200 OK\r\n\r\n", "FirstLine"),
         ("HTTP/1.1 200 OK\nA: b\n\n", "Line"),
         ("HTTP/1.1 200 O\rK\r\n\r\n", "Line"),
         ("HTTP/1.1 200 OK\r\nA: b\nB: c\r\n\r\n", "Line"),

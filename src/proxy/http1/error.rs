@@ -1,25 +1,24 @@
-//! What goes wrong between us and a backend that speaks HTTP/1.1.
+//! What is wrong with a message.
 
 use std::io;
 
-use crate::proxy::chunked::BadChunk;
-use crate::proxy::upstream::error::{Protocol, UpstreamError};
+use super::chunked::BadChunk;
 
-/// Why there is no answer, or not all of it.
+/// Why there is no message, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::proxy) enum Error {
     /// The connection failed.
     #[error(transparent)]
     Io(io::Error),
-    /// Closed before the answer was whole.
-    #[error("the connection was closed before the answer was whole")]
+    /// Closed before the message was whole.
+    #[error("the connection was closed before the message was whole")]
     Closed,
     /// Over the bounds on heads.
     #[error("the head is too large")]
     TooLarge,
     /// The first line is none of HTTP/1.
-    #[error("the status line is not one of HTTP/1")]
-    StatusLine,
+    #[error("the first line is not one of HTTP/1")]
+    FirstLine,
     /// A line that does not end with CR LF, or a control character in it.
     #[error("a line of the head has a control character, or does not end with CR LF")]
     Line,
@@ -36,7 +35,7 @@ pub(in crate::proxy) enum Error {
     #[error("the Transfer-Encoding is not `chunked` alone")]
     Coding,
     /// Framed in two ways.
-    #[error("the answer has both Content-Length and Transfer-Encoding")]
+    #[error("the message has both Content-Length and Transfer-Encoding")]
     LengthAndCoding,
     /// 1xx without an end.
     #[error("there are too many informational answers")]
@@ -49,15 +48,5 @@ pub(in crate::proxy) enum Error {
 impl From<BadChunk> for Error {
     fn from(_: BadChunk) -> Self {
         Self::Chunk
-    }
-}
-
-impl From<Error> for UpstreamError {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Io(_) | Error::Closed => Self::Reset(Protocol::Http1(error)),
-            Error::TooLarge => Self::HeadTooLarge,
-            _ => Self::Malformed(Protocol::Http1(error)),
-        }
     }
 }

@@ -1,17 +1,17 @@
 //! The bytes of HTTP/1 heads, whoever sent them: what each may be part of.
 
 /// A character of a token (RFC 9110 section 5.6.2).
-pub(super) const TOKEN: u8 = 1;
+pub(in crate::proxy) const TOKEN: u8 = 1;
 /// A character that [`http::Uri`] takes in a target; the decision about paths is stricter.
-pub(super) const TARGET: u8 = 2;
+pub(in crate::proxy) const TARGET: u8 = 2;
 
 /// What a byte may be part of.
-pub(super) fn class(byte: u8) -> u8 {
+pub(in crate::proxy) fn class(byte: u8) -> u8 {
     CLASSES[usize::from(byte)]
 }
 
 /// How many bytes at the beginning are of a token.
-pub(super) fn token(bytes: &[u8]) -> usize {
+pub(in crate::proxy) fn token(bytes: &[u8]) -> usize {
     let mut length = 0;
     for &byte in bytes {
         if class(byte) & TOKEN == 0 {
@@ -24,7 +24,7 @@ pub(super) fn token(bytes: &[u8]) -> usize {
 
 /// How many bytes at the beginning are text: neither control characters, but tabs, nor DEL. What comes
 /// behind the value of a field is not.
-pub(super) fn text(bytes: &[u8]) -> usize {
+pub(in crate::proxy) fn text(bytes: &[u8]) -> usize {
     let mut at = 0;
     'text: loop {
         let (words, rest) = bytes[at..].as_chunks::<8>();
@@ -63,12 +63,12 @@ fn controls(word: u64) -> u64 {
 }
 
 /// A space or a tab.
-pub(super) fn is_blank(byte: u8) -> bool {
+pub(in crate::proxy) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
 /// Without the spaces and tabs around it.
-pub(super) fn trim(mut value: &[u8]) -> &[u8] {
+pub(in crate::proxy) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
     }

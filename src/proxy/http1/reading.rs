@@ -1,15 +1,20 @@
-//! The body of an answer, out of the bytes that come.
+//! The body of a message, out of the bytes that come.
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http_body::Frame;
 
+use super::chunked::Chunked;
 use super::error::Error;
-use super::head;
-use crate::proxy::chunked::Chunked;
+use super::fields::{Place, find};
+
+/// Fields that may stand behind a body.
+const TRAILERS: usize = 100;
 
 /// What is still to be read of a body.
 #[derive(Debug)]
-pub(super) enum Reading {
+pub(in crate::proxy) enum Reading {
     /// Nothing.
     Over,
     /// This many bytes.
@@ -22,30 +27,30 @@ pub(super) enum Reading {
 
 /// A chunked body under way.
 #[derive(Debug)]
-pub(super) struct Chunks {
+pub(in crate::proxy) struct Chunks {
     chunked: Chunked,
     /// The lines behind the last chunk, as far as they came.
     trailers: Vec<u8>,
 }
 
 impl Reading {
-    pub(super) fn chunks() -> Self {
+    pub(in crate::proxy) fn chunks() -> Self {
         Self::Chunks(Box::new(Chunks {
             chunked: Chunked::padded(),
             trailers: Vec::new(),
         }))
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::proxy) fn is_over(&self) -> bool {
         matches!(self, Self::Over)
     }
 
-    pub(super) fn ends_with_connection(&self) -> bool {
+    pub(in crate::proxy) fn ends_with_connection(&self) -> bool {
         matches!(self, Self::UntilClose)
     }
 
     /// How many bytes are to come, if the backend has said so.
-    pub(super) fn length(&self) -> Option<u64> {
+    pub(in crate::proxy) fn length(&self) -> Option<u64> {
         match self {
             Self::Over => Some(0),
             Self::Length(left) => Some(*left),
@@ -54,7 +59,10 @@ impl Reading {
     }
 
     /// The next piece of the body that is in what was read; None: there is none in it.
-    pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame<Bytes>>, Error> {
+    pub(in crate::proxy) fn take(
+        &mut self,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<Frame<Bytes>>, Error> {
         let data = match self {
             Self::Over => return Ok(None),
             Self::UntilClose => buffer.split(),
@@ -81,7 +89,7 @@ impl Reading {
                     // The empty line alone: there are none.
                     return Ok(match trailers.len() {
                         0..=2 => None,
-                        _ => Some(Frame::trailers(head::trailers(trailers.into())?)),
+                        _ => Some(Frame::trailers(fields(trailers.into())?)),
                     });
                 }
                 if buffer.is_empty() {
@@ -94,6 +102,22 @@ impl Reading {
         };
         Ok(Some(Frame::data(data.freeze())))
     }
+}
+
+/// The fields behind a chunked body, with the empty line. What frames a message means nothing here.
+fn fields(bytes: Bytes) -> Result<HeaderMap, Error> {
+    let mut places = [Place::default(); TRAILERS];
+    let mut trailers = HeaderMap::new();
+    let most = bytes.len();
+    if let Some(found) = find(&bytes, 0, &mut places, most)? {
+        for place in &places[..found.count] {
+            let (name, value) = place.field(&bytes)?;
+            if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
+                trailers.append(name, value);
+            }
+        }
+    }
+    Ok(trailers)
 }
 
 /// So many bytes of it, as far as they came; and how many are missing.

@@ -6,7 +6,7 @@ const OVERHEAD: usize = 16 * 1024;
 
 /// Where in the body we are.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Chunked {
+pub(in crate::proxy) struct Chunked {
     state: State,
     size: u64,
     overhead: usize,
@@ -16,7 +16,7 @@ pub(super) struct Chunked {
 
 /// Not chunks as the grammar has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadChunk;
+pub(in crate::proxy) struct BadChunk;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -39,7 +39,7 @@ enum State {
 }
 
 impl Chunked {
-    pub(super) fn new() -> Self {
+    pub(in crate::proxy) fn new() -> Self {
         Self {
             state: State::Size(0),
             size: 0,
@@ -49,7 +49,7 @@ impl Chunked {
     }
 
     /// With spaces behind sizes, as old servers write them.
-    pub(super) fn padded() -> Self {
+    pub(in crate::proxy) fn padded() -> Self {
         Self {
             padded: true,
             ..Self::new()
@@ -57,7 +57,7 @@ impl Chunked {
     }
 
     /// How many bytes of data come next.
-    pub(super) fn data(&self) -> u64 {
+    pub(in crate::proxy) fn data(&self) -> u64 {
         match self.state {
             State::Data => self.size,
             _ => 0,
@@ -65,7 +65,7 @@ impl Chunked {
     }
 
     /// So many bytes of data, of those that come next, have been taken.
-    pub(super) fn passed(&mut self, bytes: u64) {
+    pub(in crate::proxy) fn passed(&mut self, bytes: u64) {
         self.size -= bytes;
         if self.size == 0 {
             self.state = State::DataCr;
@@ -74,7 +74,7 @@ impl Chunked {
 
     /// Follows what frames the data, up to data or the end; returns how many bytes that is. `trailers`
     /// gets the lines behind the last chunk, the empty one too.
-    pub(super) fn frame(
+    pub(in crate::proxy) fn frame(
         &mut self,
         bytes: &[u8],
         trailers: &mut Vec<u8>,
@@ -95,12 +95,12 @@ impl Chunked {
     }
 
     /// Whether the body is over.
-    pub(super) fn is_done(&self) -> bool {
+    pub(in crate::proxy) fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
     /// Follows the body through `bytes`; returns how many of them belong to it.
-    pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<usize, BadChunk> {
+    pub(in crate::proxy) fn advance(&mut self, bytes: &[u8]) -> Result<usize, BadChunk> {
         let mut at = 0;
         while at < bytes.len() && self.state != State::Done {
             if self.state == State::Data {
@@ -120,7 +120,7 @@ impl Chunked {
         use State::*;
         Ok(match (self.state, byte) {
             (Size(digits), _) if byte.is_ascii_hexdigit() => {
-                // Fifteen digits: what hyper's decoder can count, with room to spare.
+                // Fifteen digits: what 64 bits can count, with room to spare.
                 if digits == 15 {
                     return Err(BadChunk);
                 }

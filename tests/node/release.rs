@@ -1,0 +1,151 @@
+//! A release of the chart that one test installs, upgrades and takes away, by one of the Helms.
+
+use serde_json::Value;
+
+use crate::cluster::{Helm, Outcome, get, image, try_helm, variable};
+use crate::installation::{self, print_logs};
+
+/// The chart as it is.
+pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/endpoints-operator");
+/// The chart of the version before, as it was packaged.
+pub(crate) const PREVIOUS_CHART: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/node/previous/endpoints-operator-0.1.0.tgz"
+);
+
+/// A release; when a test fails, it goes without asking.
+pub(crate) struct Release {
+    helm: Helm,
+    name: &'static str,
+    pub(crate) namespace: &'static str,
+}
+
+impl Release {
+    /// The one of the README; nothing is installed yet.
+    pub(crate) fn new(helm: Helm) -> Self {
+        Self::named(helm, installation::RELEASE, installation::NAMESPACE)
+    }
+
+    /// One with another name, or in another namespace.
+    pub(crate) fn named(helm: Helm, name: &'static str, namespace: &'static str) -> Self {
+        Self {
+            helm,
+            name,
+            namespace,
+        }
+    }
+
+    /// `helm install`; the caller looks at how it ended.
+    pub(crate) fn try_install(&self, chart: &str, image: &str, more: &[&str]) -> Outcome {
+        self.bring(&["install", "--create-namespace"], chart, image, more)
+    }
+
+    /// Installs the chart as it is.
+    pub(crate) fn install(&self, more: &[&str]) {
+        self.try_install(CHART, &image(), more).expect_success();
+    }
+
+    /// `helm upgrade` to the chart as it is.
+    pub(crate) fn upgrade(&self) {
+        self.bring(&["upgrade"], CHART, &image(), &[])
+            .expect_success();
+    }
+
+    fn bring(&self, command: &[&str], chart: &str, image: &str, more: &[&str]) -> Outcome {
+        let (repository, tag) = image.rsplit_once(':').expect("an image has a tag");
+        let (repository, tag) = (
+            format!("image.repository={repository}"),
+            format!("image.tag={tag}"),
+        );
+        let place = [self.name, chart, "--namespace", self.namespace];
+        let settings = [
+            "--wait",
+            "--timeout=120s",
+            "--set",
+            &repository,
+            "--set",
+            &tag,
+        ];
+        try_helm(self.helm, &[command, &place, &settings, more].concat())
+    }
+
+    /// `helm test`: what it printed.
+    pub(crate) fn test(&self) -> String {
+        let arguments = ["test", self.name, "--namespace", self.namespace, "--logs"];
+        try_helm(self.helm, &arguments).expect_success()
+    }
+
+    /// `helm status`: what it printed.
+    pub(crate) fn status(&self) -> String {
+        let arguments = ["status", self.name, "--namespace", self.namespace];
+        try_helm(self.helm, &arguments).expect_success()
+    }
+
+    /// `helm uninstall`; the caller looks at how it ended.
+    pub(crate) fn try_uninstall(&self) -> Outcome {
+        let arguments = ["uninstall", self.name, "--namespace", self.namespace];
+        try_helm(
+            self.helm,
+            &[&arguments[..], &["--wait", "--timeout=120s"]].concat(),
+        )
+    }
+
+    /// Names and kinds of what is left of it, in its namespace and in the cluster.
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        let own = "deployments,replicasets,pods,services,endpointslices,serviceaccounts,secrets,\
+                   configmaps,leases,roles,rolebindings,networkpolicies,poddisruptionbudgets,jobs";
+        let everywhere = "mutatingwebhookconfigurations,validatingwebhookconfigurations,\
+                          validatingadmissionpolicies,validatingadmissionpolicybindings,\
+                          clusterroles,clusterrolebindings";
+        let in_namespace = get(&[own, "--namespace", self.namespace]);
+        let in_cluster = get(&[everywhere]);
+        let mut left: Vec<_> = items(&in_namespace)
+            // Kubernetes' own of each namespace.
+            .filter(|item| {
+                let name = item["metadata"]["name"].as_str().unwrap_or_default();
+                name != "default" && name != "kube-root-ca.crt"
+            })
+            .map(describe)
+            .collect();
+        let ours = items(&in_cluster).filter(|item| {
+            let text = item.to_string();
+            text.contains("endpoints.dev") || text.contains(self.name)
+        });
+        left.extend(ours.map(describe));
+        left
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            print_logs();
+            let place = ["uninstall", self.name, "--namespace", self.namespace];
+            let force = ["--no-hooks", "--wait", "--ignore-not-found"];
+            try_helm(self.helm, &[&place[..], &force].concat());
+        }
+    }
+}
+
+/// The image of the version before, if the nodes have it.
+pub(crate) fn previous_image() -> Option<String> {
+    let image = variable("E2E_PREVIOUS_IMAGE");
+    if image.is_empty() {
+        eprintln!("skipped: E2E_PREVIOUS_IMAGE names no image of the version before");
+        return None;
+    }
+    Some(image)
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list["items"].as_array().into_iter().flatten()
+}
+
+fn describe(item: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    format!(
+        "{} {}",
+        text(&item["kind"]),
+        text(&item["metadata"]["name"])
+    )
+}

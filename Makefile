@@ -82,7 +82,7 @@ generate: ## Write what is generated: crds/, the chart's copy of it, deploy/, th
 
 .PHONY: binary
 binary: ## A static binary: target/x86_64-unknown-linux-gnu/$(PROFILE)/endpoints
-	RUSTFLAGS="-C target-feature=+crt-static" \
+	RUSTFLAGS="-C target-feature=+crt-static" AWS_LC_SYS_NO_JITTER_ENTROPY=1 \
 	  cargo build --locked --profile $(PROFILE) --target $(TARGET) --bin endpoints
 
 .PHONY: image
@@ -99,7 +99,7 @@ instructions: ## Instructions a request, by callgrind, against the committed one
 
 .PHONY: bench
 bench: instructions ## Envoy, nginx and ours in turn, into docs/performance.md; instructions, lookups, compiling
-	cargo bench --locked --bench route --bench compile
+	cargo bench --locked --bench route --bench compile --bench admission
 	benches/compare/run
 
 # libFuzzer, with the pinned compiler: LLVM's coverage is switched on by stable options, and the

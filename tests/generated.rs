@@ -80,6 +80,7 @@ fn the_chart_never_renders_a_ca_bundle() {
     for settings in [
         &[][..],
         &["--set", "jwks.allowHttp=true,crds.install=false"],
+        &["--set", "certManager.enabled=true"],
     ] {
         // With a value: the definition has fields of that name, too.
         assert!(!render(settings).contains("caBundle: "));
@@ -153,6 +154,18 @@ fn the_dashboard_shows_metrics_that_are_documented() {
         }
     }
     assert!(seen > 10, "only {seen} metrics found: the search is broken");
+}
+
+#[test]
+fn cert_managers_certificate_is_good_for_sidecars_and_is_what_the_operator_reads() {
+    let made = render(&["--set", "certManager.enabled=true"]);
+    let name = endpoints::push::wire::TLS_NAME;
+    assert!(made.contains(&format!("    - {name}\n")), "{made}");
+    assert!(
+        made.contains("--certificate-folder=/certificates"),
+        "{made}"
+    );
+    assert!(endpoints(&["operator", "--help"]).contains("--certificate-folder <FOLDER>"));
 }
 
 #[test]

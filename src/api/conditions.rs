@@ -26,6 +26,8 @@ pub mod reason {
     pub const UNSUPPORTED_FEATURE: &str = "UnsupportedFeature";
     /// Accepted: security that cannot be enforced (API key, basic, unknown scheme).
     pub const UNSUPPORTED_SECURITY: &str = "UnsupportedSecurity";
+    /// Accepted: a ConfigMap that the spec names cannot be read, so nobody can tell.
+    pub const UNRESOLVED: &str = "Unresolved";
     /// Accepted: two operations with one route.
     pub const CONFLICTING_ROUTES: &str = "ConflictingRoutes";
 
@@ -35,6 +37,14 @@ pub mod reason {
     pub const FETCHING: &str = "Fetching";
     /// ResolvedRefs: a key set could not be fetched.
     pub const KEY_SET_UNAVAILABLE: &str = "KeySetUnavailable";
+    /// ResolvedRefs: a ConfigMap that the spec names, or its key, is not there.
+    pub const CONFIG_MAP_NOT_FOUND: &str = "ConfigMapNotFound";
+    /// ResolvedRefs: the key of a ConfigMap does not hold usable text.
+    pub const INVALID_CONFIG_MAP: &str = "InvalidConfigMap";
+    /// ResolvedRefs: the operator may not read ConfigMaps.
+    pub const CONFIG_MAPS_NOT_READ: &str = "ConfigMapsNotRead";
+    /// ResolvedRefs: the namespace names more ConfigMaps than are watched for one.
+    pub const TOO_MANY_CONFIG_MAPS: &str = "TooManyConfigMaps";
     /// ResolvedRefs: `kubernetes: true` for an issuer that is not this cluster's.
     pub const NOT_THIS_CLUSTER: &str = "NotThisCluster";
 

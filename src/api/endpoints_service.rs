@@ -40,7 +40,9 @@ pub use self::listener::{CountedWorkers, ListenerSpec, ListenerTlsSpec, MAX_WORK
 pub use self::observability::{AccessLogMode, AccessLogSpec, TracingSpec};
 pub use self::routing::{EscapedSlashesMode, Mode, RoutingSpec};
 pub use self::secret::SecretReference;
-pub use self::status::{EndpointsServiceStatus, PolicyStatus, SidecarStatus, Warning};
+pub use self::status::{
+    ConfigMapVersion, EndpointsServiceStatus, PolicyStatus, SidecarStatus, Warning,
+};
 
 /// The most text an OpenAPI document may hold, in bytes (1 MiB).
 pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;

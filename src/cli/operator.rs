@@ -113,6 +113,9 @@ pub(super) struct Args {
     /// Fetch key sets over http:, too
     #[arg(long)]
     jwks_allow_http: bool,
+    /// Whether ConfigMaps that EndpointsServices name are read
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    read_config_maps: bool,
     /// What is logged, as in RUST_LOG
     #[arg(long, env = "ENDPOINTS_LOG", default_value = "info")]
     log: String,
@@ -187,6 +190,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         fetcher: Arc::new(ClusterFetcher::new(fetcher, client.clone())),
         pods: pods.clone(),
         settings: settings.clone(),
+        read_config_maps: args.read_config_maps,
         leadership: leadership.clone(),
         metrics: metrics.clone(),
     };

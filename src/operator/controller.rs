@@ -3,6 +3,7 @@
 //! One task owns the index and handles one event after the other; whatever waits (API calls) runs
 //! beside it and reports back. A panic ends one event, is logged and counted.
 
+mod compiling;
 mod slices;
 mod watch;
 mod writer;
@@ -15,31 +16,33 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
+use self::compiling::Compiling;
 use self::slices::SliceWatches;
 use self::watch::{Listings, Observed};
 use self::writer::{Stored, Writer};
 use super::admission::SettingsCache;
+use super::compiler::{Input, Job};
+use super::config_maps::{ConfigMapWatches, Seen};
 use super::events::Events;
 use super::index::{Changes, Index, KeyOutcome};
 use super::lease::Leadership;
 use super::metrics::Metrics;
 use super::pod::PodCache;
-use crate::api::EndpointsServiceSpec;
+use super::revisions::{self, Done, Loaded, Plan};
 use crate::jwks::{FetchError, FetchKeys, KeyEvent, KeySlot, KeyStore, Refresher};
-use crate::openapi::Diagnostic;
 use crate::policy::format::KeySource;
-use crate::policy::{self, ServiceIdentity};
 use crate::push::server::{Event, Hub, Report};
 use crate::push::wire;
 use crate::shutdown::Shutdown;
 
 /// How often sidecars that are gone are looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// How long after the first listing sidecars are let in at the latest.
+const LONGEST_SETTLING: Duration = Duration::from_secs(30);
 
 /// What the controller works with.
 pub struct Controller {
@@ -55,6 +58,8 @@ pub struct Controller {
     pub pods: PodCache,
     /// Kept in step with the accepted specs, for the injector.
     pub settings: SettingsCache,
+    /// Whether ConfigMaps that specs name are read.
+    pub read_config_maps: bool,
     /// Whether this replica writes statuses and tells Events.
     pub leadership: Leadership,
     /// Counters.
@@ -72,6 +77,7 @@ impl Controller {
             fetcher,
             pods,
             settings,
+            read_config_maps,
             mut leadership,
             metrics,
         } = self;
@@ -81,9 +87,17 @@ impl Controller {
         let on_event = move |event| drop(key_sender.send(event));
         let refresher = tokio::spawn(Refresher::new(store.clone(), fetcher, on_event).run());
         let mut state = State {
-            index: Index::new(compile),
+            index: Index::new(),
             listings: Listings::default(),
-            synced: Some(synced),
+            synced: Some((synced, None)),
+            compiling: Compiling::default(),
+            config_maps: ConfigMapWatches::new(
+                read_config_maps.then(|| client.clone()),
+                metrics.clone(),
+            ),
+            revisions: Writer::default(),
+            restores: Vec::new(),
+            loads: JoinSet::new(),
             hub,
             pods,
             settings,
@@ -95,12 +109,19 @@ impl Controller {
             metrics: metrics.clone(),
         };
         let mut observed = watch::all(client.clone(), metrics);
-        state.index.set_leads(*leadership.borrow_and_update());
+        let leads = *leadership.borrow_and_update();
+        state.index.set_leads(leads);
+        state.metrics.leads(leads);
         let mut writes = JoinSet::new();
+        let mut kept = JoinSet::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let due = [state.writer.next_due(), state.slices.due()];
+            let due = [
+                state.writer.next_due(),
+                state.revisions.next_due(),
+                state.slices.due(),
+            ];
             let due = due.into_iter().flatten().min();
             tokio::select! {
                 Some(observed) = observed.next() => state.step(|state| state.observe(observed)),
@@ -116,8 +137,26 @@ impl Controller {
                         state.step(|state| state.stored(stored));
                     }
                 }
+                outcome = state.compiling.next() => {
+                    state.step(|state| state.index.compiled(outcome));
+                }
+                Some(seen) = state.config_maps.next() => state.step(|state| {
+                    let Seen { namespace, name, state: seen } = seen;
+                    state.index.apply_config_map(&namespace, &name, seen);
+                }),
+                Some(loaded) = state.loads.join_next(), if !state.loads.is_empty() => {
+                    if let Ok(loaded) = loaded {
+                        state.step(|state| state.loaded(loaded));
+                    }
+                }
+                Some(done) = kept.join_next(), if !kept.is_empty() => {
+                    if let Ok(done) = done {
+                        state.step(|state| state.kept(done));
+                    }
+                }
                 Ok(()) = leadership.changed() => {
                     let leads = *leadership.borrow_and_update();
+                    state.metrics.leads(leads);
                     state.step(|state| state.index.set_leads(leads));
                 }
                 _ = tick.tick() => state.step(|state| state.index.tick(Instant::now())),
@@ -128,30 +167,31 @@ impl Controller {
             for (key, update) in state.writes_due() {
                 writes.spawn(writer::store(client.clone(), key, update));
             }
+            for (key, plan) in state.plans_due() {
+                kept.spawn(revisions::store(client.clone(), key, plan));
+            }
+            for (key, name) in state.restores.drain(..) {
+                state
+                    .loads
+                    .spawn(revisions::load(client.clone(), key, name));
+            }
         }
         refresher.abort();
-    }
-}
-
-/// Compiles a spec. A document of 1 MiB takes tens of milliseconds of pure computing: the runtime's other
-/// tasks, admission among them, are moved to another thread before.
-fn compile(
-    spec: &EndpointsServiceSpec,
-    identity: &ServiceIdentity,
-) -> Result<policy::Compiled, Vec<Diagnostic>> {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => {
-            tokio::task::block_in_place(|| policy::compile(spec, identity))
-        }
-        _ => policy::compile(spec, identity),
     }
 }
 
 struct State {
     index: Index,
     listings: Listings,
-    /// Until everything was listed.
-    synced: Option<oneshot::Sender<()>>,
+    /// Until everything was listed and compiled; with when it was listed.
+    synced: Option<(oneshot::Sender<()>, Option<Instant>)>,
+    compiling: Compiling,
+    config_maps: ConfigMapWatches,
+    /// When revisions are written; its pace is that of statuses.
+    revisions: Writer,
+    /// Revisions to be read, and those that are.
+    restores: Vec<(wire::ServiceKey, String)>,
+    loads: JoinSet<Loaded>,
     hub: Hub,
     pods: PodCache,
     settings: SettingsCache,
@@ -171,6 +211,9 @@ impl State {
             handle(self);
             let changes = self.index.take_changes();
             self.follow(changes);
+            let jobs = self.index.take_jobs();
+            self.compiling.add(jobs);
+            self.settle();
         }));
         if result.is_err() {
             tracing::error!("handling an event panicked");
@@ -181,14 +224,79 @@ impl State {
     fn observe(&mut self, observed: Observed) {
         self.listings.apply(observed, &mut self.index, &self.pods);
         self.metrics.reconciles.inc();
-        if self.listings.complete()
-            && let Some(synced) = self.synced.take()
-        {
+    }
+
+    /// Once everything was listed, and what was listed was compiled, sidecars are let in, and what is not
+    /// here does not exist. One that takes for ever holds up nobody for long.
+    fn settle(&mut self) {
+        let Some((_, listed)) = &mut self.synced else {
+            return;
+        };
+        if !self.listings.complete() {
+            return;
+        }
+        let now = Instant::now();
+        let Some(since) = *listed else {
+            *listed = Some(now);
             self.index.set_synced();
+            let changes = self.index.take_changes();
+            self.follow(changes);
+            return self.settle();
+        };
+        if (self.index.is_settled() || now.duration_since(since) > LONGEST_SETTLING)
+            && let Some((synced, _)) = self.synced.take()
+        {
             // Whoever waited may be gone: the operator is ending.
             let _ = synced.send(());
             tracing::info!("everything is listed");
         }
+    }
+
+    /// A revision was read: it is compiled like any spec.
+    fn loaded(&mut self, loaded: Loaded) {
+        let Loaded { key, name, encoded } = loaded;
+        let digest = self.index.revision_digest(&key, &name).unwrap_or_default();
+        self.compiling.add(vec![Job {
+            key,
+            ticket: 0,
+            input: Input::Revision {
+                name,
+                digest,
+                encoded,
+            },
+        }]);
+    }
+
+    fn kept(&mut self, done: Done) {
+        let Done { key, result } = done;
+        match &result {
+            Ok(()) => drop(self.metrics.revision_writes.inc()),
+            Err(error) => {
+                self.metrics.revision_write_failures.inc();
+                tracing::warn!(service = %key, error, "cannot keep the last good source");
+            }
+        }
+        self.revisions
+            .finished(&key, result.is_ok(), Instant::now());
+    }
+
+    /// What is to be written and deleted of revisions now.
+    fn plans_due(&mut self) -> Vec<(wire::ServiceKey, Plan)> {
+        if self.synced.is_some() {
+            self.revisions.postpone(Instant::now());
+            return Vec::new();
+        }
+        if !self.index.leads() {
+            self.revisions.clear();
+        }
+        let mut plans = Vec::new();
+        for key in self.revisions.take_due(Instant::now()) {
+            match self.index.revision_plan(&key) {
+                plan if plan.is_empty() => self.revisions.unchanged(&key),
+                plan => plans.push((key, plan)),
+            }
+        }
+        plans
     }
 
     fn report(&mut self, report: &Report) {
@@ -296,7 +404,12 @@ impl State {
             self.hub.disconnect(&uid);
         }
         // The leader tells, and writes: who becomes it does both for everything.
+        self.config_maps.change(changes.config_maps);
+        self.restores.extend(changes.restore);
         if self.index.leads() {
+            for key in changes.revisions {
+                self.revisions.mark(key, Instant::now());
+            }
             for notice in changes.notices {
                 self.events.tell(notice);
             }
@@ -307,6 +420,10 @@ impl State {
         let (services, pods) = self.index.totals();
         self.metrics.observe(services, pods, self.hub.streams());
         self.metrics.compile_panics(self.index.panics());
+        let (compilations, config_maps) = (self.compiling.len(), self.config_maps.len());
+        let outlived = self.index.outlived();
+        self.metrics
+            .observe_sources(compilations, outlived, config_maps);
     }
 
     /// The statuses to write now. None before everything was listed: half the pods are not all.

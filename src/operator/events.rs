@@ -112,14 +112,17 @@ impl Notice {
 
 fn event(notice: &Notice) -> (Event, ObjectReference) {
     match notice {
-        Notice::ServiceNotFound { pod, service } => (
+        Notice::ServiceNotFound {
+            pod,
+            service,
+            outlived,
+        } => (
             warning(
-                "EndpointsServiceNotFound",
-                format!(
-                    "the pod is annotated with EndpointsService {service}, which does not exist in \
-                     namespace {}: its sidecar has no policy and is not ready until it does",
-                    pod.namespace
-                ),
+                match outlived {
+                    true => "EndpointsServiceDeleted",
+                    false => "EndpointsServiceNotFound",
+                },
+                missing(&pod.namespace, service, *outlived),
             ),
             reference(pod),
         ),
@@ -139,6 +142,19 @@ fn event(notice: &Notice) -> (Event, ObjectReference) {
                 format!("the pod is not ready until no Service goes around its sidecar. {reason}"),
             ),
             reference(pod),
+        ),
+    }
+}
+
+fn missing(namespace: &str, service: &str, outlived: bool) -> String {
+    match outlived {
+        true => format!(
+            "EndpointsService {service} was deleted from namespace {namespace}: the pod's sidecar enforces \
+             its last good policy for as long as pods use it; create it again, or remove the annotation"
+        ),
+        false => format!(
+            "the pod is annotated with EndpointsService {service}, which does not exist in \
+             namespace {namespace}: its sidecar has no policy and is not ready until it does"
         ),
     }
 }

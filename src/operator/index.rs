@@ -2,16 +2,21 @@
 //!
 //! ```text
 //! EndpointsService ─┐                        ┌─► publish, remove      (push::server::Hub)
+//! ConfigMap ────────┤                        ├─► Jobs ── Outcomes ──► (compiler)
+//! Revision ─────────┤                        ├─► Plans                (revisions)
 //! Pod, Service ─────┼─► Index ── Changes ────┼─► sources to fetch     (key_sources)
 //! EndpointSlice ────┤                        ├─► slices to watch      (controller::slices)
 //! key results ──────┤                        ├─► Notices              (events)
 //! sidecar reports ──┘                        └─► services to report on ─► Index::status
 //! ```
 //!
-//! One broken resource touches nothing but its own entry: what it was last good for stays.
+//! One broken resource touches nothing but its own entry: what it was last good for stays, also when it
+//! is deleted, for as long as pods use it.
 
 mod capture;
+mod config_maps;
 mod entry;
+mod revisions;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,34 +26,32 @@ use tokio::time::Instant;
 
 pub use self::capture::SliceChanges;
 use self::capture::WithheldPods;
+use self::config_maps::ConfigMaps;
+pub use self::config_maps::{ConfigMapChanges, ConfigMapFacts, ConfigMapState, MAX_CONFIG_MAPS};
 pub use self::entry::ServiceObject;
-use self::entry::{Compiled, Entry, SidecarState};
+use self::entry::{Entry, SidecarState, Wanted};
+use self::revisions::Revisions;
 use self::sources::Sources;
 pub use self::sources::{KeyOutcome, MAX_SOURCES};
 use super::admission::SidecarSettings;
 use super::capture::{KnownSlices, ServiceFacts, capture};
+use super::compiler::{Job, Outcome};
 use super::pod::InjectedPod;
-use super::status::{self, Facts, Sidecars};
+use super::revisions::{Plan, RevisionFacts};
+use super::status::{self, Facts, Sidecars, Verdict};
+use crate::api::EndpointsServiceStatus;
 use crate::api::annotations::{CaptureMode, TakenPort};
-use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus};
 use crate::jwks::Pace;
-use crate::openapi::Diagnostic;
 use crate::policy::format::KeySource;
-use crate::policy::{self, ServiceIdentity};
 use crate::push::server::{Event, Report, Snapshot};
 use crate::push::wire::{PodRef, ServiceKey};
 
 #[cfg(test)]
 mod tests;
 
-/// The compiler, as an argument: tests give another.
-pub type Compile =
-    fn(&EndpointsServiceSpec, &ServiceIdentity) -> Result<policy::Compiled, Vec<Diagnostic>>;
-
 /// What the cluster holds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Index {
-    compile: Compile,
     namespaces: BTreeMap<String, Namespace>,
     sources: Sources,
     /// Everything was listed once: what is missing is missing.
@@ -56,6 +59,7 @@ pub struct Index {
     /// This replica writes the statuses; else it follows what the leader writes.
     leads: bool,
     changes: Changes,
+    jobs: Vec<Job>,
     panics: u64,
 }
 
@@ -64,6 +68,8 @@ struct Namespace {
     entries: BTreeMap<String, Entry>,
     pods: BTreeMap<String, InjectedPod>,
     services: BTreeMap<String, ServiceFacts>,
+    config_maps: ConfigMaps,
+    revisions: Revisions,
     /// By Service, of those that may lead to a sidecar.
     slices: BTreeMap<String, KnownSlices>,
     withheld: WithheldPods,
@@ -90,6 +96,12 @@ pub struct Changes {
     pub slices: SliceChanges,
     /// Sources that became used, and those that are used no more.
     pub sources: SourceChanges,
+    /// ConfigMaps that became named, and those that are named no more.
+    pub config_maps: ConfigMapChanges,
+    /// Revisions to read, by name: their services have no policy.
+    pub restore: Vec<(ServiceKey, String)>,
+    /// Services whose revisions may have to be written or deleted.
+    pub revisions: BTreeSet<ServiceKey>,
     /// Services whose status may have changed.
     pub dirty: BTreeSet<ServiceKey>,
     /// What to tell by Events.
@@ -129,6 +141,8 @@ pub enum Notice {
         pod: PodRef,
         /// The name that it is annotated with.
         service: String,
+        /// The service was deleted, and its last good policy stays while pods use it.
+        outlived: bool,
     },
     /// The pod was created, with a sidecar.
     Injected {
@@ -148,21 +162,25 @@ pub enum Notice {
 
 impl Index {
     /// An empty index.
-    pub fn new(compile: Compile) -> Self {
-        Self {
-            compile,
-            namespaces: BTreeMap::new(),
-            sources: Sources::default(),
-            synced: false,
-            leads: false,
-            changes: Changes::default(),
-            panics: 0,
-        }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Takes what followed from the events since the last call.
     pub fn take_changes(&mut self) -> Changes {
         std::mem::take(&mut self.changes)
+    }
+
+    /// Takes what is to be compiled since the last call; [`Index::compiled`] takes what comes of it, in
+    /// any order.
+    pub fn take_jobs(&mut self) -> Vec<Job> {
+        std::mem::take(&mut self.jobs)
+    }
+
+    /// Whether every spec that is known was judged: what has no policy now does not get one by waiting.
+    pub fn is_settled(&self) -> bool {
+        let mut entries = self.namespaces.values().flat_map(|it| it.entries.values());
+        entries.all(Entry::is_settled)
     }
 
     /// How often compiling a spec panicked.
@@ -176,8 +194,16 @@ impl Index {
             .values()
             .fold((0, 0), |(entries, pods), namespace| {
                 let live = namespace.pods.values().filter(|pod| pod.live).count();
-                (entries + namespace.entries.len(), pods + live)
+                let existing = namespace.entries.values().filter(|entry| entry.exists);
+                (entries + existing.count(), pods + live)
             })
+    }
+
+    /// How many EndpointsServices were deleted while pods use them.
+    pub fn outlived(&self) -> usize {
+        let namespaces = self.namespaces.values();
+        let entries = namespaces.flat_map(|namespace| namespace.entries.values());
+        entries.filter(|entry| !entry.exists).count()
     }
 
     /// Whether this replica writes the statuses.
@@ -196,6 +222,7 @@ impl Index {
             namespace.told.clear();
             if self.synced {
                 namespace.tell_missing(&mut self.changes, None);
+                namespace.check_revisions(name, &mut self.changes);
             }
         }
     }
@@ -204,12 +231,16 @@ impl Index {
     pub fn set_synced(&mut self) {
         self.synced = true;
         for (name, namespace) in &mut self.namespaces {
+            for service in namespace.revisions.services() {
+                namespace.restore(name, &service, &mut self.changes);
+            }
+            namespace.check_revisions(name, &mut self.changes);
             namespace.tell_missing(&mut self.changes, None);
             namespace.check_all(name, &mut self.changes);
         }
     }
 
-    /// An EndpointsService was created or changed. Compiles when the spec did.
+    /// An EndpointsService was created or changed. To be compiled when the spec did.
     pub fn apply_entry(&mut self, key: &ServiceKey, object: ServiceObject) {
         let namespace = self.namespaces.entry(key.namespace.clone()).or_default();
         for pod in namespace
@@ -220,8 +251,10 @@ impl Index {
             // Gone again later is news again.
             namespace.told.remove(&pod.uid);
         }
+        let is_used = namespace.is_used(&key.name);
         let entry = namespace.entries.entry(key.name.clone()).or_default();
-        if !entry.is_news(&object) {
+        let fingerprint = entry::fingerprint(&object.spec);
+        if !entry.is_news(&object, &fingerprint) {
             if !self.leads {
                 entry.stored = object.status;
             } else if entry.is_foreign(&object) {
@@ -230,45 +263,170 @@ impl Index {
             }
             return;
         }
-        let before = entry.settings.clone();
-        match entry.apply(key, object, self.compile) {
-            Compiled::Publish(snapshot) => self.changes.publish.push((key.clone(), snapshot)),
-            Compiled::Replaced(None) => self.changes.remove.push(key.clone()),
-            Compiled::Replaced(Some(snapshot)) => {
+        if entry.uid != object.uid || !entry.exists {
+            if entry.policy.is_some() && entry.uid != object.uid && !is_used {
+                // Re-created unseen, and nobody lives by the one before.
+                *entry = Entry::default();
                 self.changes.remove.push(key.clone());
-                self.changes.publish.push((key.clone(), snapshot));
+                let nothing = SidecarSettings::default();
+                self.changes.settings.push((key.clone(), nothing));
             }
-            Compiled::Kept => {}
+            entry.verdict = None;
+            entry.stored = object.status;
+            (entry.overwritten, entry.mended) = (0, 0);
         }
+        entry.exists = true;
+        entry.uid = object.uid;
+        entry.mark_predecessor();
+        let (spec, error) = match object.spec {
+            Ok(spec) => (Some(spec.into()), None),
+            Err(error) => (None, Some(error)),
+        };
+        entry.wanted = Some(Wanted {
+            generation: object.generation,
+            fingerprint,
+            spec,
+            texts: None,
+            config_maps: Vec::new(),
+        });
+        if let Some(error) = error {
+            // What is under way comes too late.
+            entry.ticket += 1;
+            entry.generation = object.generation;
+            entry.verdict = Some(Verdict::Unreadable(error));
+        }
+        self.changes.dirty.insert(key.clone());
+        self.resolve(key);
+    }
+
+    /// What came of a [`Job`].
+    pub fn compiled(&mut self, outcome: Outcome) {
+        let key = outcome.key.clone();
+        let Some(namespace) = self.namespaces.get_mut(&key.namespace) else {
+            return;
+        };
+        let known = outcome.revision.as_ref();
+        let known = known.and_then(|name| namespace.revisions.get(name));
+        let is_of_its_service = known.is_some_and(|facts| facts.service_uid == outcome.uid);
+        let Some(entry) = namespace.entries.get_mut(&key.name) else {
+            return;
+        };
+        let before = entry.settings.clone();
+        let snapshot = match &outcome.revision {
+            Some(revision) => {
+                entry.restoring = false;
+                match outcome.good {
+                    Some(good) if is_of_its_service && entry.policy.is_none() => {
+                        tracing::info!(service = %key, revision, "the last good policy was restored");
+                        Some(entry.restored(good))
+                    }
+                    Some(_) if entry.policy.is_some() => None,
+                    _ => {
+                        let why = &outcome.verdict;
+                        tracing::warn!(service = %key, revision, ?why, "a revision is of no use");
+                        None
+                    }
+                }
+            }
+            None if entry.ticket != outcome.ticket => return,
+            None => {
+                self.panics += u64::from(outcome.verdict == Verdict::Panicked);
+                entry.judged(outcome)
+            }
+        };
         if entry.settings != before {
             let settings = entry.settings.clone();
             self.changes.settings.push((key.clone(), settings));
         }
-        self.panics += u64::from(entry.verdict == Some(status::Verdict::Panicked));
+        if let Some(snapshot) = snapshot {
+            self.changes.publish.push((key.clone(), snapshot));
+        }
+        if self.synced {
+            namespace.restore(&key.namespace, &key.name, &mut self.changes);
+            // It is known by now whether there is a policy that pods can keep.
+            namespace.tell_missing(&mut self.changes, Some(&key.name));
+        }
+        self.changes.revisions.insert(key.clone());
         self.changes.dirty.insert(key.clone());
         self.recompute_sources(&key.namespace);
     }
 
-    /// An EndpointsService is gone. Its sidecars keep what they have.
+    /// An EndpointsService is gone. Its sidecars keep what they have, and while they live, those that are
+    /// started anew get it, too.
     pub fn delete_entry(&mut self, key: &ServiceKey) {
         let Some(namespace) = self.namespaces.get_mut(&key.namespace) else {
             return;
         };
-        if namespace.entries.remove(&key.name).is_none() {
+        if !namespace
+            .entries
+            .get(&key.name)
+            .is_some_and(|entry| entry.exists)
+        {
             return;
         }
         self.changes.dirty.remove(key);
-        let nothing = SidecarSettings::default();
-        self.changes.settings.push((key.clone(), nothing));
-        self.changes
-            .publish
-            .retain(|(published, _)| published != key);
-        self.changes.remove.push(key.clone());
+        if namespace.orphan(&key.name) {
+            self.forget(key);
+        }
+        let Some(namespace) = self.namespaces.get_mut(&key.namespace) else {
+            return;
+        };
+        let jobs = namespace.recompute_config_maps(&key.namespace, &mut self.changes);
+        self.jobs.extend(jobs);
         if self.synced {
             namespace.tell_missing(&mut self.changes, Some(&key.name));
         }
+        self.changes.revisions.insert(key.clone());
         self.recompute_sources(&key.namespace);
         self.tidy(&key.namespace);
+    }
+
+    /// What is known of a ConfigMap that a spec names.
+    pub fn apply_config_map(&mut self, namespace_name: &str, name: &str, state: ConfigMapState) {
+        let Some(namespace) = self.namespaces.get_mut(namespace_name) else {
+            return;
+        };
+        let jobs = namespace.set_config_map(namespace_name, name, state, &mut self.changes);
+        self.jobs.extend(jobs);
+        self.restore_all(namespace_name);
+    }
+
+    /// A revision was written.
+    pub fn apply_revision(&mut self, namespace_name: &str, facts: RevisionFacts) {
+        let namespace = self
+            .namespaces
+            .entry(namespace_name.to_owned())
+            .or_default();
+        let Some(service) = namespace.revisions.set(facts) else {
+            return;
+        };
+        if self.synced {
+            namespace.restore(namespace_name, &service, &mut self.changes);
+        }
+        self.revisions_changed(namespace_name, service);
+    }
+
+    /// A revision is gone.
+    pub fn delete_revision(&mut self, namespace_name: &str, name: &str) {
+        let namespace = self.namespaces.get_mut(namespace_name);
+        if let Some(service) = namespace.and_then(|it| it.revisions.remove(name)) {
+            self.revisions_changed(namespace_name, service);
+            self.tidy(namespace_name);
+        }
+    }
+
+    /// The digest that a revision says it has.
+    pub fn revision_digest(&self, key: &ServiceKey, name: &str) -> Option<String> {
+        let facts = self.namespaces.get(&key.namespace)?.revisions.get(name)?;
+        Some(facts.digest.clone())
+    }
+
+    /// What is to be done about the revisions of a service now. Nothing before everything was listed.
+    pub fn revision_plan(&self, key: &ServiceKey) -> Plan {
+        match self.namespaces.get(&key.namespace) {
+            Some(namespace) if self.synced => namespace.plan(&key.name),
+            _ => Plan::default(),
+        }
     }
 
     /// A pod was created or changed.
@@ -292,6 +450,7 @@ impl Index {
         let (service, pod_name) = (pod.service.clone(), pod.name.clone());
         namespace.pods.insert(pod_name.clone(), pod);
         if self.synced {
+            namespace.restore(&name, &service, &mut self.changes);
             let is_new = before.as_ref().map(|before| &before.uid)
                 != namespace.pods.get(&pod_name).map(|pod| &pod.uid);
             if is_new {
@@ -299,6 +458,13 @@ impl Index {
             }
             namespace.tell_missing(&mut self.changes, Some(&service));
             namespace.pod_changed(&name, before.as_ref(), &pod_name, &mut self.changes);
+        }
+        for service in before
+            .map(|before| before.service)
+            .into_iter()
+            .chain([service])
+        {
+            self.release(&name, &service);
         }
     }
 
@@ -315,6 +481,7 @@ impl Index {
         if self.synced {
             namespace.pod_changed(namespace_name, Some(&pod), name, &mut self.changes);
         }
+        self.release(namespace_name, &pod.service);
         self.tidy(namespace_name);
     }
 
@@ -434,7 +601,7 @@ impl Index {
     pub fn status(&self, key: &ServiceKey, now: Timestamp) -> Option<StatusUpdate> {
         let namespace = self.namespaces.get(&key.namespace)?;
         let entry = namespace.entries.get(&key.name)?;
-        let verdict = entry.verdict.as_ref()?;
+        let verdict = entry.verdict.as_ref().filter(|_| entry.exists)?;
         let pods: Vec<_> = namespace
             .pods
             .values()
@@ -445,6 +612,7 @@ impl Index {
             verdict,
             policy: entry.policy.as_ref(),
             audits: entry.audits,
+            secrets: entry.secrets(),
             keys: self.sources.summary(&key.namespace, entry.sources()),
             capture: capture(&pods, &namespace.surroundings(&key.namespace)),
             sidecars: namespace.count(&pods, entry.policy.as_ref().map(|policy| &*policy.hash)),
@@ -474,7 +642,11 @@ impl Index {
         let mut names = BTreeSet::new();
         for (namespace_name, namespace) in &self.namespaces {
             let found: Vec<&String> = match kind {
-                Kind::Entry => namespace.entries.keys().collect(),
+                Kind::Entry => {
+                    let existing = namespace.entries.iter().filter(|(_, entry)| entry.exists);
+                    existing.map(|(name, _)| name).collect()
+                }
+                Kind::Revision => namespace.revisions.names().collect(),
                 Kind::Pod => namespace.pods.keys().collect(),
                 Kind::Service => namespace.services.keys().collect(),
             };
@@ -490,6 +662,66 @@ impl Index {
     /// The pod of this name, if it is injected.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&InjectedPod> {
         self.namespaces.get(namespace)?.pods.get(name)
+    }
+
+    /// Brings the newest spec of a service on its way to the compiler.
+    fn resolve(&mut self, key: &ServiceKey) {
+        let Some(namespace) = self.namespaces.get_mut(&key.namespace) else {
+            return;
+        };
+        let jobs = namespace.recompute_config_maps(&key.namespace, &mut self.changes);
+        self.jobs.extend(jobs);
+        let job = namespace.resolve(&key.namespace, &key.name, &mut self.changes);
+        self.jobs.extend(job);
+        if self.synced {
+            namespace.restore(&key.namespace, &key.name, &mut self.changes);
+        }
+    }
+
+    /// Restores what broke without having been good.
+    fn restore_all(&mut self, namespace_name: &str) {
+        if let Some(namespace) = self.namespaces.get_mut(namespace_name)
+            && self.synced
+        {
+            for service in namespace.revisions.services() {
+                namespace.restore(namespace_name, &service, &mut self.changes);
+            }
+        }
+    }
+
+    /// A pod less may be the last one of a service that was deleted.
+    fn release(&mut self, namespace_name: &str, service: &str) {
+        let Some(namespace) = self.namespaces.get_mut(namespace_name) else {
+            return;
+        };
+        let key = ServiceKey {
+            namespace: namespace_name.to_owned(),
+            name: service.to_owned(),
+        };
+        if namespace.release(service) {
+            self.forget(&key);
+            self.recompute_sources(namespace_name);
+            self.changes.revisions.insert(key);
+        } else if !namespace.entries.contains_key(service) {
+            self.changes.revisions.insert(key);
+        }
+    }
+
+    /// Nothing is left of a service.
+    fn forget(&mut self, key: &ServiceKey) {
+        let nothing = SidecarSettings::default();
+        self.changes.settings.push((key.clone(), nothing));
+        self.changes
+            .publish
+            .retain(|(published, _)| published != key);
+        self.changes.remove.push(key.clone());
+    }
+
+    fn revisions_changed(&mut self, namespace: &str, name: String) {
+        let namespace = namespace.to_owned();
+        self.changes
+            .revisions
+            .insert(ServiceKey { namespace, name });
     }
 
     fn recompute_sources(&mut self, namespace_name: &str) {
@@ -530,6 +762,8 @@ pub enum Kind {
     Pod,
     /// Kubernetes Services.
     Service,
+    /// ControllerRevisions of ours.
+    Revision,
 }
 
 /// A status to store.
@@ -544,7 +778,22 @@ pub struct StatusUpdate {
 
 impl Namespace {
     fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.pods.is_empty() && self.services.is_empty()
+        self.entries.is_empty()
+            && self.pods.is_empty()
+            && self.services.is_empty()
+            && self.config_maps.is_empty()
+            && self.revisions.is_empty()
+    }
+
+    /// Looks at the revisions of every service that has or should have some.
+    fn check_revisions(&self, namespace: &str, changes: &mut Changes) {
+        let services = self.revisions.services();
+        for name in services.iter().chain(self.entries.keys()) {
+            changes.revisions.insert(ServiceKey {
+                namespace: namespace.to_owned(),
+                name: name.clone(),
+            });
+        }
     }
 
     fn touch(&self, namespace: &str, service: &str, changes: &mut Changes) {
@@ -592,9 +841,10 @@ impl Namespace {
     /// Tells each live pod once that its EndpointsService (`only`, or any) does not exist.
     fn tell_missing(&mut self, changes: &mut Changes, only: Option<&str>) {
         for pod in self.pods.values().filter(|pod| pod.live) {
-            let of_interest = only.is_none_or(|service| service == pod.service);
-            if of_interest
-                && !self.entries.contains_key(&pod.service)
+            let entry = self.entries.get(&pod.service);
+            let is_missing = entry.is_none_or(|entry| !entry.exists && !entry.restoring);
+            if only.is_none_or(|service| service == pod.service)
+                && is_missing
                 && self.told.insert(pod.uid.clone())
             {
                 changes.notices.push(Notice::ServiceNotFound {
@@ -604,6 +854,7 @@ impl Namespace {
                         uid: pod.uid.clone(),
                     },
                     service: pod.service.clone(),
+                    outlived: self.outlives(&pod.service),
                 });
             }
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 /// Counters of the control plane. Cheap to clone.
@@ -25,10 +26,18 @@ pub struct Metrics {
     pub key_fetches: Counter,
     /// Key sets that could not be fetched.
     pub key_fetch_failures: Counter,
+    /// Revisions written or deleted for a service.
+    pub revision_writes: Counter,
+    /// Revisions that could not be written or deleted.
+    pub revision_write_failures: Counter,
     compile_panics: Counter,
+    compilations: Gauge,
+    outlived: Gauge,
+    config_maps: Gauge,
     services: Gauge,
     pods: Gauge,
     streams: Gauge,
+    leader: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -49,14 +58,37 @@ impl Metrics {
         let status_write_failures = counter("status_write_failures", "Statuses not written");
         let key_fetches = counter("key_fetches", "Key sets fetched");
         let key_fetch_failures = counter("key_fetch_failures", "Key sets not fetched");
+        let revision_writes = counter("revision_writes", "Last good sources kept or cleared away");
+        let revision_write_failures = counter(
+            "revision_write_failures",
+            "Last good sources that could not be kept or cleared away",
+        );
+        own.register(
+            "build",
+            "The version that runs",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
         let mut gauge = |name, help| {
             let gauge = Gauge::default();
             own.register(name, help, gauge.clone());
             gauge
         };
         let services = gauge("services", "EndpointsServices known");
+        let compilations = gauge(
+            "compilations",
+            "Specs that wait for the compiler or are in it",
+        );
+        let outlived = gauge(
+            "services_outlived",
+            "EndpointsServices that were deleted while pods use them",
+        );
+        let config_maps = gauge("config_maps", "ConfigMaps watched");
         let pods = gauge("pods", "Live injected pods known");
         let streams = gauge("streams", "Sidecars connected");
+        let leader = gauge(
+            "leader",
+            "Whether this operator leads (1) or another one (0)",
+        );
         Self {
             reconciles,
             panics,
@@ -65,10 +97,16 @@ impl Metrics {
             status_write_failures,
             key_fetches,
             key_fetch_failures,
+            revision_writes,
+            revision_write_failures,
             compile_panics,
+            compilations,
+            outlived,
+            config_maps,
             services,
             pods,
             streams,
+            leader,
             registry: Arc::new(registry),
         }
     }
@@ -87,6 +125,18 @@ impl Metrics {
         set(&self.services, services);
         set(&self.pods, pods);
         set(&self.streams, streams);
+    }
+
+    /// What waits, and what is kept.
+    pub(super) fn observe_sources(&self, compilations: usize, outlived: usize, config_maps: usize) {
+        let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.compilations, compilations);
+        set(&self.outlived, outlived);
+        set(&self.config_maps, config_maps);
+    }
+
+    pub(super) fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
     }
 
     pub(super) fn compile_panics(&self, total: u64) {

@@ -36,6 +36,8 @@ pub struct Facts<'a> {
     pub policy: Option<&'a PolicyStatus>,
     /// Whether that policy is only told, not enforced (`mode: Audit`).
     pub audits: bool,
+    /// The Secrets that this policy has sidecars mount.
+    pub secrets: Vec<&'a str>,
     /// The key sets that this policy names.
     pub keys: Keys,
     /// What the Services that select the pods do.
@@ -53,6 +55,13 @@ pub enum Verdict {
     Broken(Vec<Diagnostic>),
     /// Not even a spec: why it does not parse.
     Unreadable(String),
+    /// It cannot be judged: a ConfigMap that it names is not to be had.
+    Unresolved {
+        /// A reason of ResolvedRefs.
+        reason: &'static str,
+        /// Which one, why, and the remedy.
+        message: String,
+    },
     /// A defect of ours.
     Panicked,
 }
@@ -89,7 +98,7 @@ pub fn status(
     previous: &EndpointsServiceStatus,
     now: Timestamp,
 ) -> EndpointsServiceStatus {
-    let accepted = accepted(facts.verdict, facts.policy.is_some());
+    let accepted = accepted(facts.verdict, facts.policy);
     let resolved = resolved(facts);
     let captured = captured(&facts.capture, previous);
     let programmed = programmed(facts);
@@ -102,9 +111,14 @@ pub fn status(
     let served = facts
         .policy
         .map_or(facts.generation, |policy| policy.source_version);
+    // What cannot be read is named by the newest spec.
+    let referring = match facts.verdict {
+        Verdict::Unresolved { .. } => facts.generation,
+        _ => served,
+    };
     let conditions = [
         (ACCEPTED, accepted, facts.generation),
-        (RESOLVED_REFS, resolved, served),
+        (RESOLVED_REFS, resolved, referring),
         (CAPTURED, captured, facts.generation),
         (PROGRAMMED, programmed, facts.generation),
         (ENFORCED, enforced(facts), served),
@@ -178,12 +192,8 @@ impl State {
     }
 }
 
-fn accepted(verdict: &Verdict, has_policy: bool) -> State {
-    let stays = if has_policy {
-        ". The last good policy stays in force"
-    } else {
-        ""
-    };
+fn accepted(verdict: &Verdict, policy: Option<&PolicyStatus>) -> State {
+    let stays = stays(policy);
     match verdict {
         Verdict::Good(_) => State::yes(reason::VALID, "the spec compiles"),
         Verdict::Broken(findings) => {
@@ -213,10 +223,25 @@ fn accepted(verdict: &Verdict, has_policy: bool) -> State {
                 format!("the resource does not parse: {error}{stays}"),
             )
         }
+        Verdict::Unresolved { message, .. } => State::unknown(
+            reason::UNRESOLVED,
+            format!("nobody can tell before all is there that the spec names: {message}{stays}"),
+        ),
         Verdict::Panicked => State::no(
             reason::INVALID_SPEC,
             format!("a defect of the operator: compiling this spec panicked (see its log){stays}"),
         ),
+    }
+}
+
+/// What becomes of the sidecars of a spec that is of no use.
+fn stays(policy: Option<&PolicyStatus>) -> &'static str {
+    match policy {
+        Some(policy) if policy.source_version == 0 => {
+            ". The last good policy of the deleted EndpointsService of this name stays in force"
+        }
+        Some(_) => ". The last good policy stays in force",
+        None => "",
     }
 }
 
@@ -237,15 +262,37 @@ fn accepted_reason(finding: &Diagnostic) -> &'static str {
 }
 
 fn resolved(facts: &Facts<'_>) -> State {
+    if let Verdict::Unresolved { reason, message } = facts.verdict {
+        return State::no(reason, format!("{message}{}", stays(facts.policy)));
+    }
     if facts.policy.is_none() {
         return State::unknown(reason::NO_POLICY, "no policy was accepted yet");
     }
     match &facts.keys {
-        Keys::Resolved(None) => State::yes(reason::RESOLVED, "every key set is known"),
-        Keys::Resolved(Some(note)) => State::yes(reason::RESOLVED, note),
+        Keys::Resolved(note) => {
+            let note = note.as_deref().unwrap_or("every key set is known");
+            State::yes(
+                reason::RESOLVED,
+                format!("{note}{}", mounted(&facts.secrets)),
+            )
+        }
         Keys::Fetching => State::unknown(reason::FETCHING, "key sets are being fetched"),
         Keys::Unavailable(why) => State::no(reason::KEY_SET_UNAVAILABLE, why),
         Keys::NotThisCluster(why) => State::no(reason::NOT_THIS_CLUSTER, why),
+    }
+}
+
+/// What is known of Secrets: the operator has no right to read one.
+fn mounted(secrets: &[&str]) -> String {
+    match secrets {
+        [] => String::new(),
+        [one] => format!(
+            "; Secret `{one}` is mounted by kubelet and not seen here: without it, a new pod does not start"
+        ),
+        all => format!(
+            "; Secrets `{}` are mounted by kubelet and not seen here: without them, a new pod does not start",
+            all.join("` and `")
+        ),
     }
 }
 

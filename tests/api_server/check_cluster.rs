@@ -54,8 +54,8 @@ async fn what_keeps_requests_from_sidecars_is_listed_as_the_page_shows() {
     run_fix(&test, &captured.message).await;
     let output = check(&test, &["-n", namespace, "--format", "json"]).await;
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let codes: Vec<_> = json["findings"].as_array().unwrap().iter();
-    let codes: Vec<_> = codes.map(|it| it["code"].as_str().unwrap()).collect();
+    let findings = json["findings"].as_array().unwrap().iter();
+    let codes: Vec<_> = findings.map(|it| it["code"].as_str().unwrap()).collect();
     assert!(
         !codes.contains(&"goes-around"),
         "the command mended it: {codes:?}"

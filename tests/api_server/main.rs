@@ -10,11 +10,17 @@ mod certificate_files;
 mod certificates;
 mod check_cluster;
 mod checks;
+mod config_maps;
 mod events;
+#[path = "../support/exposition.rs"]
+mod exposition;
 mod fields;
+mod hand_labels;
 mod key_rotation;
 mod key_sets;
+mod metrics;
 mod objects;
+mod outlives;
 mod pods;
 mod process;
 mod push_peers;
@@ -27,6 +33,7 @@ mod serve;
 mod sidecar_process;
 mod sidecars;
 mod status;
+mod store;
 #[path = "../support/tokens.rs"]
 mod tokens;
 mod uninstall;

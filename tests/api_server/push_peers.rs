@@ -147,7 +147,7 @@ impl Peer {
     }
 
     /// The operator ends the stream.
-    async fn is_ended(self) {
+    async fn ends(self) {
         let mut body = self.response.into_body();
         let end = async { while let Some(Ok(_)) = body.frame().await {} };
         timeout(SOON, end).await.expect("the stream ends");
@@ -223,7 +223,7 @@ async fn lies_about_what_is_applied_end_the_stream_and_count_as_nothing() {
     peer.snapshot().await;
     let hash = "0".repeat(64);
     peer.say(&ToOperator::Applied { hash }).await;
-    peer.is_ended().await;
+    peer.ends().await;
     wait_for_sidecars(&scene.test, "bookstore", "1/2").await;
 
     let mut peer = scene.peer().await;
@@ -236,7 +236,7 @@ async fn lies_about_what_is_applied_end_the_stream_and_count_as_nothing() {
     .await;
     wait_for(&scene.test, "bookstore", "Programmed", "False", "Rejected").await;
     peer.say(&ToOperator::Applied { hash }).await;
-    peer.is_ended().await;
+    peer.ends().await;
     wait_for_sidecars(&scene.test, "bookstore", "1/2").await;
     scene.converges().await;
 }
@@ -250,11 +250,11 @@ async fn a_second_hello_ends_the_stream_and_many_streams_of_a_pod_leave_one() {
         // It hangs up at the first of them.
         let _ = peer.writer.send(wire::encode(&hello).unwrap()).await;
     }
-    peer.is_ended().await;
+    peer.ends().await;
     let mut before = scene.peer().await;
     for _ in 0..10 {
         let next = scene.peer().await;
-        std::mem::replace(&mut before, next).is_ended().await;
+        std::mem::replace(&mut before, next).ends().await;
     }
     let hash = before.snapshot().await;
     before.say(&ToOperator::Applied { hash }).await;
@@ -277,7 +277,7 @@ async fn frames_that_are_too_long_or_no_messages_end_the_stream() {
     for bytes in lies {
         let peer = scene.peer().await;
         let _ = peer.writer.send(bytes.clone()).await;
-        peer.is_ended().await;
+        peer.ends().await;
         let token = token_of(&scene.test, &scene.pod).await;
         let peer = Peer::dial(&scene.test, &token, bytes).await.unwrap();
         assert_eq!(peer.response.status(), StatusCode::BAD_REQUEST);

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use endpoints::api::EndpointsService;
 use endpoints::operator::certificates::ROTATE;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde::Deserialize;
@@ -77,6 +78,10 @@ async fn operator_is_granted_what_it_uses_and_nothing_else() {
 /// | Events: create, patch | a pod that names a service that does not exist, told of twice |
 /// | TokenReviews | a sidecar |
 /// | the cluster's issuer | `kubernetes: true` |
+/// | ConfigMaps | a document in one |
+/// | ControllerRevisions: create | an accepted spec |
+/// | ControllerRevisions: get | a broken spec that was never accepted here, and a revision of it |
+/// | ControllerRevisions: delete | its end |
 async fn do_everything(test: &Test, operator: &Operator) {
     create_service(test, "bookstore", &document(&[])).await;
     let port = json!({ "port": 80, "targetPort": "http" });
@@ -100,7 +105,45 @@ async fn do_everything(test: &Test, operator: &Operator) {
     wait_for(test, "missing", "Accepted", "True", "Valid").await;
     let services = test.api::<EndpointsService>();
     let now = DeleteParams::default();
+    for _ in 0..2 {
+        services.delete("missing", &now).await.unwrap();
+        wait_for_event(test, "EndpointsServiceDeleted").await;
+        create_service(test, "missing", &document(&[])).await;
+        wait_for(test, "missing", "Accepted", "True", "Valid").await;
+    }
     services.delete("missing", &now).await.unwrap();
+
+    let config_map = json!({
+        "metadata": { "name": "docs" }, "data": { "api.json": document(&[]) }
+    });
+    test.create::<ConfigMap>(config_map).await.unwrap();
+    let reference = json!({ "configMapKeyRef": { "name": "docs", "key": "api.json" } });
+    test.create::<EndpointsService>(service("referring", json!({ "openapi": reference })))
+        .await
+        .unwrap();
+    wait_for(test, "referring", "Accepted", "True", "Valid").await;
+
+    let broken = create_service(test, "broken", "broken").await;
+    wait_for(test, "broken", "Accepted", "False", "InvalidOpenAPI").await;
+    let revision = json!({
+        "metadata": {
+            "name": "broken-x-1", "labels": { "endpoints.dev/last-good": "true" },
+            "annotations": {
+                "endpoints.dev/last-good-of": "broken",
+                "endpoints.dev/last-good-of-uid": broken.metadata.uid,
+                "endpoints.dev/last-good-digest": "x"
+            }
+        },
+        "revision": 1, "data": { "source": "x" }
+    });
+    test.create::<ControllerRevision>(revision).await.unwrap();
+    eventually(|| async {
+        let log = operator.log();
+        let read = log.contains("a revision is of no use");
+        read.then_some(()).ok_or("not read".to_owned())
+    })
+    .await;
+    services.delete("broken", &now).await.unwrap();
 
     let secrets = Api::<Secret>::namespaced(test.client.clone(), SYSTEM);
     let ask = json!({ "metadata": { "annotations": { ROTATE: "now" } } });

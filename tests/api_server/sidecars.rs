@@ -300,7 +300,8 @@ impl Sidecar {
             .unwrap();
     }
 
-    fn operations(&self) -> usize {
+    /// Operations of the policy that it has; none: 0.
+    pub fn operations(&self) -> usize {
         self.state.borrow().operations
     }
 }

@@ -6,6 +6,8 @@
 mod backend;
 #[path = "../support/client.rs"]
 mod client;
+#[path = "../support/exposition.rs"]
+mod exposition;
 #[path = "../support/frames.rs"]
 mod frames;
 #[path = "../support/proxy.rs"]

@@ -1,13 +1,13 @@
 //! Every metric, as it is scraped, is in `docs/metrics.md`, and the other way round.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use serde_json::json;
 
 use crate::admin::metrics;
 use crate::backend::Backend;
 use crate::client::ask;
+use crate::exposition::{assert_documented, rows};
 use crate::proxy::{TestProxy, now, snapshot};
 use crate::tokens::{Signer, key_set};
 
@@ -26,9 +26,6 @@ openapi:
         get: {operationId: listShelves, responses: {200: {description: ok}}}
 cors: {}
 "#;
-
-/// Name, type and labels of a metric, and what it says.
-type Row = (String, String, BTreeSet<String>, String);
 
 fn get(headers: &str) -> String {
     format!("GET /shelves HTTP/1.1\r\nHost: a\r\n{headers}\r\n")
@@ -55,67 +52,9 @@ async fn scrape() -> String {
     metrics(&proxy).await
 }
 
-fn rows(text: &str) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    for line in text.lines() {
-        if let Some(rest) = line.strip_prefix("# HELP ") {
-            let (name, help) = rest.split_once(' ').expect("a name and words");
-            let help = help.trim_end_matches('.').to_owned();
-            rows.push((name.to_owned(), String::new(), BTreeSet::new(), help));
-        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
-            let (_, kind) = rest.split_once(' ').expect("a name and a type");
-            kind.clone_into(&mut rows.last_mut().expect("HELP came before").1);
-        } else if !line.starts_with('#') {
-            let row = rows.last_mut().expect("HELP came before");
-            let labels = line
-                .split_once('{')
-                .and_then(|(_, rest)| rest.split_once('}'));
-            let labels = labels.map_or("", |(labels, _)| labels);
-            for label in labels.split(',').filter_map(|it| it.split_once('=')) {
-                if label.0 != "le" {
-                    row.2.insert(label.0.to_owned());
-                }
-            }
-        }
-    }
-    for (name, kind, ..) in &mut rows {
-        match &**kind {
-            "counter" => name.push_str("_total"),
-            "info" => name.push_str("_info"),
-            _ => {}
-        }
-    }
-    rows
-}
-
-fn written((name, kind, labels, help): &Row) -> String {
-    let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
-    let labels = match labels.is_empty() {
-        true => String::from("–"),
-        false => labels.join(", "),
-    };
-    format!("| `{name}` | {kind} | {labels} | {help} |")
-}
-
 #[tokio::test]
 async fn the_table_of_metrics_is_what_a_scrape_holds() {
-    let text = scrape().await;
-    let scraped: BTreeSet<_> = rows(&text).iter().map(written).collect();
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
-    let page = std::fs::read_to_string(page).expect("the page");
-    let table: BTreeSet<_> = page
-        .lines()
-        .filter(|line| line.starts_with("| `endpoints_"))
-        .map(str::to_owned)
-        .collect();
-    let missing: Vec<_> = scraped.difference(&table).cloned().collect();
-    let gone: Vec<_> = table.difference(&scraped).cloned().collect();
-    assert!(
-        missing.is_empty() && gone.is_empty(),
-        "to add to docs/metrics.md:\n{}\nto remove from it:\n{}\n{text}",
-        missing.join("\n"),
-        gone.join("\n")
-    );
+    assert_documented(&scrape().await, "Metrics of the sidecar");
 }
 
 #[tokio::test]

@@ -42,10 +42,10 @@ fn inject(arguments: &[&str], input: &str) -> Output {
 fn text(bytes: Vec<u8>) -> String {
     // Only the version of what is injected changes by itself.
     let text = String::from_utf8(bytes).expect("text");
-    text.replace(
-        &format!("\"version\":\"{}\"", env!("CARGO_PKG_VERSION")),
-        "\"version\":\"0\"",
-    )
+    ["\"", "\\\""].iter().fold(text, |text, quote| {
+        let version = |number: &str| format!("{quote}version{quote}:{quote}{number}{quote}");
+        text.replace(&version(env!("CARGO_PKG_VERSION")), &version("0"))
+    })
 }
 
 fn pods() -> Vec<String> {
@@ -65,8 +65,25 @@ fn documents(text: &str) -> Vec<Value> {
     use serde::Deserialize as _;
     let documents = serde_yaml::Deserializer::from_str(text);
     documents
-        .map(|document| Value::deserialize(document).expect("YAML"))
+        .map(|document| {
+            let mut document = Value::deserialize(document).expect("YAML");
+            drop_empty(&mut document);
+            document
+        })
         .collect()
+}
+
+/// Absent and empty are one to Kubernetes.
+fn drop_empty(value: &mut Value) {
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|name, value| {
+            let nothing = value.is_null() || value == &serde_json::json!([]);
+            name != "initContainers" || !nothing
+        });
+        fields.values_mut().for_each(drop_empty);
+    } else if let Some(elements) = value.as_array_mut() {
+        elements.iter_mut().for_each(drop_empty);
+    }
 }
 
 #[test]
@@ -113,7 +130,14 @@ fn an_upgrade_replaces_what_an_earlier_version_injected() {
         let classic = inject(&["-f", name, "--native-sidecars=false"], "");
         let native = String::from_utf8(native.stdout).expect("text");
         let classic = String::from_utf8(classic.stdout).expect("text");
-        let older = native.replace("\"version\":\"", "\"version\":\"0.0.0-older-");
+        let older = native
+            .replace("\"version\":\"", "\"version\":\"0.0.0-older-")
+            .replace("\\\"version\\\":\\\"", "\\\"version\\\":\\\"0.0.0-older-");
+        assert_eq!(
+            older != native,
+            native.contains("endpoints-proxy"),
+            "{name}"
+        );
         let moved = inject(&["-f", "-", "--native-sidecars=false"], &older);
         let moved = String::from_utf8(moved.stdout).expect("text");
         assert_eq!(documents(&moved), documents(&classic), "{name}");

@@ -42,8 +42,25 @@ pub struct Cluster {
     pub kubeconfig: PathBuf,
     pub tools: PathBuf,
     folder: PathBuf,
-    /// Closing it ends everything.
-    _guard: ChildStdin,
+    /// Takes [`Order`]s; closing it ends everything.
+    guard: Mutex<ChildStdin>,
+}
+
+/// What can be done to an API server of one's own.
+#[derive(Clone, Copy, Debug)]
+pub enum Order {
+    /// The API server is killed.
+    Kill,
+    /// It is started again.
+    Start,
+    /// It is stopped where it is, connections open,
+    Freeze,
+    /// and goes on.
+    Thaw,
+    /// The store is copied as it is now (both are started anew).
+    Save,
+    /// The store is again as it was when it was copied.
+    Restore,
 }
 
 /// A client, and a namespace of its own for a test.
@@ -113,11 +130,14 @@ impl Cluster {
         std::fs::write(folder.join("audit.json"), audit.to_string()).unwrap();
         let script = r#"
             cd "$1"
+            store() {
             "$2/etcd" --data-dir etcd --unsafe-no-fsync --log-level error \
               --listen-client-urls "http://127.0.0.1:$3" --advertise-client-urls "http://127.0.0.1:$3" \
               --listen-peer-urls "http://127.0.0.1:$4" --initial-advertise-peer-urls "http://127.0.0.1:$4" \
               --initial-cluster "default=http://127.0.0.1:$4" >etcd.log 2>&1 &
             etcd=$!
+            }
+            api() {
             "$2/kube-apiserver" --etcd-servers "http://127.0.0.1:$3" --secure-port "$5" \
               --bind-address 127.0.0.1 --cert-dir certificates --authorization-mode Node,RBAC \
               --enable-admission-plugins NodeRestriction --allow-privileged \
@@ -126,7 +146,20 @@ impl Cluster {
               --token-auth-file tokens.csv \
               --audit-policy-file audit.json --audit-log-path audit.log >apiserver.log 2>&1 &
             api=$!
-            read -r _
+            }
+            end() { kill -9 "$@"; wait "$@"; }
+            store "$@"; api "$@"
+            while read -r order; do
+              case $order in
+                Kill) end $api ;;
+                Start) api "$@" ;;
+                Freeze) kill -STOP $api ;;
+                Thaw) kill -CONT $api ;;
+                Save) end $api $etcd; cp -r etcd saved; store "$@"; api "$@" ;;
+                Restore) end $api $etcd; rm -rf etcd; mv saved etcd; store "$@"; api "$@" ;;
+              esac
+              : >done
+            done
             kill -9 $api $etcd
             wait
             rm -rf "$1"
@@ -150,7 +183,7 @@ impl Cluster {
             kubeconfig,
             tools,
             folder,
-            _guard: guard.stdin.take().unwrap(),
+            guard: Mutex::new(guard.stdin.take().unwrap()),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -197,6 +230,22 @@ impl Cluster {
         let client = self.client().await;
         let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
         client.request_text(request).await.ok().map(|_| client)
+    }
+
+    /// Does something to it; returns when it is done.
+    pub async fn order(&self, order: Order) {
+        use std::io::Write as _;
+        writeln!(self.guard.lock().unwrap(), "{order:?}").unwrap();
+        let done = self.folder.join("done");
+        eventually(|| async {
+            std::fs::remove_file(&done).map_err(|_| format!("{order:?} is under way"))
+        })
+        .await;
+    }
+
+    /// Waits until it serves again.
+    pub async fn serves(&self) {
+        eventually(|| async { self.reachable().await.ok_or("it does not serve".to_owned()) }).await;
     }
 
     /// A client with every right.

@@ -53,8 +53,22 @@ pub struct PolicyStatus {
     /// Issuers accepted somewhere.
     #[schemars(schema_with = "count_schema")]
     pub issuers: u32,
-    /// The generation of the spec that the policy was compiled from.
+    /// The generation of the spec that the policy was compiled from; 0: that of an EndpointsService of
+    /// the same name that was deleted while pods used it.
     pub source_version: i64,
+    /// The ConfigMaps that the policy was compiled from, as they were read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub config_maps: Vec<ConfigMapVersion>,
+}
+
+/// A ConfigMap as it was read.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigMapVersion {
+    /// Its name.
+    pub name: String,
+    /// Its `metadata.resourceVersion`.
+    pub resource_version: String,
 }
 
 /// How many sidecars run the policy.

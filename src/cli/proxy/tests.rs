@@ -104,3 +104,23 @@ fn workers_are_a_number_in_bounds_or_counted() {
         assert!(error.contains("from 1 to 4, or auto"), "{error}");
     }
 }
+
+#[test]
+fn keys_are_fetched_by_the_operators_rules() {
+    let rule = |arguments: &[&'static str]| {
+        let args = parse(GOOD.into_iter().chain(arguments.iter().copied())).unwrap();
+        args.key_addresses()
+    };
+    let (loopback, metadata) = ("127.0.0.1", "169.254.169.254");
+    let strict = rule(&[]);
+    assert!(!strict.allow_http);
+    for refused in [loopback, metadata] {
+        assert!(!strict.permits(refused.parse().unwrap()), "{refused}");
+    }
+    let wider = rule(&["--jwks-allow=127.0.0.0/8,10.1.0.0/16", "--jwks-allow-http"]);
+    assert!(wider.allow_http);
+    assert!(wider.permits(loopback.parse().unwrap()));
+    assert!(!wider.permits(metadata.parse().unwrap()));
+    let error = parse(GOOD.into_iter().chain(["--jwks-allow=everything"])).unwrap_err();
+    assert!(error.to_string().contains("--jwks-allow"), "{error}");
+}

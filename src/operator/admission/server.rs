@@ -22,6 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 pub use self::check::CheckOutcome;
@@ -194,6 +195,7 @@ impl Server {
                 .insert(header::ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
+        let begun = Instant::now();
         let Ok(turn) = tokio::time::timeout(TURN_TIMEOUT, self.in_flight.acquire()).await else {
             return plain(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -209,7 +211,7 @@ impl Server {
             return self.check(body).await;
         }
         let answer = review::answer(&body, &self.config.load(), &self.settings);
-        self.metrics.count(&answer);
+        self.metrics.count(&answer, begun.elapsed());
         match answer {
             review::Answer::Reviewed { review, .. } => json(review),
             review::Answer::Malformed(reason) => plain(StatusCode::BAD_REQUEST, &reason),

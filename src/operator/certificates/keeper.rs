@@ -4,14 +4,16 @@
 //! the leader writes it, always over exactly the version that it saw: of two that think they lead, one
 //! is refused and looks again.
 
+mod events;
+
 use std::time::{Duration, SystemTime};
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, future};
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -108,7 +110,7 @@ impl Keeper {
             };
             match self.write(&api, &state, &write, now).await {
                 // Read back through the watch.
-                Ok(()) => self.tell(&recorder, &state, &write).await,
+                Ok(()) => self.tell(&recorder, state.secret.as_ref(), &write).await,
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
                     tracing::warn!(error, secret = %self.name, "cannot write the CA's Secret");
@@ -136,79 +138,6 @@ impl Keeper {
             }
             _ => secret::create(api, &self.name, &state.held).await?,
         })
-    }
-
-    /// Says in the log, and in an Event on the Secret, what was done.
-    async fn tell(&self, recorder: &Recorder, state: &State, write: &Write) {
-        let overlap = self.overlap;
-        let (type_, reason, note) = match write {
-            Write::Create => (
-                EventType::Warning,
-                "CertificateAuthorityRestored",
-                "the Secret was deleted: made again, with the CA that pods trust".to_owned(),
-            ),
-            Write::Restore => (
-                EventType::Warning,
-                "CertificateAuthorityRestored",
-                "the Secret held no usable CA any more: the one that pods trust was written again"
-                    .to_owned(),
-            ),
-            Write::Step(Step::Publish) => (
-                EventType::Normal,
-                "CertificateAuthorityPublished",
-                format!("a new CA is trusted from now on, and signs in {overlap:?}"),
-            ),
-            Write::Step(Step::Promote) => (
-                EventType::Normal,
-                "CertificateAuthorityRotated",
-                "the new CA signs from now on; the one before vouches for it".to_owned(),
-            ),
-            Write::Step(Step::Replace) => (
-                EventType::Warning,
-                "CertificateAuthorityExpired",
-                "the CA was not valid at this time and another one took its place at once: see \
-                 whether the nodes' clocks are right"
-                    .to_owned(),
-            ),
-            Write::Step(Step::Adopt) => (
-                EventType::Warning,
-                "CertificateAuthorityAdopted",
-                "somebody else put another CA into the Secret: it signs from now on, and the one \
-                 that pods trust vouches for it"
-                    .to_owned(),
-            ),
-            Write::Step(Step::Forget) => (
-                EventType::Normal,
-                "CertificateAuthorityForgotten",
-                "earlier CAs are not trusted any more; pods that know only them still get in"
-                    .to_owned(),
-            ),
-        };
-        if type_ == EventType::Normal {
-            tracing::info!(secret = %self.name, reason, "{note}");
-        } else {
-            tracing::warn!(secret = %self.name, reason, "{note}");
-        }
-        let event = Event {
-            type_,
-            reason: reason.to_owned(),
-            note: Some(note),
-            action: "Rotate".to_owned(),
-            secondary: None,
-        };
-        let about = match &state.secret {
-            Some(secret) => secret.object_ref(&()),
-            None => k8s_openapi::api::core::v1::ObjectReference {
-                api_version: Some("v1".to_owned()),
-                kind: Some("Secret".to_owned()),
-                namespace: Some(self.namespace.clone()),
-                name: Some(self.name.clone()),
-                ..Default::default()
-            },
-        };
-        if let Err(error) = recorder.publish(&event, &about).await {
-            tracing::warn!(%error, reason, "cannot publish an Event");
-        }
     }
 }
 

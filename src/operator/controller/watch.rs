@@ -1,23 +1,28 @@
-//! The three watches, as one stream of what was observed.
+//! The watches of whole kinds, as one stream of what was observed.
+
+mod service;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use futures_util::stream::{BoxStream, select_all};
 use futures_util::{StreamExt, future};
+use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::api::PartialObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use crate::api::EndpointsService;
+use self::service::entry;
 use crate::api::annotations::INJECTED;
 use crate::operator::capture::ServiceFacts;
 use crate::operator::index::{Index, Kind, ServiceObject};
 use crate::operator::metrics::Metrics;
 use crate::operator::pod::{InjectedPod, PodCache};
+use crate::operator::revisions::{LABEL, RevisionFacts};
 use crate::push::wire::ServiceKey;
 
 #[cfg(test)]
@@ -55,6 +60,7 @@ pub(super) enum Object {
     Entry(Box<ServiceObject>),
     Pod(Box<InjectedPod>),
     Service(ServiceFacts),
+    Revision(RevisionFacts),
     /// Of no interest (any more).
     Nothing(Kind),
 }
@@ -63,7 +69,8 @@ pub(super) enum Object {
 pub(super) fn all(client: Client, metrics: Metrics) -> BoxStream<'static, Observed> {
     let paged = watcher::Config::default().page_size(PAGE);
     let injected = paged.clone().labels(&format!("{INJECTED}=true"));
-    let streams: [BoxStream<'static, Observed>; 3] = [
+    let revisions = paged.clone().labels(&format!("{LABEL}=true"));
+    let streams: [BoxStream<'static, Observed>; 4] = [
         one(
             Api::all(client.clone()),
             paged.clone(),
@@ -72,7 +79,14 @@ pub(super) fn all(client: Client, metrics: Metrics) -> BoxStream<'static, Observ
             &metrics,
         ),
         one(Api::all(client.clone()), injected, Kind::Pod, pod, &metrics),
-        one(Api::all(client), paged, Kind::Service, service, &metrics),
+        one(
+            Api::all(client.clone()),
+            paged,
+            Kind::Service,
+            service,
+            &metrics,
+        ),
+        self::revisions(Api::all(client), revisions, &metrics),
     ];
     select_all(streams).boxed()
 }
@@ -100,6 +114,48 @@ where
                     None
                 }
             })
+        })
+        .boxed()
+}
+
+/// The watch of revisions: of thousands, what is inside is not read before somebody needs it.
+fn revisions(
+    api: Api<PartialObjectMeta<ControllerRevision>>,
+    config: watcher::Config,
+    metrics: &Metrics,
+) -> BoxStream<'static, Observed> {
+    use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
+    let metrics = metrics.clone();
+    let kind = Kind::Revision;
+    watcher(api, config)
+        .default_backoff()
+        .filter_map(move |event| {
+            let observed = match event {
+                Ok(Init) => Some(Observed::Listing(kind)),
+                Ok(InitDone) => Some(Observed::Listed(kind)),
+                Ok(Apply(object) | InitApply(object)) => {
+                    let names = object.namespace().map(|it| (it, object.name_any()));
+                    names.map(|(namespace, name)| Observed::Object {
+                        namespace,
+                        name,
+                        object: match RevisionFacts::read(&object.metadata) {
+                            Some(facts) => Object::Revision(facts),
+                            None => Object::Nothing(kind),
+                        },
+                    })
+                }
+                Ok(Delete(object)) => object.namespace().map(|namespace| Observed::Gone {
+                    kind,
+                    namespace,
+                    name: object.name_any(),
+                }),
+                Err(error) => {
+                    metrics.watch_errors.inc();
+                    tracing::warn!(?kind, %error, "a watch failed; it is started again");
+                    None
+                }
+            };
+            future::ready(observed)
         })
         .boxed()
 }
@@ -136,22 +192,6 @@ where
     })
 }
 
-fn entry(object: DeserializeGuard<EndpointsService>) -> Object {
-    let meta = object.meta();
-    let uid = meta.uid.clone().unwrap_or_default();
-    let generation = meta.generation.unwrap_or_default();
-    let (spec, status) = match object.0 {
-        Ok(service) => (Ok(service.spec), service.status.unwrap_or_default()),
-        Err(invalid) => (Err(invalid.error), Default::default()),
-    };
-    Object::Entry(Box::new(ServiceObject {
-        uid,
-        generation,
-        spec,
-        status,
-    }))
-}
-
 fn pod(object: DeserializeGuard<Pod>) -> Object {
     match object.0.ok().and_then(|pod| InjectedPod::read(&pod)) {
         Some(pod) => Object::Pod(Box::new(pod)),
@@ -172,6 +212,7 @@ pub(super) struct Listings {
     entries: Listing,
     pods: Listing,
     services: Listing,
+    revisions: Listing,
 }
 
 #[derive(Debug, Default)]
@@ -183,7 +224,13 @@ struct Listing {
 impl Listings {
     /// Whether everything was listed at least once.
     pub(super) fn complete(&self) -> bool {
-        [&self.entries, &self.pods, &self.services]
+        let Self {
+            entries,
+            pods,
+            services,
+            revisions,
+        } = self;
+        [entries, pods, services, revisions]
             .iter()
             .all(|listing| listing.complete)
     }
@@ -222,6 +269,7 @@ impl Listings {
                         index.apply_pod(*pod);
                     }
                     Object::Service(service) => index.apply_service(&namespace, service),
+                    Object::Revision(revision) => index.apply_revision(&namespace, revision),
                     Object::Nothing(kind) => gone(kind, &namespace, &name, index, pods),
                 }
             }
@@ -233,6 +281,7 @@ impl Listings {
             Kind::Entry => &mut self.entries,
             Kind::Pod => &mut self.pods,
             Kind::Service => &mut self.services,
+            Kind::Revision => &mut self.revisions,
         }
     }
 }
@@ -243,6 +292,7 @@ impl Object {
             Self::Entry(_) => Kind::Entry,
             Self::Pod(_) => Kind::Pod,
             Self::Service(_) => Kind::Service,
+            Self::Revision(_) => Kind::Revision,
             Self::Nothing(kind) => *kind,
         }
     }
@@ -259,5 +309,6 @@ fn gone(kind: Kind, namespace: &str, name: &str, index: &mut Index, pods: &PodCa
             index.delete_pod(namespace, name);
         }
         Kind::Service => index.delete_service(namespace, name),
+        Kind::Revision => index.delete_revision(namespace, name),
     }
 }

@@ -73,5 +73,6 @@ fn mk_notice(namespace: &str) -> Notice {
     Notice::ServiceNotFound {
         pod: mk_ref(namespace),
         service: "bookstore".into(),
+        outlived: false,
     }
 }

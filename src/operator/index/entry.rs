@@ -1,22 +1,21 @@
 //! One EndpointsService and one sidecar, as the index keeps them.
 
 use std::collections::BTreeSet;
-use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use tokio::time::Instant;
 
-use super::Compile;
-use crate::api::endpoints_service::PolicyStatus;
-use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus, conditions};
+use crate::api::endpoints_service::{ConfigMapVersion, PolicyStatus};
+use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus};
 use crate::jwks::Pace;
-use crate::openapi::{Diagnostic, Place};
 use crate::operator::admission::SidecarSettings;
+use crate::operator::compiler::{Good, Outcome};
+use crate::operator::revisions::Kept;
 use crate::operator::status::Verdict;
 use crate::policy::format::KeySource;
-use crate::policy::{self, Policy, ServiceIdentity};
 use crate::push::server::Snapshot;
-use crate::push::wire::ServiceKey;
 
 /// A sidecar without a stream counts by what it last said for so long: streams end and are dialled
 /// again all the time (their age is limited), and a policy in force does not go with them.
@@ -38,9 +37,13 @@ pub struct ServiceObject {
 /// What the index keeps of an EndpointsService.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
+    /// Of the newest object; empty where none was ever seen.
     pub(super) uid: String,
+    /// There is an object. Without one, an entry is kept for the pods that still use its policy.
+    pub(super) exists: bool,
+    /// The generation that the verdict speaks of.
     pub(super) generation: i64,
-    /// None only before the first [`Entry::apply`].
+    /// None until the first spec was judged.
     pub(super) verdict: Option<Verdict>,
     /// What sidecars are given: the last good policy.
     pub(super) policy: Option<PolicyStatus>,
@@ -59,68 +62,46 @@ pub(super) struct Entry {
     pace: Pace,
     /// Whether that policy is only told, not enforced.
     pub(super) audits: bool,
+    /// What that policy was compiled from.
+    pub(super) kept: Option<Arc<Kept>>,
+    /// The newest spec.
+    pub(super) wanted: Option<Wanted>,
+    /// Counts the compilations; only the newest one's outcome counts.
+    pub(super) ticket: u64,
+    /// Revisions that were of no use, and the one that is being read.
+    pub(super) tried: BTreeSet<String>,
+    /// A revision is being read or compiled.
+    pub(super) restoring: bool,
 }
 
-/// What sidecars are to be given after an [`Entry::apply`].
+/// The newest spec of an EndpointsService.
 #[derive(Debug)]
-pub(super) enum Compiled {
-    /// What they have.
-    Kept,
-    /// This.
-    Publish(Snapshot),
-    /// The object was re-created: nothing of the one before, and this, if its spec is good.
-    Replaced(Option<Snapshot>),
+pub(super) struct Wanted {
+    pub(super) generation: i64,
+    /// Tells specs apart, whatever their generation: a store that was restored counts anew.
+    pub(super) fingerprint: [u8; 32],
+    /// None where it does not parse, or was handed to the compiler and names no ConfigMap.
+    pub(super) spec: Option<Arc<EndpointsServiceSpec>>,
+    /// The texts that were handed to the compiler, by their digest.
+    pub(super) texts: Option<[u8; 32]>,
+    /// Which versions of ConfigMaps those are.
+    pub(super) config_maps: Vec<ConfigMapVersion>,
 }
 
 impl Entry {
     /// Whether the spec may differ from the one that was compiled.
-    pub(super) fn is_news(&self, object: &ServiceObject) -> bool {
-        self.verdict.is_none()
-            || self.uid != object.uid
-            || self.generation < object.generation
-            // A schema change can make the same generation (un)readable.
-            || object.spec.is_ok() == matches!(self.verdict, Some(Verdict::Unreadable(_)))
+    pub(super) fn is_news(&self, object: &ServiceObject, fingerprint: &[u8; 32]) -> bool {
+        self.uid != object.uid
+            || !self.exists
+            || self.wanted.as_ref().is_none_or(|wanted| {
+                wanted.generation != object.generation || wanted.fingerprint != *fingerprint
+            })
     }
 
     /// Whether the status of an object that is no news is not the one that we stored.
     pub(super) fn is_foreign(&self, object: &ServiceObject) -> bool {
         // One that does not parse has a status that is not known.
         self.uid == object.uid && object.spec.is_ok() && self.stored != object.status
-    }
-
-    /// Compiles the spec. Only a good one replaces the policy before.
-    pub(super) fn apply(
-        &mut self,
-        key: &ServiceKey,
-        object: ServiceObject,
-        compile: Compile,
-    ) -> Compiled {
-        let replaced = self.verdict.is_some() && self.uid != object.uid;
-        if replaced || self.verdict.is_none() {
-            *self = Self {
-                stored: object.status,
-                ..Self::default()
-            };
-        }
-        self.uid = object.uid;
-        self.generation = object.generation;
-        let (verdict, good) = match object.spec {
-            Ok(spec) => {
-                let outcome = run(compile, &spec, key);
-                if outcome.1.is_some() {
-                    self.settings = SidecarSettings::of(&spec);
-                }
-                outcome
-            }
-            Err(error) => (Verdict::Unreadable(error), None),
-        };
-        self.verdict = Some(verdict);
-        let snapshot = good.and_then(|policy| self.accept(&policy));
-        match snapshot {
-            snapshot if replaced => Compiled::Replaced(snapshot),
-            Some(snapshot) => Compiled::Publish(snapshot),
-            None => Compiled::Kept,
-        }
     }
 
     /// How often the policy in force wants its keys fetched.
@@ -133,80 +114,87 @@ impl Entry {
         &self.sources
     }
 
-    /// Makes a policy the one in force. None: it is the same one, or cannot be sent.
-    fn accept(&mut self, policy: &Policy) -> Option<Snapshot> {
-        let canonical = policy.canonical_bytes();
-        let snapshot = match Snapshot::new(self.uid.clone(), self.generation, &canonical) {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                let finding = Diagnostic::error(
-                    conditions::reason::INVALID_SPEC,
-                    Place::resource("/spec/openapi"),
-                    format!("the compiled policy cannot be sent to sidecars: {error}"),
-                );
-                self.verdict = Some(Verdict::Broken(vec![finding]));
-                return None;
-            }
-        };
-        let before = self
-            .policy
-            .replace(summary(policy, snapshot.hash(), self.generation));
-        let jwt = &policy.settings.jwt;
-        self.pace = Pace {
-            every: jwt.key_refresh(),
-            retries: jwt.fetch_retries,
-        };
-        self.audits = policy.settings.routing.audit;
-        self.sources = policy
-            .providers
-            .values()
-            .map(|provider| &provider.keys)
-            .filter(|source| source.is_fetched())
-            .cloned()
-            .collect();
-        // An edit that changes nothing is acknowledged already.
-        (before.is_none_or(|before| before.hash != snapshot.hash())).then_some(snapshot)
+    /// The Secrets that its sidecars mount.
+    pub(super) fn secrets(&self) -> Vec<&str> {
+        let settings = &self.settings;
+        let secrets = [&settings.listener_secret, &settings.backend_secret];
+        secrets.into_iter().flatten().map(String::as_str).collect()
     }
-}
 
-/// Runs the compiler; a panic is a verdict, never the end of the controller.
-fn run(
-    compile: Compile,
-    spec: &EndpointsServiceSpec,
-    key: &ServiceKey,
-) -> (Verdict, Option<Policy>) {
-    let identity = ServiceIdentity {
-        name: key.name.clone(),
-        namespace: key.namespace.clone(),
-    };
-    let result = std::panic::catch_unwind(AssertUnwindSafe(|| compile(spec, &identity)));
-    match result {
-        Ok(Ok(policy::Compiled { policy, warnings })) => (Verdict::Good(warnings), Some(policy)),
-        Ok(Err(findings)) => (Verdict::Broken(findings), None),
-        Err(_) => {
-            tracing::error!(service = %key, "compiling an EndpointsService panicked");
-            (Verdict::Panicked, None)
+    /// Whether a spec was judged, or none can be.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.restoring && (self.verdict.is_some() || !self.exists)
+    }
+
+    /// Takes what the compiler found out about the newest spec. A policy to publish: it is another one.
+    pub(super) fn judged(&mut self, outcome: Outcome) -> Option<Snapshot> {
+        self.generation = outcome.generation;
+        self.verdict = Some(outcome.verdict);
+        let good = outcome.good?;
+        let before = self.policy.as_ref();
+        let is_new = before.is_none_or(|before| before.hash != good.policy.hash)
+            // A predecessor's: pods to come shall be told whose it is.
+            || self.kept.as_ref().is_none_or(|kept| kept.uid != outcome.uid);
+        let snapshot = self.accept(good);
+        if let (Some(policy), Some(wanted)) = (&mut self.policy, &self.wanted) {
+            policy.config_maps = wanted.config_maps.clone();
+        }
+        is_new.then_some(snapshot)
+    }
+
+    /// Makes the policy of a revision the one in force.
+    pub(super) fn restored(&mut self, good: Good) -> Snapshot {
+        let snapshot = self.accept(good);
+        if self.exists {
+            self.mark_predecessor();
+        }
+        snapshot
+    }
+
+    /// A policy of another life of the service has none of this one's generations.
+    pub(super) fn mark_predecessor(&mut self) {
+        let uid = &self.uid;
+        if self.kept.as_ref().is_some_and(|kept| kept.uid != *uid)
+            && let Some(policy) = &mut self.policy
+        {
+            policy.source_version = 0;
+            policy.config_maps.clear();
         }
     }
-}
 
-fn summary(policy: &Policy, hash: &str, generation: i64) -> PolicyStatus {
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let protected = policy
-        .operations
-        .iter()
-        .filter(|operation| operation.demands_token());
-    let issuers: BTreeSet<_> = policy.providers.values().map(|p| &p.issuer).collect();
-    PolicyStatus {
-        hash: hash.to_owned(),
-        service: policy.service.clone(),
-        operations: count(policy.operations.len()),
-        protected: count(protected.count()),
-        issuers: count(issuers.len()),
-        source_version: generation,
+    fn accept(&mut self, good: Good) -> Snapshot {
+        let Good {
+            snapshot,
+            policy,
+            audits,
+            sources,
+            pace,
+            settings,
+            kept,
+        } = good;
+        self.policy = Some(policy);
+        self.audits = audits;
+        self.sources = sources;
+        self.pace = pace;
+        self.settings = settings;
+        self.kept = Some(kept);
+        snapshot
     }
 }
 
+/// Tells specs apart.
+pub(super) fn fingerprint(spec: &Result<EndpointsServiceSpec, String>) -> [u8; 32] {
+    let text = match spec {
+        Ok(spec) => serde_json::to_vec(spec).unwrap_or_default(),
+        Err(error) => error.clone().into_bytes(),
+    };
+    sha256(&text)
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let digest = digest(&SHA256, bytes);
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
 /// What a sidecar last said.
 #[derive(Debug, Default)]
 pub(super) struct SidecarState {

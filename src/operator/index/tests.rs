@@ -1,15 +1,21 @@
+mod config_maps;
+mod lives;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::api::EndpointsServiceSpec;
 use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::api::conditions::{ACCEPTED, CAPTURED, ENFORCED, PROGRAMMED, READY, RESOLVED_REFS};
 use crate::api::endpoints_service::Mode;
 use crate::api::endpoints_service::OpenApiSource;
+use crate::openapi::Diagnostic;
 use crate::openapi::Place;
 use crate::operator::capture::{ServicePort, Target};
-use crate::policy::Policy;
+use crate::operator::compiler::Cache;
 use crate::policy::format::{CorsMode, FORMAT, Operation, Provider};
+use crate::policy::{self, ConfigMapTexts, Policy, ServiceIdentity};
 
 #[test]
 fn good_spec_is_published_and_accepted() {
@@ -415,7 +421,8 @@ fn missing_service_is_told_once_a_pod_after_everything_was_listed() {
         notices,
         [Notice::ServiceNotFound {
             pod,
-            service: "bookstore".into()
+            service: "bookstore".into(),
+            outlived: false,
         }]
     );
     index.apply_pod(InjectedPod {
@@ -691,7 +698,7 @@ fn service_change_is_a_change_of_captured() {
 
 #[test]
 fn a_follower_keeps_in_step_with_the_statuses_that_the_leader_writes() {
-    let mut index = Index::new(fake_compile);
+    let mut index = follower();
     index.apply_entry(&key(), mk_object(1, "v1"));
     index.take_changes();
     let status = status_of(&index);
@@ -716,7 +723,7 @@ fn a_follower_keeps_in_step_with_the_statuses_that_the_leader_writes() {
 
 #[test]
 fn a_new_leader_tells_what_its_predecessor_may_not_have_told() {
-    let mut index = Index::new(fake_compile);
+    let mut index = follower();
     index.apply_pod(mk_pod("a", "1"));
     index.set_synced();
     assert_eq!(index.take_changes().notices.len(), 1, "told by the leader");
@@ -726,10 +733,62 @@ fn a_new_leader_tells_what_its_predecessor_may_not_have_told() {
     assert_eq!(index.take_changes().notices.len(), 0, "once");
 }
 
-fn index() -> Index {
-    let mut index = Index::new(fake_compile);
+/// An index that compiles at once.
+struct Rig {
+    index: Index,
+    cache: Cache,
+    /// How often it did.
+    compiled: usize,
+}
+
+impl std::ops::Deref for Rig {
+    type Target = Index;
+
+    fn deref(&self) -> &Index {
+        &self.index
+    }
+}
+
+impl std::ops::DerefMut for Rig {
+    fn deref_mut(&mut self) -> &mut Index {
+        &mut self.index
+    }
+}
+
+impl Rig {
+    fn apply_entry(&mut self, key: &ServiceKey, object: ServiceObject) {
+        self.index.apply_entry(key, object);
+        self.compile();
+    }
+
+    fn apply_config_map(&mut self, name: &str, state: ConfigMapState) {
+        self.index.apply_config_map("shop", name, state);
+        self.compile();
+    }
+
+    /// Does what waits for the compiler.
+    fn compile(&mut self) {
+        for job in self.index.take_jobs() {
+            self.compiled += 1;
+            let outcome = job.run(fake_compile, &self.cache);
+            self.index.compiled(outcome);
+        }
+    }
+}
+
+fn index() -> Rig {
+    let mut index = follower();
     index.set_leads(true);
     index
+}
+
+/// The index of a replica that does not lead.
+fn follower() -> Rig {
+    Rig {
+        index: Index::new(),
+        cache: Cache::default(),
+        compiled: 0,
+    }
 }
 
 /// Everything was listed, EndpointSlices too: there are none.
@@ -741,9 +800,13 @@ fn list_slices(index: &mut Index) {
 /// The inline text is `bad`, `panic`, or a version followed by key sources.
 fn fake_compile(
     spec: &EndpointsServiceSpec,
+    texts: &ConfigMapTexts,
     _: &ServiceIdentity,
 ) -> Result<policy::Compiled, Vec<Diagnostic>> {
-    let text = spec.openapi.inline.clone().unwrap_or_default();
+    let of_config_map = spec.openapi.config_map_key_ref.as_ref();
+    let of_config_map = of_config_map.and_then(|reference| texts.get(reference));
+    let inline = spec.openapi.inline.as_deref();
+    let text = of_config_map.or(inline).unwrap_or_default().to_owned();
     match text.as_str() {
         "bad" => {
             let place = Place::document("/paths", None);

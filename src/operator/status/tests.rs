@@ -59,12 +59,63 @@ fn what_is_stored_reads_back_equal() {
     );
 }
 
+#[test]
+fn secrets_are_named_as_not_seen() {
+    let verdict = Verdict::Good(Vec::new());
+    let policy = policy(1);
+    let resolved = |secrets| {
+        let facts = Facts {
+            policy: Some(&policy),
+            secrets,
+            ..facts(&verdict)
+        };
+        let status = status(&facts, &EndpointsServiceStatus::default(), now());
+        let found = status
+            .conditions
+            .into_iter()
+            .find(|it| it.type_ == RESOLVED_REFS);
+        found.unwrap().message
+    };
+    assert_eq!(resolved(vec![]), "every key set is known");
+    let one = resolved(vec!["cert"]);
+    assert!(
+        one.contains("Secret `cert` is mounted by kubelet and not seen here"),
+        "{one}"
+    );
+    assert!(resolved(vec!["a", "b"]).contains("Secrets `a` and `b` are"));
+}
+
+/// Whatever the clock does, a condition that stays as it is keeps its time.
+#[test]
+fn a_clock_that_jumps_moves_no_transition() {
+    let verdict = Verdict::Good(Vec::new());
+    let facts = facts(&verdict);
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let before = status(&facts, &EndpointsServiceStatus::default(), at(1_000_000));
+    for second in [0, 999_999, 4_000_000_000] {
+        assert_eq!(status(&facts, &before, at(second)), before);
+    }
+}
+
+fn policy(source_version: i64) -> PolicyStatus {
+    PolicyStatus {
+        hash: "h".into(),
+        service: "s".into(),
+        operations: 1,
+        protected: 0,
+        issuers: 0,
+        source_version,
+        config_maps: Vec::new(),
+    }
+}
+
 fn facts(verdict: &Verdict) -> Facts<'_> {
     Facts {
         generation: 1,
         verdict,
         policy: None,
         audits: false,
+        secrets: Vec::new(),
         keys: Keys::Resolved(None),
         capture: Capture::NoSidecars,
         sidecars: Sidecars::default(),

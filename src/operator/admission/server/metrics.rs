@@ -1,7 +1,10 @@
 //! What the webhooks count.
 
+use std::time::Duration;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::check::CheckOutcome;
@@ -9,12 +12,29 @@ use super::review::Answer;
 
 type Counters = Family<Vec<(&'static str, &'static str)>, Counter>;
 
+/// Seconds. A review takes well below a millisecond of computing; the API server waits 5 s.
+const BUCKETS: [f64; 10] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0, 5.0,
+];
+
 /// What the webhooks count.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Metrics {
     reviews: Counters,
     denials: Counters,
+    durations: Histogram,
     checks: Counters,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            reviews: Counters::default(),
+            denials: Counters::default(),
+            durations: Histogram::new(BUCKETS),
+            checks: Counters::default(),
+        }
+    }
 }
 
 impl Metrics {
@@ -31,13 +51,19 @@ impl Metrics {
             self.denials.clone(),
         );
         registry.register(
+            "endpoints_admission_review_duration_seconds",
+            "From a review's head to its answer, with the wait for others",
+            self.durations.clone(),
+        );
+        registry.register(
             "endpoints_admission_checks",
             "EndpointsServices that were checked while they were written, by outcome",
             self.checks.clone(),
         );
     }
 
-    pub(super) fn count(&self, answer: &Answer) {
+    pub(super) fn count(&self, answer: &Answer, took: Duration) {
+        self.durations.observe(took.as_secs_f64());
         let outcome = answer.outcome().name();
         self.reviews
             .get_or_create(&vec![("outcome", outcome)])

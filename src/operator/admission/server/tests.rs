@@ -158,6 +158,8 @@ async fn reviews_are_answered_and_counted() {
     }
     let reason = "endpoints_admission_denials_total{reason=\"UnknownAnnotation\"} 1";
     assert!(scrape.contains(reason), "{scrape}");
+    let line = "endpoints_admission_review_duration_seconds_count 2";
+    assert!(scrape.contains(line), "{scrape}");
 }
 
 /// A review of an EndpointsService with this document.

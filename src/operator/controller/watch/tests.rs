@@ -4,7 +4,6 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::operator::authenticate::Pods;
-use crate::policy;
 
 #[test]
 fn what_a_new_listing_does_not_show_is_gone() {
@@ -32,7 +31,7 @@ fn listing_of_one_kind_touches_no_other() {
 #[test]
 fn complete_is_when_all_kinds_were_listed() {
     let mut held = Held::default();
-    for kind in [Kind::Entry, Kind::Pod, Kind::Service] {
+    for kind in [Kind::Entry, Kind::Pod, Kind::Service, Kind::Revision] {
         assert!(!held.listings.complete());
         held.see(Observed::Listing(kind));
         held.see(Observed::Listed(kind));
@@ -79,7 +78,7 @@ async fn listings_come_in_small_pages() {
     let mut observed = all(Client::try_from(config).unwrap(), metrics);
     let polled = tokio::spawn(async move { while observed.next().await.is_some() {} });
     let mut listed = BTreeSet::new();
-    while listed.len() < 3 {
+    while listed.len() < 4 {
         // Dropped without an answer: the watch asks again.
         let (stream, _) = server.accept().await.unwrap();
         let mut line = String::new();
@@ -104,7 +103,7 @@ struct Held {
 
 impl Default for Held {
     fn default() -> Self {
-        let index = Index::new(policy::compile);
+        let index = Index::new();
         Self {
             listings: Listings::default(),
             index,

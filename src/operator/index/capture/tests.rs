@@ -3,8 +3,9 @@ use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::api::{EndpointsServiceSpec, conditions};
 use crate::openapi::Diagnostic;
 use crate::operator::capture::{Endpoint, ServicePort, SlicePort, Target};
+use crate::operator::compiler::Cache;
 use crate::operator::index::ServiceObject;
-use crate::policy::{Compiled, ServiceIdentity};
+use crate::policy::{Compiled, ConfigMapTexts, ServiceIdentity};
 
 #[test]
 fn slices_are_wanted_only_of_services_that_may_lead_to_sidecars() {
@@ -50,7 +51,7 @@ fn slices_are_wanted_only_of_services_that_may_lead_to_sidecars() {
 
 #[test]
 fn nothing_is_wanted_before_everything_was_listed() {
-    let mut index = Index::new(compile);
+    let mut index = Index::new();
     index.apply_pod(mk_pod("a"));
     index.apply_service("shop", mk_service("bookstore", "8080"));
     let changes = index.take_changes();
@@ -83,7 +84,7 @@ fn slices_that_nobody_wants_are_not_kept() {
 #[test]
 fn pods_without_sidecar_are_told_in_the_status_and_hold_nobody_back() {
     let mut index = synced();
-    index.apply_entry(&key(), mk_object());
+    apply_entry(&mut index, mk_object());
     index.apply_service("shop", mk_service("bookstore", "http"));
     index.apply_pod(mk_pod("a"));
     assert_eq!(captured(&index).reason, "Checking");
@@ -106,7 +107,7 @@ fn pods_without_sidecar_are_told_in_the_status_and_hold_nobody_back() {
 #[test]
 fn pod_that_goes_is_not_one_without_sidecar_while_its_endpoint_lingers() {
     let mut index = synced();
-    index.apply_entry(&key(), mk_object());
+    apply_entry(&mut index, mk_object());
     index.apply_service("shop", mk_service("bookstore", "http"));
     index.apply_pod(mk_pod("a"));
     index.apply_pod(mk_pod("b"));
@@ -126,7 +127,7 @@ fn verdict_of_before_a_restart_stays_until_slices_are_listed() {
         (vec![("a", "uid-a"), ("old", "9")], "MixedPods"),
     ] {
         let mut before = synced();
-        before.apply_entry(&key(), mk_object());
+        apply_entry(&mut before, mk_object());
         before.apply_service("shop", mk_service("bookstore", "http"));
         before.apply_pod(mk_pod("a"));
         before.apply_slice("shop", mk_slice("bookstore", &slices));
@@ -134,8 +135,8 @@ fn verdict_of_before_a_restart_stays_until_slices_are_listed() {
         let status = before.status(&key(), Default::default()).unwrap().status;
 
         let mut after = synced();
-        after.apply_entry(
-            &key(),
+        apply_entry(
+            &mut after,
             ServiceObject {
                 status,
                 ..mk_object()
@@ -226,7 +227,7 @@ fn pod_is_told_why_once_it_lasts_and_not_of_every_change() {
     let start = Instant::now();
     let mut second = 0;
     let mut index = synced();
-    index.apply_entry(&key(), mk_object());
+    apply_entry(&mut index, mk_object());
     index.apply_service("shop", mk_service("bookstore", "8080"));
     index.apply_pod(mk_pod("a"));
     let mut tick = |index: &mut Index| {
@@ -259,7 +260,7 @@ fn pod_is_told_why_once_it_lasts_and_not_of_every_change() {
 fn mended_before_it_lasted_is_not_told() {
     let start = Instant::now();
     let mut index = synced();
-    index.apply_entry(&key(), mk_object());
+    apply_entry(&mut index, mk_object());
     index.apply_service("shop", mk_service("bookstore", "8080"));
     index.apply_pod(mk_pod("a"));
     index.tick(start);
@@ -269,7 +270,7 @@ fn mended_before_it_lasted_is_not_told() {
 }
 
 fn synced() -> Index {
-    let mut index = Index::new(compile);
+    let mut index = Index::new();
     index.set_synced();
     index
 }
@@ -288,8 +289,19 @@ fn captured(index: &Index) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Co
         .unwrap()
 }
 
-fn compile(_: &EndpointsServiceSpec, _: &ServiceIdentity) -> Result<Compiled, Vec<Diagnostic>> {
-    Err(Vec::new())
+/// A spec that is of no use: what Services do is seen all the same.
+fn apply_entry(index: &mut Index, object: ServiceObject) {
+    fn compile(
+        _: &EndpointsServiceSpec,
+        _: &ConfigMapTexts,
+        _: &ServiceIdentity,
+    ) -> Result<Compiled, Vec<Diagnostic>> {
+        Err(Vec::new())
+    }
+    index.apply_entry(&key(), object);
+    for job in index.take_jobs() {
+        index.compiled(job.run(compile, &Cache::default()));
+    }
 }
 
 fn key() -> ServiceKey {

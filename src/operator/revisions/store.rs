@@ -1,0 +1,129 @@
+//! ControllerRevisions at the API server.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
+use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::core::ObjectMeta;
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::{DIGEST, Kept, Plan, SERVICE, SERVICE_UID};
+use crate::push::wire::ServiceKey;
+
+/// The label of all of them, which the operator watches by.
+pub const LABEL: &str = "endpoints.dev/last-good";
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most characters of the service's name in the name of a revision: a name has 253.
+const NAME_PART: usize = 180;
+/// Where in `data` the source stands.
+const SOURCE: &str = "source";
+
+/// A plan that was carried out, or not.
+#[derive(Debug)]
+pub struct Done {
+    /// The EndpointsService.
+    pub key: ServiceKey,
+    /// What went wrong, for the log.
+    pub result: Result<(), String>,
+}
+
+/// A revision that was read, or not.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The EndpointsService.
+    pub key: ServiceKey,
+    /// The revision's name.
+    pub name: String,
+    /// What it holds, or why that cannot be known.
+    pub encoded: Result<String, String>,
+}
+
+/// Carries out a plan: first what is new is written, then what is old deleted.
+pub async fn store(client: Client, key: ServiceKey, plan: Plan) -> Done {
+    let api = Api::<ControllerRevision>::namespaced(client, &key.namespace);
+    let result = async {
+        if let Some((number, kept)) = &plan.create {
+            let object = object(&key, *number, kept);
+            create(&api, &object).await?;
+        }
+        for revision in &plan.delete {
+            let exactly = Preconditions {
+                uid: Some(revision.uid.clone()),
+                resource_version: None,
+            };
+            let params = DeleteParams {
+                preconditions: Some(exactly),
+                ..DeleteParams::default()
+            };
+            match bounded(api.delete(&revision.name, &params)).await {
+                // Gone, or another of the same name: what was meant is not there.
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+                other => drop(other.map_err(|error| error.to_string())?),
+            }
+        }
+        Ok(())
+    };
+    let result = result.await;
+    Done { key, result }
+}
+
+/// Reads a revision.
+pub async fn load(client: Client, key: ServiceKey, name: String) -> Loaded {
+    let api = Api::<ControllerRevision>::namespaced(client, &key.namespace);
+    let encoded = match bounded(api.get(&name)).await {
+        Ok(revision) => revision
+            .data
+            .and_then(|data| data.0.get(SOURCE)?.as_str().map(str::to_owned))
+            .ok_or_else(|| "it holds no source".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    Loaded { key, name, encoded }
+}
+
+async fn create(api: &Api<ControllerRevision>, object: &ControllerRevision) -> Result<(), String> {
+    match bounded(api.create(&PostParams::default(), object)).await {
+        // Another replica's, a moment ago: the watch tells.
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        // The namespace is going, and everything in it.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        other => other.map(drop).map_err(|error| error.to_string()),
+    }
+}
+
+async fn bounded<T>(
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, kube::Error> {
+    match timeout(REQUEST_TIMEOUT, request).await {
+        Ok(result) => result,
+        Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
+    }
+}
+
+fn object(key: &ServiceKey, number: u64, kept: &Kept) -> ControllerRevision {
+    let part = key.name.get(..NAME_PART).unwrap_or(&key.name);
+    let part = part.trim_end_matches(['.', '-']);
+    let digest = kept.digest.get(..10).unwrap_or_default();
+    let annotations = [
+        (SERVICE, &*key.name),
+        (SERVICE_UID, &*kept.uid),
+        (DIGEST, &*kept.digest),
+    ];
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    ControllerRevision {
+        metadata: ObjectMeta {
+            name: Some(format!("{part}-{digest}-{number}")),
+            namespace: Some(key.namespace.clone()),
+            labels: Some([owned((LABEL, "true"))].into()),
+            annotations: Some(annotations.into_iter().map(owned).collect()),
+            ..ObjectMeta::default()
+        },
+        revision: i64::try_from(number).unwrap_or(i64::MAX),
+        data: Some(RawExtension(
+            json!({ SOURCE: kept.encoded().unwrap_or_default() }),
+        )),
+    }
+}

@@ -1,0 +1,150 @@
+//! The API server is away, slow, or remembers less than it did: everything converges, nothing opens.
+
+use std::time::Duration;
+
+use endpoints::api::EndpointsService;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use serde_json::json;
+
+use crate::api_server::{Cluster, Operator, Order, SYSTEM, Test, create_namespace, eventually};
+use crate::objects::{create_pod, create_service, document, edit, wait_for, wait_for_sidecars};
+use crate::sidecars::Sidecar;
+
+async fn wait_for_operations(sidecar: &Sidecar, count: usize) {
+    eventually(|| async {
+        let found = sidecar.operations();
+        (found == count)
+            .then_some(())
+            .ok_or(format!("{found} operations"))
+    })
+    .await;
+}
+
+/// A cluster with an operator, a service of one operation, and a sidecar that has it.
+async fn settled() -> (Test, Operator, Sidecar) {
+    let cluster = Cluster::own();
+    let test = Test::on(cluster).await;
+    create_namespace(&test.client, SYSTEM).await;
+    let operator = Operator::install(cluster).await;
+    create_service(&test, "bookstore", &document(&[])).await;
+    let pod = create_pod(&test, "a", "bookstore").await;
+    let sidecar = Sidecar::dial(operator.push_port, &test, &pod, "bookstore", Ok(())).await;
+    wait_for_sidecars(&test, "bookstore", "1/1").await;
+    (test, operator, sidecar)
+}
+
+fn inline(paths: &[&str]) -> serde_json::Value {
+    json!({ "openapi": { "inline": document(paths) } })
+}
+
+#[tokio::test]
+async fn edit_after_an_outage_and_a_freeze_arrives_everywhere() {
+    let (test, operator, sidecar) = settled().await;
+    // A server that starts anew knows no version as old as those the operator watches from: 410 Gone.
+    for order in [Order::Kill, Order::Start] {
+        test.cluster.order(order).await;
+    }
+    test.cluster.serves().await;
+    assert_eq!(sidecar.operations(), 1, "nobody lost anything");
+    edit(&test, "bookstore", inline(&["/shelves"])).await;
+    wait_for_operations(&sidecar, 2).await;
+    wait_for(&test, "bookstore", "Programmed", "True", "AllCurrent").await;
+
+    test.cluster.order(Order::Freeze).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(sidecar.operations(), 2);
+    assert_eq!(operator.admin("/livez").0, 200);
+    test.cluster.order(Order::Thaw).await;
+    test.cluster.serves().await;
+    edit(&test, "bookstore", inline(&["/shelves", "/authors"])).await;
+    wait_for_operations(&sidecar, 3).await;
+    wait_for(&test, "bookstore", "Programmed", "True", "AllCurrent").await;
+    operator.stop();
+}
+
+#[tokio::test]
+async fn store_that_goes_back_in_time_is_followed() {
+    let (test, operator, sidecar) = settled().await;
+    test.cluster.order(Order::Save).await;
+    test.cluster.serves().await;
+    edit(&test, "bookstore", inline(&["/shelves"])).await;
+    wait_for_operations(&sidecar, 2).await;
+    create_pod(&test, "later", "bookstore").await;
+    create_service(&test, "later", &document(&[])).await;
+    wait_for_sidecars(&test, "bookstore", "1/2").await;
+
+    // Versions and generations are older than what is known, and a pod has never been.
+    test.cluster.order(Order::Restore).await;
+    test.cluster.serves().await;
+    wait_for_operations(&sidecar, 1).await;
+    wait_for_sidecars(&test, "bookstore", "1/1").await;
+    wait_for(&test, "bookstore", "Programmed", "True", "AllCurrent").await;
+
+    // The second generation for the second time, and another spec.
+    edit(&test, "bookstore", inline(&["/a", "/b"])).await;
+    wait_for_operations(&sidecar, 3).await;
+    wait_for(&test, "bookstore", "Programmed", "True", "AllCurrent").await;
+    operator.stop();
+}
+
+/// What a definition of another version let in.
+#[tokio::test]
+async fn specs_of_another_version_say_so_and_stop_no_other() {
+    let (test, operator, sidecar) = settled().await;
+    let name = "endpointsservices.endpoints.dev";
+    let definitions = Api::<CustomResourceDefinition>::all(test.client.clone());
+    let loose = json!([{
+        "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec",
+        "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true }
+    }]);
+    let loose: Patch<()> = Patch::Json(serde_json::from_value(loose).unwrap());
+    definitions
+        .patch(name, &PatchParams::default(), &loose)
+        .await
+        .unwrap();
+    create_service(&test, "odd", &document(&[])).await;
+    let of_ours = ApiResource::erase::<EndpointsService>(&());
+    let services: Api<DynamicObject> =
+        Api::namespaced_with(test.client.clone(), &test.namespace, &of_ours);
+    for (name, spec, pointer) in [
+        (
+            "bookstore",
+            json!({ "jwt": { "demandMore": true } }),
+            "/spec/jwt/demandMore",
+        ),
+        ("odd", json!({ "openapi": 7 }), "/spec/openapi"),
+    ] {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        // The API server takes a moment to know its new definition.
+        eventually(|| async {
+            let stored = services.patch(name, &PatchParams::default(), &patch).await;
+            let stored = stored.map_err(|error| error.to_string())?;
+            let value = stored
+                .data
+                .pointer(pointer)
+                .is_some_and(|value| !value.is_object());
+            value.then_some(()).ok_or("pruned".to_owned())
+        })
+        .await;
+    }
+    for (name, words) in [
+        ("bookstore", "spec.jwt.demandMore is not known"),
+        ("odd", "spec.openapi"),
+    ] {
+        eventually(|| async {
+            // What does not parse cannot be read as what it is.
+            let service = services.get(name).await.unwrap();
+            let conditions = service.data["status"]["conditions"].to_string();
+            let all = ["InvalidSpec", words, "last good policy stays"];
+            let told = all.iter().all(|words| conditions.contains(words));
+            told.then_some(()).ok_or(conditions)
+        })
+        .await;
+    }
+    create_service(&test, "good", &document(&[])).await;
+    wait_for(&test, "good", "Accepted", "True", "Valid").await;
+    assert_eq!(sidecar.operations(), 1);
+    operator.stop();
+}

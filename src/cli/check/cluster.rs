@@ -25,7 +25,7 @@ mod tests;
 
 /// Arguments that choose a cluster and a part of it, named as kubectl names them.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct ClusterArgs {
     /// Check what a cluster holds instead of files: read only, with your own rights, no Secrets
     #[arg(long, conflicts_with_all = ["paths", "routes", "explain"])]
     pub(super) cluster: bool,
@@ -71,7 +71,7 @@ pub(super) struct Suggestion {
 ///
 /// # Errors
 /// There is no way to it. What it does not let us read is in the result.
-pub(super) fn run(args: &Args) -> anyhow::Result<Run> {
+pub(super) fn run(args: &ClusterArgs) -> anyhow::Result<Run> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -108,7 +108,7 @@ fn outcome(facts: &facts::Facts, unread: Vec<Unread>, namespace: Option<String>)
     }
 }
 
-impl Args {
+impl ClusterArgs {
     async fn config(&self) -> anyhow::Result<Config> {
         let options = KubeConfigOptions {
             context: self.context.clone(),

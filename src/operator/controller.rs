@@ -439,6 +439,10 @@ impl State {
             self.writer.forget(key);
             self.convergence.forget(key);
         }
+        // Before the policy that would make them ready.
+        for (key, uid, reason) in changes.withhold {
+            self.hub.withhold(&key, Some(&uid), reason);
+        }
         for (key, settings) in changes.settings {
             self.settings.set(key, settings);
         }

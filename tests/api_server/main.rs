@@ -8,6 +8,7 @@ mod api_server;
 mod captured;
 mod certificate_files;
 mod certificates;
+mod check_cluster;
 mod checks;
 mod config_maps;
 mod events;
@@ -37,3 +38,4 @@ mod store;
 #[path = "../support/tokens.rs"]
 mod tokens;
 mod uninstall;
+mod withheld;

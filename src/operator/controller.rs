@@ -291,15 +291,18 @@ impl State {
 
     fn kept(&mut self, done: Done) {
         let Done { key, result } = done;
-        match &result {
-            Ok(()) => drop(self.metrics.revision_writes.inc()),
+        let outcome = match &result {
+            Ok(()) => {
+                self.metrics.revision_writes.inc();
+                Outcome::Stored
+            }
             Err(error) => {
                 self.metrics.revision_write_failures.inc();
                 tracing::warn!(service = %key, error, "cannot keep the last good source");
+                Outcome::Failed
             }
-        }
-        self.revisions
-            .finished(&key, result.is_ok(), Instant::now());
+        };
+        self.revisions.finished(&key, outcome, Instant::now());
     }
 
     /// What is to be written and deleted of revisions now.

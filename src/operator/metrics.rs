@@ -59,7 +59,6 @@ pub struct Metrics {
     services: Gauge,
     pods: Gauge,
     streams: Gauge,
-    leader: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -174,7 +173,6 @@ impl Metrics {
             services,
             pods,
             streams,
-            leader,
             registry: Arc::new(registry),
         }
     }

@@ -34,6 +34,10 @@ impl Review for FakeReview {
     fn review<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Reviewed, ReviewError>> {
         std::future::ready(self.0.clone()).boxed()
     }
+
+    fn is_reachable(&self) -> BoxFuture<'_, bool> {
+        std::future::ready(true).boxed()
+    }
 }
 
 struct FakePods(Result<Option<PodFacts>, String>);

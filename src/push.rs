@@ -16,6 +16,7 @@
 mod backoff;
 mod body;
 pub mod client;
+pub mod replica;
 pub mod server;
 pub mod wire;
 

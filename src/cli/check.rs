@@ -5,7 +5,10 @@
 //! PATH… ──files──► bytes ──manifest──► services ──policy::compile──► findings, policies
 //!                                                      └─► text | json | sarif | github, exit code
 //! ```
+//!
+//! With `--cluster`, what a cluster holds: [`cluster`].
 
+mod cluster;
 mod explain;
 mod file;
 mod files;
@@ -36,6 +39,7 @@ Examples:
   endpoints check --routes openapi.yaml        who may call what
   endpoints check --deny-warnings --format github .
   endpoints check --explain shadowed-route     more about a finding
+  endpoints check --cluster -n shop            what keeps requests from passing sidecars
 
 PATH may hold OpenAPI documents (YAML or JSON) and Kubernetes manifests; of those, EndpointsServices
 are checked and other kinds passed over. In a folder, *.yaml, *.yml and *.json count, but not what
@@ -49,7 +53,7 @@ wrong arguments.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Files and folders; `-` is standard input
-    #[arg(required_unless_present = "explain", value_name = "PATH")]
+    #[arg(required_unless_present_any = ["explain", "cluster"], value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Print the table of operations: who may call, CORS, backend, deadline
     #[arg(long)]
@@ -66,6 +70,8 @@ pub(super) struct Args {
     /// Whether to print with colours; auto follows the terminal and NO_COLOR
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
     color: When,
+    #[command(flatten)]
+    cluster: cluster::ClusterArgs,
 }
 
 /// How findings are printed.
@@ -99,6 +105,12 @@ struct Run {
     checked: Vec<Checked>,
     /// What was not, each with why.
     unread: Vec<Unread>,
+    /// How many services were found.
+    services: usize,
+    /// What was looked at instead of files.
+    cluster: Option<cluster::Scope>,
+    /// Manifests that would close what was found.
+    suggestions: Vec<cluster::Suggestion>,
 }
 
 /// A path that could not be read.
@@ -118,6 +130,24 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "--routes prints text or JSON: leave out --format, or say --format json",
         ));
     }
+    let run = match args.cluster.cluster {
+        true => match cluster::run(&args.cluster) {
+            Ok(run) => run,
+            Err(error) => return Ok(wrong(&report::one_line(&format!("{error:#}")))),
+        },
+        false => of_files(args),
+    };
+    let tally = run.tally();
+    print(args, &run)?;
+    Ok(match (run.unread.is_empty(), tally) {
+        (false, _) => ExitCode::from(UNREAD),
+        (true, Tally { errors: 1.., .. }) => ExitCode::FAILURE,
+        (true, Tally { warnings: 1.., .. }) if args.deny_warnings => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+fn of_files(args: &Args) -> Run {
     let files::Found { files, mut unread } = files::find(&args.paths);
     let mut run = Run::default();
     for result in file::check_all(&files, args.routes) {
@@ -127,14 +157,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     run.unread = unread;
-    let tally = run.tally();
-    print(args, &run)?;
-    Ok(match (run.unread.is_empty(), tally) {
-        (false, _) => ExitCode::from(UNREAD),
-        (true, Tally { errors: 1.., .. }) => ExitCode::FAILURE,
-        (true, Tally { warnings: 1.., .. }) if args.deny_warnings => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
-    })
+    run.services = run
+        .checked
+        .iter()
+        .map(|checked| checked.services.len())
+        .sum();
+    run
 }
 
 /// Prints the section of a finding.
@@ -164,14 +192,6 @@ impl Run {
         Tally::of(self.checked.iter().flat_map(|checked| &checked.findings))
     }
 
-    /// How many services were found.
-    fn services(&self) -> usize {
-        self.checked
-            .iter()
-            .map(|checked| checked.services.len())
-            .sum()
-    }
-
     /// How many Kubernetes objects of other kinds were passed over.
     fn others(&self) -> usize {
         self.checked.iter().map(|checked| checked.others).sum()
@@ -196,7 +216,7 @@ fn print(args: &Args, run: &Run) -> anyhow::Result<()> {
             text::findings(run, for_stderr) + &summary,
         ),
         Format::Human => (
-            text::findings(run, for_stdout) + &summary + &text::more(run),
+            text::findings(run, for_stdout) + &text::suggestions(run) + &summary + &text::more(run),
             String::new(),
         ),
         Format::Json => (json::document(run, args.routes)?, summary),

@@ -22,21 +22,26 @@ use ipnet::IpNet;
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::cli::egress;
 use crate::jwks::{AddressRule, HttpFetcher};
 use crate::operator::admin;
 use crate::operator::admission::{self, InjectorConfig, SettingsCache};
-use crate::operator::authenticate::{Options, TokenReviewAuthenticator};
+use crate::operator::authenticate::{
+    KubePods, Options, ReplicaAuthenticator, TokenReviewAuthenticator,
+};
 use crate::operator::certificates::CertificateMetrics;
 use crate::operator::controller::Controller;
 use crate::operator::key_sources::ClusterFetcher;
 use crate::operator::lease::Candidate;
 use crate::operator::metrics::Metrics;
 use crate::operator::pod::PodCache;
-use crate::push::server::{Hub, serve as serve_policies};
+use crate::operator::replicas::Reporter;
+use crate::push::replica::{self, Outbox, ReplicaPort};
+use crate::push::server::{Hub, serve_all as serve_policies};
+use crate::push::wire::PodRef;
 use crate::readiness::Readiness;
 use crate::shutdown::{self, Trigger};
 use crate::telemetry;
@@ -48,6 +53,8 @@ const NATIVE_SIDECARS_SINCE: u32 = 34;
 const VERSION_INTERVAL: Duration = Duration::from_secs(300);
 /// How long a part may take to end: a little more than it allows itself.
 const LONGEST_END: Duration = Duration::from_secs(9);
+/// Messages of other replicas that wait to be handled; when there are more, they wait to be sent.
+const REPLICA_MESSAGES: usize = 64;
 /// How long the API server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -73,6 +80,19 @@ pub(super) struct Args {
     /// Address of the pod this runs in: the other replicas dial it while this one leads
     #[arg(long, env = "POD_IP")]
     pod_ip: Option<IpAddr>,
+    /// Uid of the pod this runs in
+    #[arg(long, env = "POD_UID", default_value = "")]
+    pod_uid: String,
+    /// Name of the service account this runs as: the other replicas' is the same
+    #[arg(
+        long,
+        env = "POD_SERVICE_ACCOUNT",
+        default_value = "endpoints-operator"
+    )]
+    service_account: String,
+    /// File with this pod's token for the policy port of the replica that leads
+    #[arg(long, default_value = "/var/run/secrets/endpoints.dev/replica/token")]
+    replica_token_file: PathBuf,
     /// Name of the Secret that holds the CA; made if absent
     #[arg(long, default_value = "endpoints-operator-ca")]
     ca_secret: String,
@@ -179,6 +199,8 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         .map(|(ip, listener)| SocketAddr::new(ip, listener.port()).to_string());
     let candidate = Candidate::new(args.lease.clone(), &args.pod_name, address);
     let leadership = candidate.leadership();
+    let outbox = Outbox::default();
+    let (heard, replica_reports) = mpsc::channel(REPLICA_MESSAGES);
 
     let (hub, reports) = Hub::new();
     let pods = PodCache::default();
@@ -192,6 +214,9 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         settings: settings.clone(),
         read_config_maps: args.read_config_maps,
         leadership: leadership.clone(),
+        transitions: candidate.transitions(),
+        heard: replica_reports,
+        outbox: outbox.clone(),
         metrics: metrics.clone(),
     };
     let authenticator = Arc::new(TokenReviewAuthenticator::new(
@@ -202,7 +227,33 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         },
     ));
 
+    let replicas = ReplicaPort {
+        authenticator: Arc::new(ReplicaAuthenticator::new(
+            authenticator.clone(),
+            Arc::new(KubePods::new(client.clone(), &args.namespace)),
+            args.namespace.clone(),
+            args.service_account.clone(),
+        )),
+        leads: leadership.clone(),
+        heard,
+    };
+    let reporter = Reporter {
+        identity: candidate.identity().to_owned(),
+        leader: candidate.leader(),
+        config: replica::Config {
+            replica: PodRef {
+                namespace: args.namespace.clone(),
+                name: args.pod_name.clone(),
+                uid: args.pod_uid.clone(),
+            },
+            token_file: args.replica_token_file.clone(),
+        },
+        trust,
+        outbox,
+    };
+
     let mut parts = Parts::default();
+    parts.start("reports to the leader", reporter.run(no_streams.clone()));
     let tls = issued.certificates.server_config();
     parts.start(
         "webhook",
@@ -244,7 +295,15 @@ async fn operate(args: Args) -> anyhow::Result<()> {
         // A sidecar that dials before everything is listed would be told that it does not exist.
         if listed.await.is_ok() {
             drop(caches);
-            serve_policies(push_listener, tls, hub, authenticator, no_streams).await;
+            serve_policies(
+                push_listener,
+                tls,
+                hub,
+                authenticator,
+                Some(replicas),
+                no_streams,
+            )
+            .await;
         }
     });
     let result = parts

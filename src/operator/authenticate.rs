@@ -7,6 +7,7 @@
 //! the check of the peer's address.
 
 mod claims;
+mod replica;
 mod review;
 
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use futures_util::future::BoxFuture;
 use http::StatusCode;
 
 use self::claims::Claims;
+pub use self::replica::{FindPod, KubePods, ReplicaAuthenticator};
 use self::review::Reviews;
 pub use self::review::{KubeReviewer, Review, ReviewError, Reviewed};
 use crate::api::annotations::PUSH_AUDIENCE;
@@ -98,17 +100,7 @@ impl TokenReviewAuthenticator {
         let claims = Claims::read(token, now).map_err(unauthorized)?;
         claims.name_pod(&hello.pod).map_err(forbidden)?;
         self.live_pod(peer, hello)?;
-        let reviewed =
-            self.reviews
-                .review(token, claims.expires)
-                .await
-                .map_err(|error| match error {
-                    ReviewError::Denied => unauthorized("the API server does not accept the token"),
-                    ReviewError::Unavailable(reason) => Refused::new(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        format!("no token review: {reason}"),
-                    ),
-                })?;
+        let reviewed = self.reviewed(token, claims.expires).await?;
         // Only what was reviewed counts from here on, and only the pod that lives now: it may have
         // gone while the review was under way, or lived when a cached review was made.
         let pod = self.live_pod(peer, hello)?;
@@ -116,6 +108,17 @@ impl TokenReviewAuthenticator {
         Ok(PodIdentity {
             pod: hello.pod.clone(),
             expires: claims.expires,
+        })
+    }
+
+    async fn reviewed(&self, token: &str, expires: SystemTime) -> Result<Reviewed, Refused> {
+        let reviewed = self.reviews.review(token, expires).await;
+        reviewed.map_err(|error| match error {
+            ReviewError::Denied => unauthorized("the API server does not accept the token"),
+            ReviewError::Unavailable(reason) => Refused::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("no token review: {reason}"),
+            ),
         })
     }
 

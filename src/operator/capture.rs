@@ -88,7 +88,7 @@ pub fn capture(pods: &[&InjectedPod], around: &Surroundings<'_>) -> Capture {
         let found = look(&exempt, around).bypasses;
         return Capture::Exempt {
             pods: exempt.len(),
-            around: found.first().map(|bypass| bypass.message.clone()),
+            around: found.first().map(Bypass::message),
         };
     }
     let found = look(&steered, around);

@@ -25,18 +25,21 @@ use self::compiling::Compiling;
 use self::probe::StoreVersion;
 use self::slices::SliceWatches;
 use self::watch::{Listings, Observed};
-use self::writer::{Stored, Writer};
+use self::writer::{Outcome, Stored, Writer};
 use super::admission::SettingsCache;
 use super::compiler::{Input, Job};
 use super::config_maps::{ConfigMapWatches, Seen};
+use super::convergence::Convergence;
 use super::events::Events;
 use super::index::{Changes, Index, KeyOutcome};
 use super::lease::Leadership;
 use super::metrics::Metrics;
 use super::pod::PodCache;
 use super::revisions::{self, Done, Loaded, Plan};
+use crate::api::EndpointsServiceStatus;
 use crate::jwks::{FetchError, FetchKeys, KeyEvent, KeySlot, KeyStore, Refresher};
 use crate::policy::format::KeySource;
+use crate::push::replica::{Heard, Outbox, Said};
 use crate::push::server::{Event, Hub, Report};
 use crate::push::wire;
 use crate::shutdown::Shutdown;
@@ -64,6 +67,12 @@ pub struct Controller {
     pub read_config_maps: bool,
     /// Whether this replica writes statuses and tells Events.
     pub leadership: Leadership,
+    /// How often the leader changed.
+    pub transitions: tokio::sync::watch::Receiver<i32>,
+    /// What other replicas say of their sidecars.
+    pub heard: mpsc::Receiver<Heard>,
+    /// How this replica's sidecars are, for the leader.
+    pub outbox: Outbox,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -81,6 +90,9 @@ impl Controller {
             settings,
             read_config_maps,
             mut leadership,
+            transitions,
+            mut heard,
+            outbox,
             metrics,
         } = self;
         let store = KeyStore::default();
@@ -103,6 +115,9 @@ impl Controller {
             hub,
             pods,
             settings,
+            outbox,
+            transitions,
+            convergence: Convergence::default(),
             events: Events::start(client.clone()),
             slices: SliceWatches::new(client.clone(), metrics.clone()),
             store,
@@ -110,10 +125,8 @@ impl Controller {
             writer: Writer::default(),
             metrics: metrics.clone(),
         };
-        let mut observed = watch::all(client.clone(), metrics);
-        let leads = *leadership.borrow_and_update();
-        state.index.set_leads(leads);
-        state.metrics.leads(leads);
+        let mut observed = watch::all(client.clone(), metrics.clone());
+        state.index.set_leads(*leadership.borrow_and_update());
         let mut writes = JoinSet::new();
         let mut kept = JoinSet::new();
         let mut store_version = StoreVersion::default();
@@ -136,6 +149,10 @@ impl Controller {
                 Some(report) = reports.recv() => {
                     state.step(|state| state.report(&report));
                 }
+                Some(heard) = heard.recv() => {
+                    metrics.replica_reports.inc();
+                    state.step(|state| state.hear(heard));
+                }
                 Some(event) = key_events.recv() => state.step(|state| state.keys(event)),
                 Some(stored) = writes.join_next(), if !writes.is_empty() => {
                     if let Ok(stored) = stored {
@@ -151,7 +168,8 @@ impl Controller {
                         state.slices.again(Instant::now());
                     }
                 }
-                outcome = state.compiling.next() => {
+                (outcome, took) = state.compiling.next() => {
+                    state.metrics.compiled(took);
                     state.step(|state| state.index.compiled(outcome));
                 }
                 Some(seen) = state.config_maps.next() => state.step(|state| {
@@ -170,7 +188,6 @@ impl Controller {
                 }
                 Ok(()) = leadership.changed() => {
                     let leads = *leadership.borrow_and_update();
-                    state.metrics.leads(leads);
                     state.step(|state| state.index.set_leads(leads));
                 }
                 _ = tick.tick() => state.step(|state| state.index.tick(Instant::now())),
@@ -209,6 +226,9 @@ struct State {
     hub: Hub,
     pods: PodCache,
     settings: SettingsCache,
+    outbox: Outbox,
+    transitions: tokio::sync::watch::Receiver<i32>,
+    convergence: Convergence,
     events: Events,
     slices: SliceWatches,
     store: KeyStore,
@@ -221,6 +241,7 @@ struct State {
 impl State {
     /// Handles one event and does what follows. A panic ends this event, nothing else.
     fn step(&mut self, handle: impl FnOnce(&mut Self)) {
+        let started = Instant::now();
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
             handle(self);
             let changes = self.index.take_changes();
@@ -233,6 +254,7 @@ impl State {
             tracing::error!("handling an event panicked");
             self.metrics.panics.inc();
         }
+        self.metrics.handled(started.elapsed());
     }
 
     fn observe(&mut self, observed: Observed) {
@@ -283,15 +305,18 @@ impl State {
 
     fn kept(&mut self, done: Done) {
         let Done { key, result } = done;
-        match &result {
-            Ok(()) => drop(self.metrics.revision_writes.inc()),
+        let outcome = match &result {
+            Ok(()) => {
+                self.metrics.revision_writes.inc();
+                Outcome::Stored
+            }
             Err(error) => {
                 self.metrics.revision_write_failures.inc();
                 tracing::warn!(service = %key, error, "cannot keep the last good source");
+                Outcome::Failed
             }
-        }
-        self.revisions
-            .finished(&key, result.is_ok(), Instant::now());
+        };
+        self.revisions.finished(&key, outcome, Instant::now());
     }
 
     /// What is to be written and deleted of revisions now.
@@ -321,8 +346,30 @@ impl State {
                     slot.want();
                 }
             }
-            _ => self.index.report(report, Instant::now()),
+            _ => {
+                let now = Instant::now();
+                if let Event::Applied { hash } = &report.event
+                    && let Some(took) = self.convergence.applied(&report.service, hash, now)
+                {
+                    self.metrics.push_seconds.observe(took.as_secs_f64());
+                }
+                self.index.report(report, now);
+                self.outbox.note(report, now);
+            }
         }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        let now = Instant::now();
+        if let Said::Sidecars(sidecars) = &heard.said {
+            for sidecar in sidecars {
+                if let Some(hash) = &sidecar.runs {
+                    // It is told by the replica that knows when it was.
+                    let _ = self.convergence.applied(&sidecar.key(), hash, now);
+                }
+            }
+        }
+        self.index.hear(heard, now);
     }
 
     fn keys(&mut self, event: KeyEvent) {
@@ -360,25 +407,30 @@ impl State {
     }
 
     fn stored(&mut self, stored: Stored) {
+        let outcome = stored.outcome();
         let Stored {
             key,
             update,
             result,
         } = stored;
-        let stored = result.is_ok();
         match result {
-            Ok(()) => {
+            Ok(version) => {
                 self.metrics.status_writes.inc();
-                self.index.status_stored(&key, update);
+                self.index.status_stored(&key, update, &version);
             }
             Err(error) => {
-                self.metrics.status_write_failures.inc();
-                tracing::warn!(service = %key, %error, "cannot write the status");
+                if outcome == Outcome::Conflict {
+                    self.metrics.status_write_failed("conflict");
+                    tracing::debug!(service = %key, "the object changed before its status was written");
+                } else {
+                    self.metrics.status_write_failed("api");
+                    tracing::warn!(service = %key, %error, "cannot write the status");
+                }
             }
         }
-        self.writer.finished(&key, stored, Instant::now());
+        self.writer.finished(&key, outcome, Instant::now());
         // What happened meanwhile is found by comparing again.
-        if stored && self.index.leads() {
+        if outcome == Outcome::Stored && self.index.leads() {
             self.writer.mark(key, Instant::now());
         }
     }
@@ -402,6 +454,7 @@ impl State {
         for key in &changes.remove {
             self.hub.remove(key);
             self.writer.forget(key);
+            self.convergence.forget(key);
         }
         // Before the policy that would make them ready.
         for (key, uid, reason) in changes.withhold {
@@ -412,9 +465,12 @@ impl State {
         }
         for (key, snapshot) in changes.publish {
             tracing::info!(service = %key, hash = snapshot.hash(), "publishing a policy");
+            self.convergence
+                .published(&key, snapshot.hash(), Instant::now());
             self.hub.publish(&key, snapshot);
         }
         for uid in changes.disconnect {
+            self.outbox.forget(&uid);
             self.hub.disconnect(&uid);
         }
         // The leader tells, and writes: who becomes it does both for everything.
@@ -438,6 +494,21 @@ impl State {
         let outlived = self.index.outlived();
         self.metrics
             .observe_sources(compilations, outlived, config_maps);
+        let transitions = *self.transitions.borrow();
+        let (leads, replicas) = (self.index.leads(), self.index.replicas());
+        self.metrics.lead(leads, transitions, replicas);
+    }
+
+    /// Notes that all sidecars run a policy, if this status says so.
+    fn converge(&mut self, key: &wire::ServiceKey, status: &EndpointsServiceStatus) {
+        let Some((policy, sidecars)) = status.policy.as_ref().zip(status.sidecars.as_ref()) else {
+            return;
+        };
+        if sidecars.current == sidecars.total
+            && let Some(took) = self.convergence.converged(key, &policy.hash)
+        {
+            self.metrics.convergence_seconds.observe(took.as_secs_f64());
+        }
     }
 
     /// The statuses to write now. None before everything was listed: half the pods are not all.
@@ -452,7 +523,10 @@ impl State {
         }
         for key in self.writer.take_due(Instant::now()) {
             match self.index.status(&key, Timestamp::now()) {
-                Some(update) => updates.push((key, update)),
+                Some(update) => {
+                    self.converge(&key, &update.status);
+                    updates.push((key, update));
+                }
                 None => self.writer.unchanged(&key),
             }
         }

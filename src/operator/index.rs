@@ -16,7 +16,9 @@
 mod capture;
 mod config_maps;
 mod entry;
+mod reports;
 mod revisions;
+mod settling;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +31,10 @@ use self::capture::WithheldPods;
 use self::config_maps::ConfigMaps;
 pub use self::config_maps::{ConfigMapChanges, ConfigMapFacts, ConfigMapState, MAX_CONFIG_MAPS};
 pub use self::entry::ServiceObject;
-use self::entry::{Entry, SidecarState, Wanted};
+use self::entry::{Entry, Wanted};
+use self::reports::Reports;
 use self::revisions::Revisions;
+use self::settling::Settling;
 use self::sources::Sources;
 pub use self::sources::{KeyOutcome, MAX_SOURCES};
 use super::admission::SidecarSettings;
@@ -43,6 +47,7 @@ use crate::api::EndpointsServiceStatus;
 use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::jwks::Pace;
 use crate::policy::format::KeySource;
+use crate::push::replica::Heard;
 use crate::push::server::{Event, Report, Snapshot};
 use crate::push::wire::{PodRef, ServiceKey};
 
@@ -54,6 +59,10 @@ mod tests;
 pub struct Index {
     namespaces: BTreeMap<String, Namespace>,
     sources: Sources,
+    reports: Reports,
+    settling: Settling,
+    entries: usize,
+    live_pods: usize,
     /// Everything was listed once: what is missing is missing.
     synced: bool,
     /// This replica writes the statuses; else it follows what the leader writes.
@@ -67,14 +76,14 @@ pub struct Index {
 struct Namespace {
     entries: BTreeMap<String, Entry>,
     pods: BTreeMap<String, InjectedPod>,
+    /// Their names, by the EndpointsService that they are annotated with.
+    pods_of: BTreeMap<String, BTreeSet<String>>,
     services: BTreeMap<String, ServiceFacts>,
     config_maps: ConfigMaps,
     revisions: Revisions,
     /// By Service, of those that may lead to a sidecar.
     slices: BTreeMap<String, KnownSlices>,
     withheld: WithheldPods,
-    /// By pod uid.
-    sidecars: BTreeMap<String, SidecarState>,
     /// Uids of the pods that were told that their EndpointsService does not exist.
     told: BTreeSet<String>,
 }
@@ -190,13 +199,7 @@ impl Index {
 
     /// How many EndpointsServices and live injected pods there are.
     pub fn totals(&self) -> (usize, usize) {
-        self.namespaces
-            .values()
-            .fold((0, 0), |(entries, pods), namespace| {
-                let live = namespace.pods.values().filter(|pod| pod.live).count();
-                let existing = namespace.entries.values().filter(|entry| entry.exists);
-                (entries + existing.count(), pods + live)
-            })
+        (self.entries, self.live_pods)
     }
 
     /// How many EndpointsServices were deleted while pods use them.
@@ -214,12 +217,18 @@ impl Index {
     /// Whether this replica writes the statuses from now on. A new leader looks at all of them, and tells
     /// again what its predecessor may not have come to.
     pub fn set_leads(&mut self, leads: bool) {
-        if std::mem::replace(&mut self.leads, leads) || !leads {
+        if std::mem::replace(&mut self.leads, leads) == leads {
+            return;
+        }
+        self.settling = Settling::of(leads);
+        self.reports.forget_replicas();
+        if !leads {
             return;
         }
         for (name, namespace) in &mut self.namespaces {
             namespace.touch_all(name, &mut self.changes);
             namespace.told.clear();
+            namespace.tell_withheld_again();
             if self.synced {
                 namespace.tell_missing(&mut self.changes, None);
                 namespace.check_revisions(name, &mut self.changes);
@@ -255,6 +264,7 @@ impl Index {
         let entry = namespace.entries.entry(key.name.clone()).or_default();
         let fingerprint = entry::fingerprint(&object.spec);
         if !entry.is_news(&object, &fingerprint) {
+            object.version.clone_into(&mut entry.version);
             if !self.leads {
                 entry.stored = object.status;
             } else if entry.is_foreign(&object) {
@@ -263,6 +273,7 @@ impl Index {
             }
             return;
         }
+        self.entries += usize::from(!entry.exists);
         if entry.uid != object.uid || !entry.exists {
             if entry.policy.is_some() && entry.uid != object.uid && !is_used {
                 // Re-created unseen, and nobody lives by the one before.
@@ -277,6 +288,7 @@ impl Index {
         }
         entry.exists = true;
         entry.uid = object.uid;
+        entry.version = object.version;
         entry.mark_predecessor();
         let (spec, error) = match object.spec {
             Ok(spec) => (Some(spec.into()), None),
@@ -364,6 +376,7 @@ impl Index {
         {
             return;
         }
+        self.entries -= 1;
         self.changes.dirty.remove(key);
         if namespace.orphan(&key.name) {
             self.forget(key);
@@ -443,12 +456,16 @@ impl Index {
             namespace.touch(&name, &before.service, &mut self.changes);
             // A stream is of one pod and one service: what it said of another one counts no more.
             if before.uid != pod.uid || before.service != pod.service {
+                self.reports.forget(&before.uid);
                 namespace.forget_sidecar(&before.uid, &mut self.changes);
             }
+            namespace.leave(&before);
+            self.live_pods -= usize::from(before.live);
         }
+        self.live_pods += usize::from(pod.live);
         namespace.touch(&name, &pod.service, &mut self.changes);
         let (service, pod_name) = (pod.service.clone(), pod.name.clone());
-        namespace.pods.insert(pod_name.clone(), pod);
+        namespace.join(pod);
         if self.synced {
             namespace.restore(&name, &service, &mut self.changes);
             let is_new = before.as_ref().map(|before| &before.uid)
@@ -476,6 +493,9 @@ impl Index {
         let Some(pod) = namespace.pods.remove(name) else {
             return;
         };
+        namespace.leave(&pod);
+        self.live_pods -= usize::from(pod.live);
+        self.reports.forget(&pod.uid);
         namespace.forget_sidecar(&pod.uid, &mut self.changes);
         namespace.touch(namespace_name, &pod.service, &mut self.changes);
         if self.synced {
@@ -544,22 +564,13 @@ impl Index {
         if pod.is_none_or(|pod| pod.uid != report.pod.uid || pod.service != report.service.name) {
             return;
         }
-        let state = namespace
-            .sidecars
-            .entry(report.pod.uid.clone())
-            .or_default();
+        let uid = &report.pod.uid;
+        let state = self.reports.own(uid, &report.service, now);
         match &report.event {
-            Event::Connected { hash } => {
-                *state = SidecarState::running(hash.clone());
-            }
-            Event::Applied { hash } => {
-                *state = SidecarState::running(Some(hash.clone()));
-            }
-            Event::Rejected { hash, reason } => {
-                state.refused = Some((hash.clone(), reason.clone()));
-                state.gone_since = None;
-            }
-            Event::Gone => state.gone_since = Some(now),
+            Event::Connected { hash } => state.connected(hash.as_deref(), now),
+            Event::Applied { hash } => state.applied(hash),
+            Event::Rejected { hash, reason } => state.rejected(hash, reason),
+            Event::Gone => state.gone(now),
             // Says nothing about policies.
             Event::KeysWanted { .. } => return,
         }
@@ -570,27 +581,66 @@ impl Index {
         );
     }
 
-    /// Time has passed: sidecars that are gone for long count as stale.
+    /// Another replica said how its sidecars are. Only the leader is told.
+    pub fn hear(&mut self, heard: Heard, now: Instant) {
+        if self.leads {
+            let concerned = self.reports.hear(heard, now);
+            self.touch_known(concerned);
+        }
+    }
+
+    /// How many other replicas report to this one.
+    pub fn replicas(&self) -> usize {
+        self.reports.replicas()
+    }
+
+    /// Time has passed: sidecars that are gone for long count as stale, and so does what was presumed of
+    /// those that were not heard of.
     pub fn tick(&mut self, now: Instant) {
-        for (name, namespace) in &mut self.namespaces {
+        for namespace in self.namespaces.values_mut() {
             namespace.tell_withheld(now, &mut self.changes);
-            let Namespace {
-                entries,
-                pods,
-                sidecars,
-                ..
-            } = namespace;
-            for pod in pods.values() {
-                let state = sidecars.get_mut(&pod.uid);
-                if state.is_some_and(|state| state.turned_stale(now))
-                    && entries.contains_key(&pod.service)
-                {
-                    let key = ServiceKey {
-                        namespace: name.clone(),
-                        name: pod.service.clone(),
-                    };
-                    self.changes.dirty.insert(key);
-                }
+        }
+        let concerned = self.reports.tick(now);
+        self.touch_known(concerned);
+        if self.settling.tick(self.synced, now) {
+            for (name, namespace) in &self.namespaces {
+                namespace.touch_all(name, &mut self.changes);
+            }
+        }
+    }
+
+    fn count(&self, pods: &[&InjectedPod], entry: &Entry) -> Sidecars {
+        let mut counts = Sidecars::default();
+        let hash = entry.policy.as_ref().map(|policy| &*policy.hash);
+        let presumed = entry
+            .programmed_since()
+            .filter(|_| self.settling.presumes());
+        for pod in pods {
+            counts.total += 1;
+            let Some(hash) = hash else {
+                continue;
+            };
+            let Some(state) = self.reports.newest(&pod.uid) else {
+                let before = |since| pod.created.is_some_and(|created| created <= since);
+                counts.current += u32::from(presumed.is_some_and(before));
+                continue;
+            };
+            if state.runs(hash) {
+                counts.current += 1;
+            } else if let Some(why) = state.refuses(hash) {
+                counts.rejected += 1;
+                counts
+                    .rejection
+                    .get_or_insert_with(|| (pod.name.clone(), why.to_owned()));
+            }
+        }
+        counts
+    }
+
+    fn touch_known(&mut self, services: BTreeSet<ServiceKey>) {
+        for service in services {
+            if let Some(namespace) = self.namespaces.get(&service.namespace) {
+                namespace.touch(&service.namespace, &service.name, &mut self.changes);
             }
         }
     }
@@ -602,10 +652,10 @@ impl Index {
         let namespace = self.namespaces.get(&key.namespace)?;
         let entry = namespace.entries.get(&key.name)?;
         let verdict = entry.verdict.as_ref().filter(|_| entry.exists)?;
-        let pods: Vec<_> = namespace
-            .pods
-            .values()
-            .filter(|pod| pod.live && pod.service == key.name)
+        let names = namespace.pods_of.get(&key.name).into_iter().flatten();
+        let pods: Vec<_> = names
+            .filter_map(|name| namespace.pods.get(name))
+            .filter(|pod| pod.live)
             .collect();
         let facts = Facts {
             generation: entry.generation,
@@ -615,24 +665,29 @@ impl Index {
             secrets: entry.secrets(),
             keys: self.sources.summary(&key.namespace, entry.sources()),
             capture: capture(&pods, &namespace.surroundings(&key.namespace)),
-            sidecars: namespace.count(&pods, entry.policy.as_ref().map(|policy| &*policy.hash)),
+            sidecars: self.count(&pods, entry),
         };
         let status = status::status(&facts, &entry.stored, now);
         let differs = status != entry.stored || entry.mended != entry.overwritten;
         differs.then(|| StatusUpdate {
             uid: entry.uid.clone(),
+            version: entry.version.clone(),
             overwritten: entry.overwritten,
             status,
         })
     }
 
-    /// A status was stored.
-    pub fn status_stored(&mut self, key: &ServiceKey, update: StatusUpdate) {
+    /// A status was stored; the object has this version now.
+    pub fn status_stored(&mut self, key: &ServiceKey, update: StatusUpdate, version: &str) {
         let namespace = self.namespaces.get_mut(&key.namespace);
         if let Some(entry) = namespace.and_then(|namespace| namespace.entries.get_mut(&key.name))
             && entry.uid == update.uid
         {
             entry.stored = update.status;
+            // Somebody may have changed it meanwhile, and the watch was faster.
+            if entry.version == update.version {
+                version.clone_into(&mut entry.version);
+            }
             entry.mended = update.overwritten;
         }
     }
@@ -771,6 +826,8 @@ pub enum Kind {
 pub struct StatusUpdate {
     /// Uid of the object that it speaks of: a re-created one of the same name must not get it.
     pub uid: String,
+    /// The version of the object that it speaks of: it is written to that one or not at all.
+    pub version: String,
     /// The status.
     pub status: EndpointsServiceStatus,
     overwritten: u64,
@@ -813,7 +870,6 @@ impl Namespace {
 
     fn forget_sidecar(&mut self, uid: &str, changes: &mut Changes) {
         self.told.remove(uid);
-        self.sidecars.remove(uid);
         changes.disconnect.push(uid.to_owned());
     }
 
@@ -860,22 +916,19 @@ impl Namespace {
         }
     }
 
-    fn count(&self, pods: &[&InjectedPod], hash: Option<&str>) -> Sidecars {
-        let mut counts = Sidecars::default();
-        for pod in pods {
-            counts.total += 1;
-            let (Some(state), Some(hash)) = (self.sidecars.get(&pod.uid), hash) else {
-                continue;
-            };
-            if state.runs(hash) {
-                counts.current += 1;
-            } else if let Some(why) = state.refuses(hash) {
-                counts.rejected += 1;
-                counts
-                    .rejection
-                    .get_or_insert_with(|| (pod.name.clone(), why.to_owned()));
+    fn join(&mut self, pod: InjectedPod) {
+        let of_service = self.pods_of.entry(pod.service.clone()).or_default();
+        of_service.insert(pod.name.clone());
+        self.pods.insert(pod.name.clone(), pod);
+    }
+
+    /// The pod is about to be replaced, or is gone already.
+    fn leave(&mut self, pod: &InjectedPod) {
+        if let Some(of_service) = self.pods_of.get_mut(&pod.service) {
+            of_service.remove(&pod.name);
+            if of_service.is_empty() {
+                self.pods_of.remove(&pod.service);
             }
         }
-        counts
     }
 }

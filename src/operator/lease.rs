@@ -225,8 +225,8 @@ fn identity(pod: &str) -> String {
     format!("{pod}_{:08x}", u32::from_be_bytes(bytes))
 }
 
-/// A random number, 0 ≤ n < 1; spreads candidates that started together.
-fn random() -> f64 {
+/// A random number, 0 ≤ n < 1; spreads those that started together.
+pub(super) fn random() -> f64 {
     let mut bytes = [0; 4];
     match rand::fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_be_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),

@@ -2,12 +2,24 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+
+/// Seconds within which policies arrive.
+const ARRIVALS: [f64; 12] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0, 120.0,
+];
+/// Seconds that handling one event takes.
+const WORK: [f64; 9] = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 2.5];
+
+type Reason = Vec<(&'static str, &'static str)>;
 
 /// Counters of the control plane. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -20,12 +32,22 @@ pub struct Metrics {
     pub watch_errors: Counter,
     /// Statuses written.
     pub status_writes: Counter,
-    /// Statuses that could not be written.
-    pub status_write_failures: Counter,
     /// Key sets fetched.
     pub key_fetches: Counter,
     /// Key sets that could not be fetched.
     pub key_fetch_failures: Counter,
+    /// Messages of other replicas, while this one leads.
+    pub replica_reports: Counter,
+    /// Seconds from a policy's publication until a sidecar of this replica runs it.
+    pub push_seconds: Histogram,
+    /// Seconds from a policy's publication until all sidecars run it, as the leader sees it.
+    pub convergence_seconds: Histogram,
+    status_write_failures: Family<Reason, Counter>,
+    reconcile_seconds: Histogram,
+    compile_seconds: Histogram,
+    leader: Gauge,
+    lease_transitions: Gauge,
+    replicas: Gauge,
     /// Revisions written or deleted for a service.
     pub revision_writes: Counter,
     /// Revisions that could not be written or deleted.
@@ -37,7 +59,6 @@ pub struct Metrics {
     services: Gauge,
     pods: Gauge,
     streams: Gauge,
-    leader: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -55,9 +76,12 @@ impl Metrics {
         let compile_panics = counter("compile_panics", "Specs whose compilation panicked");
         let watch_errors = counter("watch_errors", "Watches that had to be started again");
         let status_writes = counter("status_writes", "Statuses written");
-        let status_write_failures = counter("status_write_failures", "Statuses not written");
         let key_fetches = counter("key_fetches", "Key sets fetched");
         let key_fetch_failures = counter("key_fetch_failures", "Key sets not fetched");
+        let replica_reports = counter(
+            "replica_reports",
+            "Messages of other replicas about their sidecars, while this one leads",
+        );
         let revision_writes = counter("revision_writes", "Last good sources kept or cleared away");
         let revision_write_failures = counter(
             "revision_write_failures",
@@ -89,14 +113,57 @@ impl Metrics {
             "leader",
             "Whether this operator leads (1) or another one (0)",
         );
+        let lease_transitions = gauge(
+            "lease_transitions",
+            "How often another replica came to lead",
+        );
+        let replicas = gauge(
+            "replicas",
+            "Other replicas that report, while this one leads",
+        );
+        let mut histogram = |name, help, buckets: &[f64]| {
+            let histogram = Histogram::new(buckets.iter().copied());
+            own.register(name, help, histogram.clone());
+            histogram
+        };
+        let push_seconds = histogram(
+            "push_seconds",
+            "From a policy's publication until a sidecar of this replica runs it",
+            &ARRIVALS,
+        );
+        let convergence_seconds = histogram(
+            "policy_convergence_seconds",
+            "From a policy's publication until all sidecars run it, as the leader sees it",
+            &ARRIVALS,
+        );
+        let reconcile_seconds =
+            histogram("reconcile_seconds", "What handling one event took", &WORK);
+        let compile_seconds = histogram("compile_seconds", "What compiling one spec took", &WORK);
+        let status_write_failures = Family::<Reason, Counter>::default();
+        for reason in ["api", "conflict"] {
+            drop(status_write_failures.get_or_create(&vec![("reason", reason)]));
+        }
+        own.register(
+            "status_write_failures",
+            "Statuses not written, by reason",
+            status_write_failures.clone(),
+        );
         Self {
             reconciles,
             panics,
             watch_errors,
             status_writes,
+            push_seconds,
+            convergence_seconds,
             status_write_failures,
+            reconcile_seconds,
+            compile_seconds,
+            leader,
+            lease_transitions,
+            replicas,
             key_fetches,
             key_fetch_failures,
+            replica_reports,
             revision_writes,
             revision_write_failures,
             compile_panics,
@@ -106,7 +173,6 @@ impl Metrics {
             services,
             pods,
             streams,
-            leader,
             registry: Arc::new(registry),
         }
     }
@@ -135,8 +201,28 @@ impl Metrics {
         set(&self.config_maps, config_maps);
     }
 
-    pub(super) fn leads(&self, leads: bool) {
-        self.leader.set(leads.into());
+    /// Who leads: whether this replica does, how often that changed, how many others report to it.
+    pub(super) fn lead(&self, leads: bool, transitions: i32, replicas: usize) {
+        self.leader.set(i64::from(leads));
+        self.lease_transitions.set(i64::from(transitions));
+        self.replicas
+            .set(i64::try_from(replicas).unwrap_or(i64::MAX));
+    }
+
+    /// An event was handled.
+    pub(super) fn handled(&self, took: Duration) {
+        self.reconcile_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A spec was compiled, or found not to compile.
+    pub(super) fn compiled(&self, took: Duration) {
+        self.compile_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A status could not be written: `conflict`, since the object had changed, or `api`.
+    pub(super) fn status_write_failed(&self, reason: &'static str) {
+        let reason = vec![("reason", reason)];
+        self.status_write_failures.get_or_create(&reason).inc();
     }
 
     pub(super) fn compile_panics(&self, total: u64) {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 pub use self::workload::{Workload, WorkloadKind};
@@ -39,6 +40,8 @@ pub struct InjectedPod {
     pub workload: Option<Workload>,
     /// Named container ports in the order in which Kubernetes looks names up (first match wins).
     pub named_ports: Vec<(String, u16)>,
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
     /// Pending or Running, and not being deleted: its sidecar counts.
     pub live: bool,
     /// Its sidecar is ready, or was at some time of which we know.
@@ -81,6 +84,7 @@ impl InjectedPod {
             taken: injected.map(|status| status.ports).unwrap_or_default(),
             workload: Workload::of(pod),
             named_ports: named_ports(pod),
+            created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
             live: pod.metadata.deletion_timestamp.is_none()
                 && matches!(phase, None | Some("Pending" | "Running")),
             was_ready: sidecar_is_ready(pod),

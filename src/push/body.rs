@@ -78,6 +78,12 @@ where
         }
     }
 
+    /// Refuses frames of more than `limit` bytes from now on.
+    pub(super) fn with_limit(mut self, limit: usize) -> Self {
+        self.decoder.set_limit(limit);
+        self
+    }
+
     /// The next message; none at the end of the body. May be dropped while it waits: nothing is lost.
     pub(super) async fn next<M: DeserializeOwned>(&mut self) -> Result<Option<M>, ReadError> {
         loop {

@@ -1,6 +1,6 @@
 //! The sidecar's side: dials the operator, for ever, and hands over what it sends.
 
-mod session;
+pub(super) mod session;
 mod trust;
 
 use std::path::PathBuf;
@@ -146,12 +146,7 @@ pub fn open(snapshot: &Snapshot) -> Result<(Policy, Origin), String> {
 
 /// One line with all causes.
 fn log(error: &SessionError, has_policy: bool) {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
+    let text = session::causes(error);
     if has_policy {
         tracing::warn!(error = text, "no policy stream; the last policy goes on");
     } else {

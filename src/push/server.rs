@@ -5,7 +5,7 @@
 
 mod hub;
 mod lobby;
-mod stream;
+pub(super) mod stream;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use serde::de::DeserializeOwned;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -30,6 +31,7 @@ use tokio_rustls::TlsAcceptor;
 pub use self::hub::{Event, Hub, Report, Snapshot, SnapshotError};
 use self::lobby::{Guest, Lobby};
 use super::body::{self, Reader};
+use super::replica::{self, ReplicaHello, ReplicaPort};
 use super::wire::{self, Hello, MAX_OPERATOR_FRAME, PodRef, ServiceKey, ToOperator};
 use crate::shutdown::Shutdown;
 
@@ -102,6 +104,7 @@ struct Call {
 struct Server {
     hub: Hub,
     authenticator: Arc<dyn Authenticate>,
+    replicas: Option<ReplicaPort>,
     shutdown: Shutdown,
 }
 
@@ -112,6 +115,18 @@ pub async fn serve(
     tls: Arc<rustls::ServerConfig>,
     hub: Hub,
     authenticator: Arc<dyn Authenticate>,
+    shutdown: Shutdown,
+) {
+    serve_all(listener, tls, hub, authenticator, None, shutdown).await;
+}
+
+/// As [`serve`], and hears other replicas of the operator.
+pub async fn serve_all(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    hub: Hub,
+    authenticator: Arc<dyn Authenticate>,
+    replicas: Option<ReplicaPort>,
     mut shutdown: Shutdown,
 ) {
     let mut tls = rustls::ServerConfig::clone(&tls);
@@ -121,6 +136,7 @@ pub async fn serve(
     let server = Arc::new(Server {
         hub,
         authenticator,
+        replicas,
         shutdown: shutdown.clone(),
     });
     let mut connections = JoinSet::new();
@@ -250,16 +266,25 @@ impl Call {
     }
 
     async fn admit(self, request: Request<Incoming>) -> Result<Response<ResponseBody>, Refused> {
-        if request.method() != Method::POST || request.uri().path() != wire::PATH {
-            return Err(Refused::new(
-                StatusCode::NOT_FOUND,
-                "this port serves sidecars only",
-            ));
+        let nothing = || Refused::new(StatusCode::NOT_FOUND, "this port serves sidecars only");
+        if request.method() != Method::POST {
+            return Err(nothing());
         }
+        let replicas = match request.uri().path() {
+            wire::PATH => None,
+            replica::PATH => Some(self.server.replicas.clone().ok_or_else(nothing)?),
+            _ => return Err(nothing()),
+        };
         let token = bearer(request.headers())
             .ok_or_else(|| Refused::new(StatusCode::UNAUTHORIZED, "no bearer token"))?;
         let mut reader = Reader::new(request.into_body(), MAX_OPERATOR_FRAME);
-        let hello = hello(&mut reader).await?;
+        if let Some(port) = replicas {
+            return self.admit_replica(port, &token, reader).await;
+        }
+        let hello = match first(&mut reader).await? {
+            ToOperator::Hello(hello) => hello,
+            _ => return Err(not_a_hello()),
+        };
         let authenticate = self
             .server
             .authenticator
@@ -290,20 +315,59 @@ impl Call {
             drop(open);
         });
         tracing::debug!(%peer, "a sidecar was authenticated");
-        Ok(Response::builder()
-            .header(header::CONTENT_TYPE, wire::CONTENT_TYPE)
-            .header(wire::PROTOCOL_HEADER, wire::PROTOCOL)
-            .body(BoxBody::new(body))
-            .expect("a constant content type is a valid header"))
+        Ok(answer(body))
     }
 }
 
-/// The first message, in time and nothing else.
-async fn hello(reader: &mut Reader<Incoming>) -> Result<Hello, Refused> {
+impl Call {
+    /// Hears another replica, if this one leads.
+    async fn admit_replica(
+        self,
+        port: ReplicaPort,
+        token: &str,
+        mut reader: Reader<Incoming>,
+    ) -> Result<Response<ResponseBody>, Refused> {
+        if !*port.leads.borrow() {
+            return Err(Refused::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "this replica does not lead",
+            ));
+        }
+        let hello: ReplicaHello = match first(&mut reader).await? {
+            replica::ToLeader::Hello(hello) => hello,
+            _ => return Err(not_a_hello()),
+        };
+        let authenticate = port.authenticator.authenticate(token, self.peer, &hello);
+        let expires = tokio::time::timeout(AUTHENTICATION_TIMEOUT, authenticate)
+            .await
+            .map_err(|_| {
+                Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the check took too long")
+            })??;
+        let reader = reader.with_limit(replica::MAX_REPORT_FRAME);
+        let (writer, body) = body::channel();
+        let (open, shutdown) = (self.open, self.server.shutdown.clone());
+        tokio::spawn(async move {
+            replica::server::run(port, hello, reader, expires, shutdown).await;
+            // Ends the response, then the connection.
+            drop((writer, open));
+        });
+        Ok(answer(body))
+    }
+}
+
+fn answer(body: body::ChannelBody) -> Response<ResponseBody> {
+    Response::builder()
+        .header(header::CONTENT_TYPE, wire::CONTENT_TYPE)
+        .header(wire::PROTOCOL_HEADER, wire::PROTOCOL)
+        .body(BoxBody::new(body))
+        .expect("a constant content type is a valid header")
+}
+
+/// The first message, in time.
+async fn first<M: DeserializeOwned>(reader: &mut Reader<Incoming>) -> Result<M, Refused> {
     let refused = |reason: String| Refused::new(StatusCode::BAD_REQUEST, reason);
     match tokio::time::timeout(HELLO_TIMEOUT, reader.next()).await {
-        Ok(Ok(Some(ToOperator::Hello(hello)))) => Ok(hello),
-        Ok(Ok(Some(_))) => Err(refused("the first message is not a hello".to_owned())),
+        Ok(Ok(Some(message))) => Ok(message),
         Ok(Ok(None)) => Err(refused("the stream ended before its hello".to_owned())),
         Ok(Err(error)) => Err(refused(format!("no hello: {error}"))),
         Err(_) => Err(Refused::new(
@@ -311,6 +375,10 @@ async fn hello(reader: &mut Reader<Incoming>) -> Result<Hello, Refused> {
             "no hello in time",
         )),
     }
+}
+
+fn not_a_hello() -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, "the first message is not a hello")
 }
 
 fn bearer(headers: &HeaderMap) -> Option<String> {

@@ -282,6 +282,11 @@ impl Decoder {
         }
     }
 
+    /// Refuses frames of more than `limit` bytes from now on.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// More bytes of the stream.
     pub fn push(&mut self, chunk: &[u8]) {
         self.buffer.extend_from_slice(chunk);

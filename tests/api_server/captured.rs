@@ -178,13 +178,13 @@ async fn pod_that_has_the_label_and_no_sidecar_is_not_waited_for() {
 }
 
 /// A pod that nobody injects.
-async fn bare_pod(test: &Test, name: &str) -> Pod {
+pub async fn bare_pod(test: &Test, name: &str) -> Pod {
     let mut bare = pod(name, "bookstore");
     bare["metadata"]["annotations"] = json!({});
     test.create::<Pod>(bare).await.unwrap()
 }
 
-fn slice(service: &str, managed_by: &str, port: u16, pods: &[&Pod]) -> Value {
+pub fn slice(service: &str, managed_by: &str, port: u16, pods: &[&Pod]) -> Value {
     let endpoint = |pod: &&Pod| {
         json!({
             "addresses": ["10.0.0.9"],

@@ -264,13 +264,27 @@ impl Sidecar {
         service: &str,
         answer: Result<(), &'static str>,
     ) -> Self {
+        Self::dial_any(&[port], test, pod, service, answer).await
+    }
+
+    /// The same, of whichever of these operators answers first.
+    pub async fn dial_any(
+        ports: &[u16],
+        test: &Test,
+        pod: &Pod,
+        service: &str,
+        answer: Result<(), &'static str>,
+    ) -> Self {
         let mut token = tempfile::NamedTempFile::new().unwrap();
         token
             .write_all(token_of(test, pod).await.as_bytes())
             .unwrap();
         let bundle = bundle(test).await;
         let config = Config {
-            addresses: vec![format!("127.0.0.1:{port}")],
+            addresses: ports
+                .iter()
+                .map(|port| format!("127.0.0.1:{port}"))
+                .collect(),
             trust: client::Trust::new(&bundle).unwrap(),
             token_file: token.path().to_owned(),
             pod: PodRef {

@@ -371,6 +371,26 @@ impl Operator {
         })
     }
 
+    /// As [`Self::install`], one of several: as this pod, with its token for the others.
+    pub async fn install_replica(cluster: &Cluster, pod: &str) -> Self {
+        let kubeconfig = install_rights(cluster).await;
+        let (uid, token) = replica_token(cluster, pod).await;
+        let path = cluster.folder.join(format!("token-{pod}"));
+        std::fs::write(&path, token).unwrap();
+        let path = path.to_str().unwrap();
+        let arguments = [
+            ["--pod-name", pod],
+            ["--pod-uid", &uid],
+            ["--pod-ip", "127.0.0.1"],
+            ["--replica-token-file", path],
+        ];
+        let operator = Self::spawn(&kubeconfig, &arguments.concat());
+        install_webhook(&cluster.client().await, operator.webhook_port).await;
+        operator.wait_until_ready();
+        wait_until_injecting(&cluster.client().await).await;
+        operator
+    }
+
     /// Starts one, and leads the webhook configuration to it; returns when it is ready.
     pub async fn install(cluster: &Cluster) -> Self {
         Self::install_with(cluster, &[]).await
@@ -462,6 +482,49 @@ impl Operator {
     pub fn stop(self) -> (i32, String) {
         self.process.stop()
     }
+
+    /// SIGKILL.
+    pub fn kill(self) {
+        self.process.kill();
+    }
+}
+
+/// Uid and token of a pod that runs as the operator.
+async fn replica_token(cluster: &Cluster, name: &str) -> (String, String) {
+    use k8s_openapi::api::authentication::v1::{
+        BoundObjectReference, TokenRequest, TokenRequestSpec,
+    };
+    let client = cluster.client().await;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name },
+        "spec": {
+            "serviceAccountName": "endpoints-operator",
+            "containers": [{ "name": "operator", "image": "endpoints-operator:test" }],
+        }
+    });
+    let pod: Pod = serde_json::from_value(pod).unwrap();
+    let pods = Api::<Pod>::namespaced(client.clone(), SYSTEM);
+    let pod = pods.create(&PostParams::default(), &pod).await.unwrap();
+    let uid = pod.metadata.uid.unwrap();
+    let request = TokenRequest {
+        spec: TokenRequestSpec {
+            audiences: vec![endpoints::api::annotations::PUSH_AUDIENCE.to_owned()],
+            bound_object_ref: Some(BoundObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Pod".to_owned()),
+                name: Some(name.to_owned()),
+                uid: Some(uid.clone()),
+            }),
+            expiration_seconds: Some(3600),
+        },
+        ..TokenRequest::default()
+    };
+    let accounts = Api::<ServiceAccount>::namespaced(client, SYSTEM);
+    let token = accounts
+        .create_token_request("endpoints-operator", &PostParams::default(), &request)
+        .await
+        .unwrap();
+    (uid, token.status.unwrap().token)
 }
 
 /// Status and body of a page on loopback.
@@ -500,7 +563,7 @@ pub struct Guarded {
 impl Guarded {
     /// Runs a program; its stderr is kept.
     pub fn spawn(program: &Path, arguments: &[&str], kubeconfig: &Path) -> Self {
-        let script = r#""$0" "$@" <&- & p=$!; read -r how; [ "$how" = wait ] || kill $p 2>/dev/null; wait $p"#;
+        let script = r#""$0" "$@" <&- & p=$!; read -r how; case "$how" in wait) ;; kill) kill -9 $p ;; *) kill $p 2>/dev/null ;; esac; wait $p"#;
         let mut child = Command::new("sh")
             .args(["-c", script])
             .arg(program)
@@ -556,6 +619,18 @@ impl Guarded {
             .map(|mut stdin| stdin.write_all(b"wait\n"));
         told.expect("stdin is a pipe").unwrap();
         self.stop().0
+    }
+
+    /// SIGKILL (by way of the shell); returns when it is gone.
+    pub fn kill(self) {
+        use std::io::Write as _;
+        let told = self
+            .child
+            .stdin
+            .as_ref()
+            .map(|mut stdin| stdin.write_all(b"kill\n"));
+        told.expect("stdin is a pipe").unwrap();
+        self.stop();
     }
 
     /// SIGTERM (by way of the shell); the exit code and the log.

@@ -152,6 +152,18 @@ fn read(from: impl Read) -> std::io::Result<Vec<u8>> {
 }
 
 impl Checked {
+    /// Findings about an object of a cluster.
+    pub(super) fn of_object(object: String, findings: Vec<Located>) -> Self {
+        Self {
+            file: object,
+            services: Vec::new(),
+            findings,
+            others: 0,
+            config_maps: ConfigMaps::default(),
+            is_unresolved: false,
+        }
+    }
+
     /// Takes what the file holds. Returns what it looks like where that is none of ours.
     fn understand(
         &mut self,

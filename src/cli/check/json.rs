@@ -19,12 +19,22 @@ struct Document<'r> {
     unread: Vec<Unread<'r>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     services: Option<Vec<routes::Table<'r>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggestions: Option<Vec<Suggested<'r>>>,
+}
+
+#[derive(Serialize)]
+struct Suggested<'r> {
+    purpose: &'r str,
+    manifest: &'r str,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary {
     services: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pods: Option<usize>,
     errors: usize,
     warnings: usize,
     passed_over: usize,
@@ -89,7 +99,8 @@ pub(super) fn document(run: &Run, routes: bool) -> serde_json::Result<String> {
     let document = Document {
         schema_version: SCHEMA_VERSION,
         summary: Summary {
-            services: run.services(),
+            services: run.services,
+            pods: run.cluster.as_ref().map(|scope| scope.pods),
             errors,
             warnings,
             passed_over: run.others(),
@@ -97,6 +108,13 @@ pub(super) fn document(run: &Run, routes: bool) -> serde_json::Result<String> {
         findings: findings.collect(),
         unread: unread.collect(),
         services: routes.then(|| routes::json(run)),
+        suggestions: run.cluster.is_some().then(|| {
+            let suggested = run.suggestions.iter().map(|suggestion| Suggested {
+                purpose: &suggestion.purpose,
+                manifest: &suggestion.manifest,
+            });
+            suggested.collect()
+        }),
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Run;
+use super::cluster;
 use super::explain;
 use super::file::Checked;
 use crate::cli::report::{Located, Spot};
@@ -127,7 +128,7 @@ fn summary(name: &'static str) -> &'static str {
         code::UNSUPPORTED_FEATURE => "the document uses something that is not enforced",
         code::UNSUPPORTED_SECURITY => "security that cannot be enforced",
         code::CONFLICTING_ROUTES => "two operations have one route",
-        other => other,
+        other => cluster::codes::summary(other).unwrap_or(other),
     }
 }
 

@@ -1,6 +1,7 @@
 //! For people: findings one after the other, then one line that sums them up.
 
 use super::Run;
+use super::cluster::{Scope, Suggestion};
 use crate::cli::report::{self, Tally};
 
 /// The findings of all files.
@@ -11,15 +12,26 @@ pub(super) fn findings(run: &Run, color: bool) -> String {
         .collect()
 }
 
+/// Manifests that would close what was found, each as YAML that can be applied.
+pub(super) fn suggestions(run: &Run) -> String {
+    run.suggestions
+        .iter()
+        .map(|suggestion| {
+            let Suggestion { purpose, manifest } = suggestion;
+            format!("---\n# {}\n{manifest}\n", report::one_line(purpose))
+        })
+        .collect()
+}
+
 /// `2 errors, 1 warning in 3 services; 4 Kubernetes objects of other kinds passed over`.
 pub(super) fn summary(run: &Run) -> String {
     let Tally { errors, warnings } = run.tally();
-    let services = run.services();
+    let where_to = place(run);
     let found = match (errors, warnings) {
-        (0, 0) if services == 0 => {
+        (0, 0) if run.services == 0 && run.cluster.is_none() => {
             String::from("nothing to check: no OpenAPI document and no EndpointsService")
         }
-        (0, 0) => format!("nothing found in {}", count(services, "service")),
+        (0, 0) => format!("nothing found in {where_to}"),
         _ => {
             let parts = [(errors, "error"), (warnings, "warning")];
             let parts: Vec<_> = parts
@@ -27,7 +39,7 @@ pub(super) fn summary(run: &Run) -> String {
                 .filter(|(number, _)| *number > 0)
                 .map(|(number, what)| count(number, what))
                 .collect();
-            format!("{} in {}", parts.join(", "), count(services, "service"))
+            format!("{} in {where_to}", parts.join(", "))
         }
     };
     match run.others() {
@@ -36,6 +48,19 @@ pub(super) fn summary(run: &Run) -> String {
             "{found}; {} of other kinds passed over\n",
             count(others, "Kubernetes object")
         ),
+    }
+}
+
+/// What was looked at.
+fn place(run: &Run) -> String {
+    let Some(Scope { namespace, pods }) = &run.cluster else {
+        return count(run.services, "service");
+    };
+    let services = count(run.services, "EndpointsService");
+    let pods = count(*pods, "pod");
+    match namespace {
+        Some(namespace) => format!("namespace {namespace} ({services}, {pods} with a sidecar)"),
+        None => format!("all namespaces ({services}, {pods} with a sidecar)"),
     }
 }
 

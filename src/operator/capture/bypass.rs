@@ -7,14 +7,12 @@ use std::collections::BTreeSet;
 
 use super::service::{ServiceFacts, ServicePort, Target};
 use super::slice::{SliceFacts, SlicePort};
-use crate::api::annotations::{INJECTED, TakenPort};
+use crate::api::annotations::{CAPTURE, INJECTED, TakenPort};
 use crate::api::conditions::reason::{
     HEADLESS_SERVICE, MANUAL_ENDPOINTS, MIXED_PODS, NUMERIC_TARGET_PORT,
 };
 use crate::operator::pod::InjectedPod;
 
-/// Annotation: how requests come to the sidecar.
-const CAPTURE: &str = "endpoints.dev/capture";
 /// The most bytes of a list; what does not fit is counted. A condition's message has room for it, and
 /// so has an Event's note (1 KiB).
 const MAX_LIST: usize = 900;
@@ -29,13 +27,18 @@ pub struct Bypass {
     pub port: u16,
     /// The reason of `Captured=False`.
     pub reason: &'static str,
-    /// Where, and the fix.
-    pub message: String,
-    /// The command alone, where there is one.
-    pub fix: Option<String>,
+    /// Where it is.
+    pub what: String,
+    /// The fix, with a command where there is one.
+    pub remedy: String,
 }
 
 impl Bypass {
+    /// Where it is, and the fix.
+    pub fn message(&self) -> String {
+        format!("{}; {}", self.what, self.remedy)
+    }
+
     /// A port of a Service that leads to the app's own.
     pub(super) fn numeric(
         namespace: &str,
@@ -66,12 +69,11 @@ impl Bypass {
             service: name.clone(),
             port: *number,
             reason: NUMERIC_TARGET_PORT,
-            message: format!(
-                "Service {name} port {number} {is}: requests go around the sidecar{}; set its \
-                 targetPort to {target}: {fix}",
+            what: format!(
+                "Service {name} port {number} {is}: requests go around the sidecar{}",
                 unready(service)
             ),
-            fix: Some(fix),
+            remedy: format!("set its targetPort to {target}: {fix}"),
         }
     }
 
@@ -87,7 +89,7 @@ impl Bypass {
                 workload.name,
             )
         });
-        let remedy = match &fix {
+        let remedy = match fix {
             Some(fix) => format!("have the port redirected: {fix}"),
             None => format!("annotate the pods {CAPTURE}: redirect, or give it a cluster IP"),
         };
@@ -96,12 +98,12 @@ impl Bypass {
             service: name.clone(),
             port: 0,
             reason: HEADLESS_SERVICE,
-            message: format!(
+            what: format!(
                 "Service {name} is headless (clusterIP: None): its clients dial the app's own port, \
-                 around the sidecar{}; {remedy}",
+                 around the sidecar{}",
                 unready(service)
             ),
-            fix,
+            remedy,
         }
     }
 
@@ -133,12 +135,12 @@ impl Bypass {
             service: name.clone(),
             port: port.number,
             reason: MANUAL_ENDPOINTS,
-            message: format!(
+            what: format!(
                 "Service {name} was given its endpoints by hand, and {what} to the app's own port {}: \
-                 requests go around the sidecar; make it {}: {fix}",
-                port.number, taken.listen
+                 requests go around the sidecar",
+                port.number
             ),
-            fix: Some(fix),
+            remedy: format!("make it {}: {fix}", taken.listen),
         }
     }
 
@@ -163,7 +165,7 @@ impl Bypass {
                  '{{\"spec\":{{\"selector\":{{\"{INJECTED}\":\"true\"}}}}}}'"
             )
         });
-        let remedy = match &fix {
+        let remedy = match fix {
             Some(fix) => format!("annotate and restart them, or have them left out: {fix}"),
             None => "annotate and restart them, or take them out of its EndpointSlices".to_owned(),
         };
@@ -172,8 +174,8 @@ impl Bypass {
             service: name.clone(),
             port: 0,
             reason: MIXED_PODS,
-            message: format!("Service {name} leads to sidecars and to {who}; {remedy}"),
-            fix,
+            what: format!("Service {name} leads to sidecars and to {who}"),
+            remedy,
         }
     }
 }
@@ -182,14 +184,15 @@ impl Bypass {
 pub(super) fn list(bypasses: &[Bypass]) -> String {
     let mut text = String::new();
     for (index, bypass) in bypasses.iter().enumerate() {
-        if index > 0 && text.len() + bypass.message.len() > MAX_LIST {
+        let message = bypass.message();
+        if index > 0 && text.len() + message.len() > MAX_LIST {
             text.push_str(&format!(". And {} more", bypasses.len() - index));
             break;
         }
         if index > 0 {
             text.push_str(". ");
         }
-        text.push_str(&bypass.message);
+        text.push_str(&message);
     }
     text
 }

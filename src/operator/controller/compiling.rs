@@ -2,6 +2,7 @@
 //! shall wait for it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
@@ -12,7 +13,7 @@ use crate::policy;
 #[derive(Debug, Default)]
 pub(super) struct Compiling {
     queue: Queue,
-    running: JoinSet<Outcome>,
+    running: JoinSet<(Outcome, Duration)>,
     cache: Arc<Cache>,
 }
 
@@ -25,15 +26,15 @@ impl Compiling {
         self.start();
     }
 
-    /// What came of the next one that ends; waits for ever while there is none.
-    pub(super) async fn next(&mut self) -> Outcome {
+    /// What came of the next one that ends, and how long it took; waits for ever while there is none.
+    pub(super) async fn next(&mut self) -> (Outcome, Duration) {
         loop {
             match self.running.join_next().await {
-                Some(Ok(outcome)) => {
+                Some(Ok((outcome, took))) => {
                     let of_revision = outcome.revision.is_some();
                     self.queue.done(&outcome.key, of_revision);
                     self.start();
-                    return outcome;
+                    return (outcome, took);
                 }
                 // A job catches its panics; one is cancelled only at the end of the process.
                 Some(Err(error)) => tracing::error!(%error, "a compilation did not end"),
@@ -50,8 +51,11 @@ impl Compiling {
     fn start(&mut self) {
         while let Some(job) = self.queue.next() {
             let cache = self.cache.clone();
-            self.running
-                .spawn_blocking(move || job.run(policy::compile_with, &cache));
+            self.running.spawn_blocking(move || {
+                let started = Instant::now();
+                let outcome = job.run(policy::compile_with, &cache);
+                (outcome, started.elapsed())
+            });
         }
     }
 }

@@ -1,5 +1,6 @@
-//! When statuses are written, and how: the first change at once, then at most twice a second an
-//! object, never two at a time; what fails is tried again with backoff.
+//! When statuses are written, and how: a change in a moment, then at most twice a second an object, never
+//! two at a time; what fails is tried again with backoff. A status is written to the very object that it
+//! was made of: whoever has not seen the newest spec, or status, writes nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -16,6 +17,10 @@ use crate::push::wire::ServiceKey;
 #[cfg(test)]
 mod tests;
 
+/// Answers of sidecars to an edit come within moments: one write instead of two.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+/// After a write that came too late: the watch brings what was written meanwhile.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(200);
 /// Between two writes of one object.
 const PAUSE: Duration = Duration::from_millis(500);
 /// After a failure, doubled up to [`LONGEST_BACKOFF`].
@@ -40,7 +45,27 @@ pub(super) struct Writer {
 pub(super) struct Stored {
     pub(super) key: ServiceKey,
     pub(super) update: StatusUpdate,
-    pub(super) result: Result<(), kube::Error>,
+    /// The version that the object has now.
+    pub(super) result: Result<String, kube::Error>,
+}
+
+/// How a write ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Stored,
+    /// The object is not the one any more that the status was made of.
+    Conflict,
+    Failed,
+}
+
+impl Stored {
+    pub(super) fn outcome(&self) -> Outcome {
+        match &self.result {
+            Ok(_) => Outcome::Stored,
+            Err(kube::Error::Api(status)) if status.code == 409 => Outcome::Conflict,
+            Err(_) => Outcome::Failed,
+        }
+    }
 }
 
 impl Writer {
@@ -49,7 +74,8 @@ impl Writer {
         let earliest = self
             .history
             .get(&key)
-            .map_or(now, |(earliest, _)| (*earliest).max(now));
+            .map_or(now, |(earliest, _)| (*earliest).max(now))
+            .max(now + DEBOUNCE);
         self.due.entry(key).or_insert(earliest);
     }
 
@@ -92,22 +118,21 @@ impl Writer {
     }
 
     /// A write ended.
-    pub(super) fn finished(&mut self, key: &ServiceKey, stored: bool, now: Instant) {
+    pub(super) fn finished(&mut self, key: &ServiceKey, outcome: Outcome, now: Instant) {
         if self.in_flight.remove(key).is_none() {
             return;
         }
-        let failures = match self.history.get(key) {
-            Some((_, failures)) if !stored => failures + 1,
-            _ => u32::from(!stored),
-        };
-        let pause = match failures {
-            0 => PAUSE,
-            failures => FIRST_BACKOFF
-                .saturating_mul(1 << (failures - 1).min(16))
-                .min(LONGEST_BACKOFF),
+        let before = self.history.get(key).map_or(0, |(_, failures)| *failures);
+        let (failures, pause) = match outcome {
+            Outcome::Stored => (0, PAUSE),
+            Outcome::Conflict => (before, CONFLICT_PAUSE),
+            Outcome::Failed => {
+                let doubled = FIRST_BACKOFF.saturating_mul(1 << before.min(16));
+                (before.saturating_add(1), doubled.min(LONGEST_BACKOFF))
+            }
         };
         self.history.insert(key.clone(), (now + pause, failures));
-        if !stored {
+        if outcome != Outcome::Stored {
             self.due.insert(key.clone(), now + pause);
         }
     }
@@ -133,22 +158,25 @@ impl Writer {
 }
 
 /// Writes a status by server-side apply: what is not in it any more is removed. The uid makes sure
-/// that a re-created object does not get its predecessor's.
+/// that a re-created object does not get its predecessor's, the version that nobody's newer one is lost: a
+/// replica that does not know yet that another one leads, say.
 pub(super) async fn store(client: Client, key: ServiceKey, update: StatusUpdate) -> Stored {
     // The answer is not looked at: an object that does not parse has a status, too.
     let api = Api::<PartialObjectMeta<EndpointsService>>::namespaced(client, &key.namespace);
     let patch = Patch::Apply(json!({
         "apiVersion": EndpointsService::api_version(&()),
         "kind": EndpointsService::kind(&()),
-        "metadata": { "name": key.name, "uid": update.uid },
+        "metadata": {
+            "name": key.name, "uid": update.uid, "resourceVersion": update.version,
+        },
         "status": update.status,
     }));
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    let result = api.patch_status(&key.name, &params, &patch).await.map(drop);
-    let result = match result {
+    let result = match api.patch_status(&key.name, &params, &patch).await {
+        Ok(object) => Ok(object.metadata.resource_version.unwrap_or_default()),
         // Gone: the watch tells. (Re-created is a conflict, tried again with the new uid.)
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        other => other,
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(update.version.clone()),
+        Err(error) => Err(error),
     };
     Stored {
         key,

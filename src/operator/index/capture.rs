@@ -277,6 +277,14 @@ impl Namespace {
         changes.withhold.push((service, pod.uid.clone(), reason));
     }
 
+    /// Whoever led before may not have come to it.
+    pub(super) fn tell_withheld_again(&mut self) {
+        for withheld in self.withheld.values_mut() {
+            withheld.is_told = false;
+            withheld.told = 0;
+        }
+    }
+
     /// Tells pods why their sidecars withhold their first readiness, if they have for a moment.
     pub(super) fn tell_withheld(&mut self, now: Instant, changes: &mut Changes) {
         for pod in self.pods.values() {

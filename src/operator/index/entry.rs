@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use tokio::time::Instant;
+use k8s_openapi::jiff::Timestamp;
 
+use crate::api::conditions::PROGRAMMED;
 use crate::api::endpoints_service::{ConfigMapVersion, PolicyStatus};
 use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus};
 use crate::jwks::Pace;
@@ -17,10 +17,6 @@ use crate::operator::status::Verdict;
 use crate::policy::format::KeySource;
 use crate::push::server::Snapshot;
 
-/// A sidecar without a stream counts by what it last said for so long: streams end and are dialled
-/// again all the time (their age is limited), and a policy in force does not go with them.
-pub(super) const STALE_AFTER: Duration = Duration::from_secs(30);
-
 /// An EndpointsService as the API server has it.
 #[derive(Clone, Debug)]
 pub struct ServiceObject {
@@ -28,6 +24,8 @@ pub struct ServiceObject {
     pub uid: String,
     /// `metadata.generation`.
     pub generation: i64,
+    /// `metadata.resourceVersion`.
+    pub version: String,
     /// The spec, or why it does not parse.
     pub spec: Result<EndpointsServiceSpec, String>,
     /// The stored status.
@@ -43,6 +41,8 @@ pub(super) struct Entry {
     pub(super) exists: bool,
     /// The generation that the verdict speaks of.
     pub(super) generation: i64,
+    /// `metadata.resourceVersion` of the newest object known: a status is written to this one, or not.
+    pub(super) version: String,
     /// None until the first spec was judged.
     pub(super) verdict: Option<Verdict>,
     /// What sidecars are given: the last good policy.
@@ -102,6 +102,18 @@ impl Entry {
     pub(super) fn is_foreign(&self, object: &ServiceObject) -> bool {
         // One that does not parse has a status that is not known.
         self.uid == object.uid && object.spec.is_ok() && self.stored != object.status
+    }
+
+    /// The time since when the stored status says, of this very policy, that every sidecar runs it.
+    pub(super) fn programmed_since(&self) -> Option<Timestamp> {
+        let stored = self.stored.policy.as_ref()?;
+        let programmed = self.stored.conditions.iter().find(|condition| {
+            condition.type_ == PROGRAMMED
+                && condition.status == "True"
+                && condition.observed_generation == Some(self.generation)
+        })?;
+        let same = stored.hash == self.policy.as_ref()?.hash;
+        same.then_some(programmed.last_transition_time.0)
     }
 
     /// How often the policy in force wants its keys fetched.
@@ -194,47 +206,4 @@ pub(super) fn fingerprint(spec: &Result<EndpointsServiceSpec, String>) -> [u8; 3
 pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let digest = digest(&SHA256, bytes);
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
-}
-/// What a sidecar last said.
-#[derive(Debug, Default)]
-pub(super) struct SidecarState {
-    /// Hash of the policy it runs.
-    pub(super) runs: Option<String>,
-    /// Hash of a policy it refused, and why.
-    pub(super) refused: Option<(String, String)>,
-    /// When its stream ended.
-    pub(super) gone_since: Option<Instant>,
-    /// Gone for longer than [`STALE_AFTER`].
-    stale: bool,
-}
-
-impl SidecarState {
-    /// A connected sidecar that runs the policy with this hash.
-    pub(super) fn running(hash: Option<String>) -> Self {
-        Self {
-            runs: hash,
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn runs(&self, hash: &str) -> bool {
-        !self.stale && self.runs.as_deref() == Some(hash)
-    }
-
-    pub(super) fn refuses(&self, hash: &str) -> Option<&str> {
-        let (refused, why) = self.refused.as_ref()?;
-        (!self.stale && refused == hash).then_some(why)
-    }
-
-    /// Notices that it is gone for too long; true once.
-    pub(super) fn turned_stale(&mut self, now: Instant) -> bool {
-        let Some(since) = self.gone_since else {
-            return false;
-        };
-        if self.stale || now.duration_since(since) < STALE_AFTER {
-            return false;
-        }
-        self.stale = true;
-        true
-    }
 }

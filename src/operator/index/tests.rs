@@ -335,8 +335,8 @@ fn ack_of_an_earlier_pod_of_the_same_name_does_not_count() {
         Instant::now(),
     );
     assert_eq!(status_of(&index).sidecars.unwrap().current, 0);
-    let kept = &index.namespaces["shop"].sidecars;
-    assert!(kept.is_empty(), "nor is it kept for ever: {kept:?}");
+    let kept = index.reports.newest("1");
+    assert!(kept.is_none(), "nor is it kept for ever: {kept:?}");
 }
 
 #[test]
@@ -612,7 +612,7 @@ fn stored_status_is_not_written_again() {
     let mut index = index();
     index.apply_entry(&key(), mk_object(1, "v1"));
     let update = index.status(&key(), now(10)).unwrap();
-    index.status_stored(&key(), update);
+    index.status_stored(&key(), update, "");
     assert_eq!(index.status(&key(), now(20)), None);
 }
 
@@ -621,7 +621,7 @@ fn status_that_somebody_else_changed_is_written_again_as_it_was() {
     let mut index = index();
     index.apply_entry(&key(), mk_object(1, "v1"));
     let ours = index.status(&key(), now(10)).unwrap();
-    index.status_stored(&key(), ours.clone());
+    index.status_stored(&key(), ours.clone(), "");
     index.take_changes();
     let shown = |status| ServiceObject {
         status,
@@ -634,10 +634,10 @@ fn status_that_somebody_else_changed_is_written_again_as_it_was() {
     let again = index.status(&key(), now(20)).unwrap();
     assert_eq!(again.status, ours.status);
     index.apply_entry(&key(), shown(Default::default()));
-    index.status_stored(&key(), again);
+    index.status_stored(&key(), again, "");
     let again = index.status(&key(), now(30));
     let again = again.expect("it was changed again while ours was being written");
-    index.status_stored(&key(), again);
+    index.status_stored(&key(), again, "");
     assert_eq!(index.status(&key(), now(40)), None, "once");
 }
 
@@ -646,14 +646,14 @@ fn transition_time_changes_only_when_the_status_flips() {
     let mut index = index();
     index.apply_entry(&key(), mk_object(1, "v1"));
     let update = index.status(&key(), now(10)).unwrap();
-    index.status_stored(&key(), update);
+    index.status_stored(&key(), update, "");
     index.apply_entry(&key(), mk_object(2, "v2"));
     let update = index.status(&key(), now(20)).unwrap();
     assert_eq!(
         find(&update.status, ACCEPTED).last_transition_time.0,
         now(10)
     );
-    index.status_stored(&key(), update);
+    index.status_stored(&key(), update, "");
     index.apply_entry(&key(), mk_object(3, "bad"));
     let update = index.status(&key(), now(30)).unwrap();
     assert_eq!(
@@ -734,8 +734,8 @@ fn a_new_leader_tells_what_its_predecessor_may_not_have_told() {
 }
 
 /// An index that compiles at once.
-struct Rig {
-    index: Index,
+pub(super) struct Rig {
+    pub(super) index: Index,
     cache: Cache,
     /// How often it did.
     compiled: usize,
@@ -756,7 +756,7 @@ impl std::ops::DerefMut for Rig {
 }
 
 impl Rig {
-    fn apply_entry(&mut self, key: &ServiceKey, object: ServiceObject) {
+    pub(super) fn apply_entry(&mut self, key: &ServiceKey, object: ServiceObject) {
         self.index.apply_entry(key, object);
         self.compile();
     }
@@ -776,7 +776,7 @@ impl Rig {
     }
 }
 
-fn index() -> Rig {
+pub(super) fn index() -> Rig {
     let mut index = follower();
     index.set_leads(true);
     index
@@ -866,14 +866,14 @@ fn fake_compile(
     })
 }
 
-fn key() -> ServiceKey {
+pub(super) fn key() -> ServiceKey {
     ServiceKey {
         namespace: "shop".into(),
         name: "bookstore".into(),
     }
 }
 
-fn mk_object(generation: i64, inline: &str) -> ServiceObject {
+pub(super) fn mk_object(generation: i64, inline: &str) -> ServiceObject {
     let openapi = OpenApiSource {
         inline: Some(inline.into()),
         ..OpenApiSource::default()
@@ -890,12 +890,13 @@ fn mk_object(generation: i64, inline: &str) -> ServiceObject {
     ServiceObject {
         uid: "uid".into(),
         generation,
+        version: String::new(),
         spec: Ok(spec),
         status: Default::default(),
     }
 }
 
-fn mk_pod(name: &str, uid: &str) -> InjectedPod {
+pub(super) fn mk_pod(name: &str, uid: &str) -> InjectedPod {
     InjectedPod {
         namespace: "shop".into(),
         name: name.into(),
@@ -909,6 +910,7 @@ fn mk_pod(name: &str, uid: &str) -> InjectedPod {
             renamed: None,
         }],
         named_ports: vec![("app-http".into(), 8080), ("http".into(), 14080)],
+        created: Some(now(-100)),
         live: true,
         was_ready: false,
         version: String::new(),
@@ -933,7 +935,7 @@ fn mk_service(name: &str, target: Target) -> ServiceFacts {
     }
 }
 
-fn mk_report(name: &str, uid: &str, event: Event) -> Report {
+pub(super) fn mk_report(name: &str, uid: &str, event: Event) -> Report {
     Report {
         service: key(),
         pod: PodRef {
@@ -946,7 +948,7 @@ fn mk_report(name: &str, uid: &str, event: Event) -> Report {
     }
 }
 
-fn published(index: &mut Index) -> String {
+pub(super) fn published(index: &mut Index) -> String {
     let changes = index.take_changes();
     changes
         .publish
@@ -959,14 +961,17 @@ fn published(index: &mut Index) -> String {
 
 fn store(index: &mut Index) {
     let update = index.status(&key(), now(0)).unwrap();
-    index.status_stored(&key(), update);
+    index.status_stored(&key(), update, "");
 }
 
-fn status_of(index: &Index) -> EndpointsServiceStatus {
+pub(super) fn status_of(index: &Index) -> EndpointsServiceStatus {
     index.status(&key(), now(0)).expect("a change").status
 }
 
-fn condition<'s>(status: &'s EndpointsServiceStatus, kind: &str) -> (&'s str, &'s str, i64) {
+pub(super) fn condition<'s>(
+    status: &'s EndpointsServiceStatus,
+    kind: &str,
+) -> (&'s str, &'s str, i64) {
     let found = find(status, kind);
     (
         &found.status,
@@ -993,6 +998,6 @@ fn url(source: &KeySource) -> &str {
     }
 }
 
-fn now(second: i64) -> Timestamp {
+pub(super) fn now(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }

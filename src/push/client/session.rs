@@ -1,7 +1,8 @@
 //! One connection to the operator, from dialling to its end.
 
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
@@ -48,7 +49,7 @@ pub(super) struct Session<'a, A> {
 
 /// Why there is no stream.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SessionError {
+pub(in crate::push) enum SessionError {
     #[error("cannot read the token {}", path.display())]
     Token {
         path: PathBuf,
@@ -85,7 +86,7 @@ pub(super) enum SessionError {
 impl<A: Apply> Session<'_, A> {
     /// Runs until the operator ends the stream.
     pub(super) async fn run(&mut self, hello: Hello) -> Result<(), SessionError> {
-        let authorization = self.authorization().await?;
+        let authorization = authorization(&self.config.token_file).await?;
         let connection = self.connect().await?;
         let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -225,55 +226,66 @@ impl<A: Apply> Session<'_, A> {
         }
     }
 
-    async fn authorization(&self) -> Result<HeaderValue, SessionError> {
-        let path = &self.config.token_file;
-        let token =
-            tokio::fs::read_to_string(path)
-                .await
-                .map_err(|source| SessionError::Token {
-                    path: path.clone(),
-                    source,
-                })?;
-        let token = token.trim();
-        let value = HeaderValue::from_str(&format!("Bearer {token}")).ok();
-        let mut value = value
-            .filter(|_| !token.is_empty() && token.len() <= MAX_TOKEN)
-            .ok_or_else(|| SessionError::NotAToken(path.clone()))?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-
     /// The first address that answers, with TLS on it.
     async fn connect(&self) -> Result<tokio_rustls::client::TlsStream<TcpStream>, SessionError> {
         let mut result = Err(SessionError::NoAddress);
         for address in &self.config.addresses {
-            result = self.dial(address).await;
+            result = dial(address, self.trust.tls()).await;
             if result.is_ok() {
                 break;
             }
         }
         result
     }
+}
 
-    async fn dial(
-        &self,
-        address: &str,
-    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, SessionError> {
-        let connect = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
-        let stream = flatten(connect.await).map_err(|source| SessionError::Connect {
-            address: address.to_owned(),
+/// What proves who dials: the token in this file, as it is now.
+pub(in crate::push) async fn authorization(path: &Path) -> Result<HeaderValue, SessionError> {
+    let token = tokio::fs::read_to_string(path)
+        .await
+        .map_err(|source| SessionError::Token {
+            path: path.to_owned(),
             source,
         })?;
-        // Small frames that are waited for.
-        let _ = stream.set_nodelay(true);
-        let name = ServerName::try_from(wire::TLS_NAME).expect("the TLS name is a DNS name");
-        let connector = TlsConnector::from(self.trust.tls());
-        let handshake = tokio::time::timeout(CONNECT_TIMEOUT, connector.connect(name, stream));
-        flatten(handshake.await).map_err(|source| SessionError::Tls {
-            address: address.to_owned(),
-            source,
-        })
+    let token = token.trim();
+    let value = HeaderValue::from_str(&format!("Bearer {token}")).ok();
+    let mut value = value
+        .filter(|_| !token.is_empty() && token.len() <= MAX_TOKEN)
+        .ok_or_else(|| SessionError::NotAToken(path.to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// One address, with TLS on it.
+pub(in crate::push) async fn dial(
+    address: &str,
+    tls: Arc<rustls::ClientConfig>,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, SessionError> {
+    let connect = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
+    let stream = flatten(connect.await).map_err(|source| SessionError::Connect {
+        address: address.to_owned(),
+        source,
+    })?;
+    // Small frames that are waited for.
+    let _ = stream.set_nodelay(true);
+    let name = ServerName::try_from(wire::TLS_NAME).expect("the TLS name is a DNS name");
+    let connector = TlsConnector::from(tls);
+    let handshake = tokio::time::timeout(CONNECT_TIMEOUT, connector.connect(name, stream));
+    flatten(handshake.await).map_err(|source| SessionError::Tls {
+        address: address.to_owned(),
+        source,
+    })
+}
+
+/// An error with all its causes, in one line.
+pub(in crate::push) fn causes(error: &SessionError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
     }
+    text
 }
 
 /// The messages that the operator knows.
@@ -290,7 +302,7 @@ fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// Why the operator refused, as far as it says.
-async fn refusal(body: Incoming) -> String {
+pub(in crate::push) async fn refusal(body: Incoming) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         reason: String,

@@ -81,7 +81,7 @@ struct Stream {
 }
 
 /// How long a stream may live: until the token expires, at most [`MAX_AGE`].
-pub(super) fn lifetime(expires: SystemTime, now: SystemTime) -> Duration {
+pub(in crate::push) fn lifetime(expires: SystemTime, now: SystemTime) -> Duration {
     let age = MAX_AGE.mul_f64(1.0 - backoff::fraction() / 10.0);
     expires.duration_since(now).unwrap_or_default().min(age)
 }

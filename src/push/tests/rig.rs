@@ -35,7 +35,7 @@ use crate::tls;
 /// A certificate authority and the operator's certificate by it.
 pub(in crate::push) struct Authority {
     pub(in crate::push) pem: String,
-    pub(super) server: Arc<rustls::ServerConfig>,
+    pub(in crate::push) server: Arc<rustls::ServerConfig>,
 }
 
 /// A server and what it serves.
@@ -51,7 +51,7 @@ pub(super) struct Rig {
 
 /// A fake: pods are who their token says, `token-of-UID`.
 #[derive(Default)]
-pub(super) struct FakeAuthenticator {
+pub(in crate::push) struct FakeAuthenticator {
     pub(super) forbidden: Mutex<HashSet<String>>,
 }
 
@@ -326,7 +326,7 @@ pub(super) fn hello(uid: &str) -> Hello {
 
 /// What must happen soon; a test that hangs says where.
 #[track_caller]
-pub(super) fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
+pub(in crate::push) fn soon<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let place = std::panic::Location::caller();
     tokio::time::timeout(Duration::from_secs(20), future)
         .map(move |done| done.unwrap_or_else(|_| panic!("nothing happened at {place}")))

@@ -58,6 +58,7 @@ pub(super) fn entry(object: DeserializeGuard<StoredService>) -> Object {
     let meta = object.meta();
     let uid = meta.uid.clone().unwrap_or_default();
     let generation = meta.generation.unwrap_or_default();
+    let version = meta.resource_version.clone().unwrap_or_default();
     let (spec, status) = match object.0 {
         Ok(service) => (
             read(service.spec),
@@ -68,6 +69,7 @@ pub(super) fn entry(object: DeserializeGuard<StoredService>) -> Object {
     Object::Entry(Box::new(ServiceObject {
         uid,
         generation,
+        version,
         spec,
         status,
     }))

@@ -315,6 +315,7 @@ fn mk_object() -> ServiceObject {
     ServiceObject {
         uid: "uid".into(),
         generation: 1,
+        version: String::new(),
         spec: Ok(EndpointsServiceSpec::default()),
         status: Default::default(),
     }
@@ -337,6 +338,7 @@ fn mk_pod(name: &str) -> InjectedPod {
         capture: CaptureMode::Named,
         workload: None,
         named_ports: vec![("app-http".into(), 8080), ("http".into(), 14080)],
+        created: None,
         live: true,
         was_ready: false,
         service_account: "default".into(),

@@ -137,6 +137,7 @@ fn connect_while(
     let server = Server {
         hub: hub.clone(),
         authenticator: Arc::new(Api(able)),
+        replicas: None,
         shutdown,
     };
     let end = end(Arc::new(server), Duration::from_secs(3600));

@@ -11,7 +11,7 @@ mod reading;
 pub(super) use self::chunked::Chunked;
 pub(super) use self::error::Error;
 pub(super) use self::fields::{Place, field, find};
-pub(super) use self::octets::{TARGET, TOKEN, class, text, token, trim};
+pub(super) use self::octets::{QUERY, TARGET, TOKEN, class, text, token, trim};
 pub(super) use self::outgoing::Outgoing;
 pub(super) use self::reading::Reading;
 

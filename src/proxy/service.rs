@@ -174,6 +174,7 @@ async fn under(
         true => upgrade::admit(&parts.headers, cors.verdict),
     };
     plan.sanitise(&mut parts.headers, seen);
+    prepared.forwarding.strip(&mut parts.headers);
     let peer = exchange.client().peer.ip();
     if plan.captures() {
         let forward = match &decision.action {
@@ -239,7 +240,6 @@ async fn under(
             }
         }
     }
-    prepared.forwarding.strip(&mut parts.headers);
     let private = verified.as_ref().is_some_and(|verified| verified.in_query);
     let came = parts.uri.query();
     let left = match (&verified, operation) {

@@ -220,6 +220,25 @@ async fn no_100_continue_is_sent_before_the_token_has_passed() {
     let answer = client.ask(request).await;
     assert_eq!((answer.status, &*answer.reason()), (401, "TokenMissing"));
     assert!(backend.requests().is_empty());
+    // Whether a body follows is not known: no further request is read, and the client hears of it.
+    assert_eq!(answer.value("connection"), Some("close"));
+}
+
+#[tokio::test]
+async fn a_refused_body_that_is_here_costs_no_connection_and_one_to_come_does() {
+    let signer = Signer::new("ES256", "1");
+    let (_backend, proxy) = start(&signer).await;
+    let mut client = Client::connect(proxy.address).await;
+    let head = "POST /shelves HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
+    for _ in 0..2 {
+        let answer = client.ask(&format!("{head}body")).await;
+        assert_eq!((answer.status, answer.value("connection")), (401, None));
+    }
+    let answer = client.ask(head).await;
+    assert_eq!(
+        (answer.status, answer.value("connection")),
+        (401, Some("close"))
+    );
 }
 
 #[tokio::test]

@@ -29,5 +29,6 @@ mod operators_killed;
 mod push_tokens;
 mod readme;
 mod requests;
+mod rotation;
 mod sidecar;
 mod stopped_sidecar;

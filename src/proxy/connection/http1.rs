@@ -40,6 +40,8 @@ use crate::proxy::worker::Worker;
 const HEAD_BYTES: usize = 60 * 1024;
 /// The same of their fields.
 const FIELDS: usize = 100;
+/// Who has the wire when no body is read from it: the requests, and who waits for their end.
+const OWNERS: usize = 2;
 
 /// Serves until the client goes, or is idle for too long, or the worker drains; after an upgrade,
 /// until that ends. `first`: what was read already.
@@ -160,7 +162,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
     /// Sends an answer; whether another request may follow.
     async fn answer(&self, response: Response<ResponseBody>, asked: &Asked) -> io::Result<bool> {
         let (parts, body) = response.into_parts();
-        let last = self.finishing.get() || self.wire.borrow().is_broken();
+        // Nobody reads the rest of its request: unless that is here, the client must hear that no
+        // further request is taken.
+        let unread = Rc::strong_count(&self.wire) <= OWNERS && !self.wire.borrow_mut().give_up();
+        let last = self.finishing.get() || unread || self.wire.borrow().is_broken();
         let length = body.size_hint().exact();
         let now = self.worker.date();
         let (framing, keeps) = {

@@ -10,7 +10,7 @@ use memchr::{memchr, memchr2};
 
 use super::malformed::Malformed;
 use crate::proxy::Limits;
-use crate::proxy::http1::{Place, TARGET, TOKEN, class, text, token};
+use crate::proxy::http1::{Place, QUERY, TARGET, TOKEN, class, text, token};
 
 /// What a look at the bytes says.
 #[derive(Debug, PartialEq, Eq)]
@@ -234,7 +234,7 @@ fn request_line(line: &[u8], limits: &HeadLimits) -> Result<bool, Malformed> {
     if target.len() > limits.uri_bytes {
         return Err(Malformed::TargetTooLong);
     }
-    let classes = target.iter().fold(TARGET, |all, &b| all & class(b));
+    let classes = target.iter().fold(TARGET | QUERY, |all, &b| all & class(b));
     if classes & TARGET == 0 {
         return Err(match memchr(b'#', target) {
             Some(_) => Malformed::Fragment,
@@ -242,7 +242,7 @@ fn request_line(line: &[u8], limits: &HeadLimits) -> Result<bool, Malformed> {
         });
     }
     // What is no target in any form the reader would refuse without a word.
-    if target[0] != b'/' && http::Uri::try_from(target).is_err() {
+    if (target[0] != b'/' || classes & QUERY == 0) && http::Uri::try_from(target).is_err() {
         return Err(Malformed::Target);
     }
     match version {

@@ -4,6 +4,8 @@
 pub(in crate::proxy) const TOKEN: u8 = 1;
 /// A character that [`http::Uri`] takes in a target; the decision about paths is stricter.
 pub(in crate::proxy) const TARGET: u8 = 2;
+/// One that it takes in the query of a target, too.
+pub(in crate::proxy) const QUERY: u8 = 4;
 
 /// What a byte may be part of.
 pub(in crate::proxy) fn class(byte: u8) -> u8 {
@@ -90,6 +92,9 @@ static CLASSES: [u8; 256] = {
         }
         if byte > b' ' && !matches!(byte, b'#' | b'<' | b'>' | b'`' | 0x7f) {
             class |= TARGET;
+            if byte != b'"' {
+                class |= QUERY;
+            }
         }
         classes[byte as usize] = class;
         byte += 1;

@@ -249,6 +249,15 @@ async fn bytes_that_no_target_holds_are_refused() {
             Case::refused(format!("byte {byte:#04x} in a query"), request, 400, reason).closes(),
         );
     }
+    // In a path it is escaped.
+    for target in [
+        "/shelves?a\"b",
+        "/shelves?\"",
+        "/a\"b?\"",
+        "http://a/shelves?\"",
+    ] {
+        cases.push(Case::refused(target, get(target), 400, "BadPath").closes());
+    }
     run(100, cases).await;
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Asked {
     is_head: bool,
     /// Another request may follow.
     keeps: bool,
+    /// The client says that none does.
+    closes: bool,
 }
 
 /// Takes a head out of what the guard has passed on, if it is complete. `found`: what the guard found in
@@ -83,6 +85,7 @@ fn parsed(buffer: &mut BytesMut, found: &Found) -> Result<Option<Head>, Error> {
         version,
         is_head: *request.method() == Method::HEAD,
         keeps: version == Version::HTTP_11,
+        closes: false,
     };
     let mut headers = HeaderMap::with_capacity(places.len() + FIELDS_OF_OURS);
     for place in places {
@@ -103,14 +106,10 @@ impl Asked {
         if *name == CONNECTION {
             for option in value.as_bytes().split(|&byte| byte == b',') {
                 let option = trim(option);
-                if option.eq_ignore_ascii_case(b"close") {
-                    self.keeps = false;
-                } else if option.eq_ignore_ascii_case(b"keep-alive")
-                    && self.version == Version::HTTP_10
-                {
-                    self.keeps = true;
-                }
+                self.closes |= option.eq_ignore_ascii_case(b"close");
+                self.keeps |= option.eq_ignore_ascii_case(b"keep-alive");
             }
+            self.keeps &= !self.closes;
         } else if *name == CONTENT_LENGTH {
             // The guard has seen to it that there is one, and that it is a number.
             let digits = std::str::from_utf8(value.as_bytes()).ok();

@@ -159,6 +159,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Wire<S> {
         }
     }
 
+    /// Nobody wants the rest of the request's body: whether it has come, as far as can be told without
+    /// waiting, so that another request may follow it.
+    pub(super) fn give_up(&mut self) -> bool {
+        self.waits = false;
+        self.is_read()
+    }
+
     /// When an answer is sent: whether the body of its request has come whole, as far as can be told
     /// without waiting. What is left of the exchange in memory is given back.
     pub(super) fn is_read(&mut self) -> bool {

@@ -193,7 +193,10 @@ impl Framed {
             Version::HTTP_10 => self.stays,
             _ => true,
         };
-        let keeps = stays && !self.closes && !reading.ends_with_connection();
+        // What 204 announces may still come, and is nobody's answer.
+        let strays =
+            status == StatusCode::NO_CONTENT && (self.chunked || self.length.unwrap_or(0) > 0);
+        let keeps = stays && !self.closes && !strays && !reading.ends_with_connection();
         Ok((reading, keeps))
     }
 }

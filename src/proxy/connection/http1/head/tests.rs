@@ -46,6 +46,11 @@ fn who_may_ask_again_is_told_by_version_and_connection() {
         ("GET / HTTP/1.1\r\nConnection: Upgrade", true),
         ("GET / HTTP/1.0", false),
         ("GET / HTTP/1.0\r\nConnection: Keep-Alive", true),
+        ("GET / HTTP/1.0\r\nConnection: close, keep-alive", false),
+        (
+            "GET / HTTP/1.0\r\nConnection: close\r\nConnection: keep-alive",
+            false,
+        ),
     ] {
         let (written, _, kept) = answer(&asked(head), Response::new(()), Some(0));
         assert_eq!(kept, keeps, "{head}");

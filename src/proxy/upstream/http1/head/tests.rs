@@ -72,6 +72,10 @@ fn bodies_are_framed_as_rfc_9112_says() {
         ),
         (
             "1.1 204 No Content\r\nContent-Length: 5\r\n",
+            ("none", false),
+        ),
+        (
+            "1.1 204 No Content\r\nContent-Length: 0\r\n",
             ("none", true),
         ),
         (

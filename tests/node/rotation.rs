@@ -1,0 +1,113 @@
+//! One CA after another while requests pass: nobody notices but whoever looks.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cluster::{eventually, get, kubectl, on_the_node};
+use crate::http::Request;
+use crate::installation::{self, NAMESPACE, RELEASE};
+use crate::shop::Shop;
+use crate::traffic::Traffic;
+
+/// The shortest that the operator takes: users give sidecars that are away an hour.
+const OVERLAP: &str = "--ca-overlap=5s";
+
+#[test]
+fn the_ca_is_replaced_twice_under_traffic_and_nobody_is_shut_out() {
+    if !on_the_node() {
+        return;
+    }
+    let installation = installation::alone();
+    let _hasty = Hasty::new(&installation);
+    let shop = Shop::new("rotation", 2);
+    let before = shop.sidecars();
+    let traffic = Traffic::to(&shop);
+    let mut seen = vec![authority()];
+    for number in 1..=2 {
+        rotate(&seen);
+        seen.push(authority());
+        // Over the streams that there are, and then over new ones: these pods were given the first CA.
+        edit(&shop, &format!("https://rotated-{number}.example.com"));
+        installation.restart();
+        edit(&shop, &format!("https://restarted-{number}.example.com"));
+        // Injected, admitted and served under the new one.
+        let replicas = format!("--replicas={}", 2 + number);
+        let scale = ["scale", "deployment/bookstore", &replicas];
+        shop.namespace.kubectl(&scale);
+        let rollout = ["rollout", "status", "deployment/bookstore", "--timeout=90s"];
+        shop.namespace.kubectl(&rollout);
+        shop.wait_sidecars(&format!("{0}/{0}", 2 + number));
+    }
+    traffic.finish();
+    let after = shop.sidecars();
+    for sidecar in &before {
+        assert!(
+            after.contains(sidecar),
+            "{sidecar:?} was replaced or restarted"
+        );
+    }
+}
+
+/// Asks for a new CA, as docs/operations.md says, and waits until it signs.
+fn rotate(seen: &[String]) {
+    let secret = format!("secret/{RELEASE}-ca");
+    let ask = "endpoints.dev/rotate=now";
+    kubectl(&["annotate", &secret, ask, "--namespace", NAMESPACE]);
+    eventually("a new CA signs", Duration::from_secs(90), || {
+        match seen.contains(&authority()) {
+            false => Ok(()),
+            true => Err(get(&[&secret, "--namespace", NAMESPACE])["metadata"].to_string()),
+        }
+    });
+}
+
+/// The certificate of the CA that signs.
+fn authority() -> String {
+    let secret = get(&["secret", &format!("{RELEASE}-ca"), "--namespace", NAMESPACE]);
+    let certificate = secret["data"]["ca.crt"].as_str();
+    certificate.expect("the Secret holds a CA").to_owned()
+}
+
+fn edit(shop: &Shop, origin: &str) {
+    shop.patch_spec(&json!({ "cors": { "allowOrigins": [origin] } }));
+    shop.wait_condition("Programmed", "True");
+    let preflight = Request::preflight("/v1/shelves", origin, "POST", "");
+    assert_eq!(shop.send(&preflight).status, 200);
+}
+
+/// Operators that do not wait long between two CAs; as they were when this goes.
+struct Hasty<'a>(&'a installation::Alone);
+
+impl<'a> Hasty<'a> {
+    fn new(installation: &'a installation::Alone) -> Self {
+        let path = "/spec/template/spec/containers/0/args/-";
+        let patch = json!([{ "op": "add", "path": path, "value": OVERLAP }]).to_string();
+        change(&["patch", "--type=json", "--patch", &patch]);
+        installation.wait_for_rollout();
+        Self(installation)
+    }
+}
+
+impl Drop for Hasty<'_> {
+    fn drop(&mut self) {
+        let deployment = get(&["deployment", RELEASE, "--namespace", NAMESPACE]);
+        let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+        let position = arguments
+            .as_array()
+            .and_then(|all| all.iter().position(|argument| argument == OVERLAP));
+        if let Some(position) = position {
+            let path = format!("/spec/template/spec/containers/0/args/{position}");
+            let patch = json!([{ "op": "remove", "path": path }]).to_string();
+            change(&["patch", "--type=json", "--patch", &patch]);
+            self.0.wait_for_rollout();
+        }
+    }
+}
+
+/// Something done to the operator's Deployment.
+fn change(arguments: &[&str]) {
+    let (verb, rest) = arguments.split_first().expect("a verb");
+    let deployment = format!("deployment/{RELEASE}");
+    kubectl(&[&[*verb, &deployment, "--namespace", NAMESPACE], rest].concat());
+}

@@ -459,7 +459,7 @@ impl Index {
                 self.reports.forget(&before.uid);
                 namespace.forget_sidecar(&before.uid, &mut self.changes);
             }
-            namespace.leave(&before);
+            namespace.leave(before);
             self.live_pods -= usize::from(before.live);
         }
         self.live_pods += usize::from(pod.live);

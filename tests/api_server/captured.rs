@@ -207,7 +207,7 @@ pub async fn run_fix(test: &Test, message: &str) {
     let command = message.split(": kubectl ").nth(1).unwrap();
     // Another finding may follow.
     let command = command.split("'. ").next().unwrap();
-    let closed = command.matches('\'').count() % 2 == 0;
+    let closed = command.matches('\'').count().is_multiple_of(2);
     let command = format!("kubectl {command}{}", if closed { "" } else { "'" });
     let output = tokio::process::Command::new("sh")
         .args(["-c", &command])

@@ -68,7 +68,7 @@ async fn sidecars_of_both_operators_are_counted_and_an_edit_waits_for_all_of_the
     let (code, log) = leader.stop();
     assert_eq!(code, 0, "{log}");
     assert!(log.contains("gave the lease up"), "{log}");
-    let stopped = std::time::Instant::now();
+    let stopped = tokio::time::Instant::now();
     await_leader(&test, "operator-1").await;
     assert!(stopped.elapsed() < Duration::from_secs(8));
     edit_and_wait(&test, &["/shelves", "/authors"]).await;

@@ -26,10 +26,10 @@ pub(super) struct Document {
 /// # Errors
 /// A document that is neither.
 pub(super) fn read(text: &str) -> anyhow::Result<(Form, Vec<Document>)> {
-    if text.trim_start().starts_with(['{', '[']) {
-        if let Ok(documents) = json(text) {
-            return Ok((Form::Json, documents));
-        }
+    if text.trim_start().starts_with(['{', '['])
+        && let Ok(documents) = json(text)
+    {
+        return Ok((Form::Json, documents));
     }
     Ok((Form::Yaml, documents(text)?))
 }

@@ -41,7 +41,7 @@ impl Queue {
     }
 
     /// Takes what is to be done now; it is under way until [`Queue::done`].
-    pub fn next(&mut self) -> Option<Job> {
+    pub fn take(&mut self) -> Option<Job> {
         if self.running.len() >= CONCURRENT {
             return None;
         }

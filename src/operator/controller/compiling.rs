@@ -2,9 +2,10 @@
 //! shall wait for it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::operator::compiler::{Cache, Job, Outcome, Queue};
 use crate::policy;
@@ -49,7 +50,7 @@ impl Compiling {
     }
 
     fn start(&mut self) {
-        while let Some(job) = self.queue.next() {
+        while let Some(job) = self.queue.take() {
             let cache = self.cache.clone();
             self.running.spawn_blocking(move || {
                 let started = Instant::now();

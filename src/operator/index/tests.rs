@@ -705,7 +705,7 @@ fn a_follower_keeps_in_step_with_the_statuses_that_the_leader_writes() {
     index.apply_entry(
         &key(),
         ServiceObject {
-            status: status.clone(),
+            status,
             ..mk_object(1, "v1")
         },
     );

@@ -88,7 +88,7 @@ fn what_is_not_injected_says_why_and_stays() {
     for (mut object, expected) in [
         (deployment(json!({}), wrong), "Denied"),
         (deployment(json!({}), plain.clone()), "NotAsked"),
-        (deployment(on_top.clone(), plain), "Misplaced"),
+        (deployment(on_top, plain), "Misplaced"),
         (
             deployment(json!({}), json!({ "spec": { "containers": 7 } })),
             "Unreadable",

@@ -17,7 +17,7 @@ fn job(namespace: &str, name: &str, ticket: u64) -> Job {
 }
 
 fn next(queue: &mut Queue) -> Option<(String, String)> {
-    let key = queue.next()?.key;
+    let key = queue.take()?.key;
     Some((key.namespace, key.name))
 }
 
@@ -52,7 +52,7 @@ fn only_the_newest_of_one_service_is_compiled_and_it_keeps_its_place() {
     queue.push(job("shop", "a", 1));
     queue.push(job("shop", "b", 1));
     queue.push(job("shop", "a", 2));
-    let first = queue.next().unwrap();
+    let first = queue.take().unwrap();
     assert_eq!((&*first.key.name, first.ticket), ("a", 2));
     // One under way is not the one that waits.
     queue.push(job("shop", "a", 3));
@@ -60,7 +60,7 @@ fn only_the_newest_of_one_service_is_compiled_and_it_keeps_its_place() {
     done(&mut queue, "shop", "a");
     assert_eq!(next(&mut queue).unwrap().1, "b");
     done(&mut queue, "shop", "b");
-    assert_eq!(queue.next().unwrap().ticket, 3);
+    assert_eq!(queue.take().unwrap().ticket, 3);
     done(&mut queue, "shop", "a");
-    assert!(queue.is_empty() && queue.next().is_none());
+    assert!(queue.is_empty() && queue.take().is_none());
 }

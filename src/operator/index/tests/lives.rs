@@ -234,7 +234,7 @@ fn revision_of_a_deleted_service_is_read_for_its_pods_alone() {
     assert!(index.take_changes().restore.is_empty());
     assert_eq!(
         index.revision_plan(&key()).delete,
-        [facts.clone()],
+        std::slice::from_ref(&facts),
         "nobody needs it"
     );
     index.apply_pod(mk_pod("a", "1"));

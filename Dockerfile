@@ -12,6 +12,7 @@ ARG PROFILE=release
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY docs/lints.md docs/
+COPY benches benches
 COPY src src
 # Static, since there is no libc in the image; for a named target, since macros are built for the
 # host and cannot be. What an earlier build left is used for dependencies only: files of another

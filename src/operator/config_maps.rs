@@ -92,6 +92,15 @@ impl ConfigMapWatches {
         while self.tasks.try_join_next().is_some() {}
     }
 
+    /// Starts all watches anew.
+    pub(super) fn again(&mut self) {
+        let added = self.running.keys().cloned().collect();
+        self.change(ConfigMapChanges {
+            added,
+            ..ConfigMapChanges::default()
+        });
+    }
+
     /// What was seen next.
     pub(super) async fn next(&mut self) -> Option<Seen> {
         match self.known.pop_front() {

@@ -4,6 +4,7 @@
 //! beside it and reports back. A panic ends one event, is logged and counted.
 
 mod compiling;
+mod probe;
 mod slices;
 mod watch;
 mod writer;
@@ -21,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use self::compiling::Compiling;
+use self::probe::StoreVersion;
 use self::slices::SliceWatches;
 use self::watch::{Listings, Observed};
 use self::writer::{Stored, Writer};
@@ -114,6 +116,9 @@ impl Controller {
         state.metrics.leads(leads);
         let mut writes = JoinSet::new();
         let mut kept = JoinSet::new();
+        let mut store_version = StoreVersion::default();
+        let mut looks = JoinSet::new();
+        looks.spawn(probe::look(client.clone()));
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -135,6 +140,15 @@ impl Controller {
                 Some(stored) = writes.join_next(), if !writes.is_empty() => {
                     if let Ok(stored) = stored {
                         state.step(|state| state.stored(stored));
+                    }
+                }
+                Some(seen) = looks.join_next() => {
+                    looks.spawn(probe::look(client.clone()));
+                    if let Ok(Some(seen)) = seen && store_version.went_back(seen) {
+                        tracing::warn!("the store went back in time: everything is listed anew");
+                        observed = watch::all(client.clone(), state.metrics.clone());
+                        state.config_maps.again();
+                        state.slices.again(Instant::now());
                     }
                 }
                 outcome = state.compiling.next() => {

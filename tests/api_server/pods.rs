@@ -92,7 +92,10 @@ async fn a_limit_range_adds_to_the_sidecar_and_refuses_what_is_over_it_until_ann
     );
 
     let small = [("endpoints.dev/sidecar-memory-limit", "64Mi")];
-    let made = test.create::<Pod>(with("small", &small)).await.unwrap();
+    // Burstable by itself: with its defaults alone the app, and so the sidecar, would be Guaranteed.
+    let mut asked = with("small", &small);
+    asked["spec"]["containers"][0]["resources"] = json!({ "requests": { "cpu": "5m" } });
+    let made = test.create::<Pod>(asked).await.unwrap();
     let own = resources(&made);
     assert_eq!(
         own["limits"],

@@ -23,9 +23,8 @@ async fn wait_for_operations(sidecar: &Sidecar, count: usize) {
 }
 
 /// A cluster with an operator, a service of one operation, and a sidecar that has it.
-async fn settled() -> (Test, Operator, Sidecar) {
-    let cluster = Cluster::own();
-    let test = Test::on(cluster).await;
+async fn settled(test: Test) -> (Test, Operator, Sidecar) {
+    let cluster = test.cluster;
     create_namespace(&test.client, SYSTEM).await;
     let operator = Operator::install(cluster).await;
     create_service(&test, "bookstore", &document(&[])).await;
@@ -41,7 +40,7 @@ fn inline(paths: &[&str]) -> serde_json::Value {
 
 #[tokio::test]
 async fn edit_after_an_outage_and_a_freeze_arrives_everywhere() {
-    let (test, operator, sidecar) = settled().await;
+    let (test, operator, sidecar) = settled(Test::on(Cluster::own()).await).await;
     // A server that starts anew knows no version as old as those the operator watches from: 410 Gone.
     for order in [Order::Kill, Order::Start] {
         test.cluster.order(order).await;
@@ -66,7 +65,7 @@ async fn edit_after_an_outage_and_a_freeze_arrives_everywhere() {
 
 #[tokio::test]
 async fn store_that_goes_back_in_time_is_followed() {
-    let (test, operator, sidecar) = settled().await;
+    let (test, operator, sidecar) = settled(Test::on(Cluster::own()).await).await;
     test.cluster.order(Order::Save).await;
     test.cluster.serves().await;
     edit(&test, "bookstore", inline(&["/shelves"])).await;
@@ -92,7 +91,7 @@ async fn store_that_goes_back_in_time_is_followed() {
 /// What a definition of another version let in.
 #[tokio::test]
 async fn specs_of_another_version_say_so_and_stop_no_other() {
-    let (test, operator, sidecar) = settled().await;
+    let test = Test::on(Cluster::own()).await;
     let name = "endpointsservices.endpoints.dev";
     let definitions = Api::<CustomResourceDefinition>::all(test.client.clone());
     let loose = json!([{
@@ -104,6 +103,8 @@ async fn specs_of_another_version_say_so_and_stop_no_other() {
         .patch(name, &PatchParams::default(), &loose)
         .await
         .unwrap();
+    // Watches that are open already see what the definition before let in.
+    let (test, operator, sidecar) = settled(test).await;
     create_service(&test, "odd", &document(&[])).await;
     let of_ours = ApiResource::erase::<EndpointsService>(&());
     let services: Api<DynamicObject> =

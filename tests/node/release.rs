@@ -46,8 +46,8 @@ impl Release {
     }
 
     /// `helm upgrade` to the chart as it is.
-    pub(crate) fn upgrade(&self) {
-        self.bring(&["upgrade"], CHART, &image(), &[])
+    pub(crate) fn upgrade(&self, more: &[&str]) {
+        self.bring(&["upgrade"], CHART, &image(), more)
             .expect_success();
     }
 
@@ -71,14 +71,30 @@ impl Release {
 
     /// `helm test`: what it printed.
     pub(crate) fn test(&self) -> String {
-        let arguments = ["test", self.name, "--namespace", self.namespace, "--logs"];
-        try_helm(self.helm, &arguments).expect_success()
+        let arguments = ["test", self.name, "--namespace", self.namespace];
+        let outcome = try_helm(self.helm, &arguments);
+        // Helm 4 tells what a hook said on stderr.
+        let said = outcome.stderr.clone();
+        outcome.expect_success() + &said
     }
 
-    /// `helm status`: what it printed.
-    pub(crate) fn status(&self) -> String {
-        let arguments = ["status", self.name, "--namespace", self.namespace];
-        try_helm(self.helm, &arguments).expect_success()
+    /// After an uninstallation that was refused Helm takes no upgrade, but this: the newest revision
+    /// again, as docs/operations.md says.
+    pub(crate) fn take_back_uninstallation(&self) {
+        let status = self.status(&["--output=json"]);
+        let status: Value = serde_json::from_str(&status).expect("Helm prints JSON");
+        assert_eq!(status["info"]["status"], "uninstalling", "{status:#}");
+        let revision = status["version"].to_string();
+        let place = [self.name, &revision, "--namespace", self.namespace];
+        let arguments = [&["rollback"][..], &place, &["--wait", "--timeout=120s"]].concat();
+        try_helm(self.helm, &arguments).expect_success();
+        let status = self.status(&[]);
+        assert!(status.contains("STATUS: deployed"), "{status}");
+    }
+
+    fn status(&self, more: &[&str]) -> String {
+        let place = ["status", self.name, "--namespace", self.namespace];
+        try_helm(self.helm, &[&place[..], more].concat()).expect_success()
     }
 
     /// `helm uninstall`; the caller looks at how it ended.

@@ -183,7 +183,9 @@ class Sidecar(Proxy):
         return [str(self.stage.tools.binary), "proxy"]
 
     def environment(self):
-        return os.environ | {
+        # As in the image: with the roots that are built in.
+        own = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
+        return own | {
             "ENDPOINTS_SERVICE": "shop", "ENDPOINTS_POD_NAME": "shop-0",
             "ENDPOINTS_POD_NAMESPACE": "bench", "ENDPOINTS_POD_UID": "uid-0",
             "ENDPOINTS_OPERATOR_ADDRESS": f"127.0.0.1:{self.operator_port}",

@@ -127,7 +127,7 @@ impl Keeper {
         write: &Write,
         now: SystemTime,
     ) -> Result<(), WriteError> {
-        Ok(match (write, &state.secret) {
+        match (write, &state.secret) {
             (Write::Step(step), Some(secret)) => {
                 let after = rotation::take(*step, state.view(now, Instant::now()))?;
                 let answered = matches!(step, Step::Publish | Step::Replace);
@@ -137,7 +137,8 @@ impl Keeper {
                 secret::replace(api, secret, &state.held, false).await?;
             }
             _ => secret::create(api, &self.name, &state.held).await?,
-        })
+        }
+        Ok(())
     }
 }
 

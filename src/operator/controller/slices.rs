@@ -129,6 +129,12 @@ impl SliceWatches {
         }
     }
 
+    /// Starts all watches anew.
+    pub(super) fn again(&mut self, now: Instant) {
+        self.plan.stale = self.plan.watches.keys().copied().collect();
+        self.restart_at = Some(now);
+    }
+
     /// Tells the index what was observed.
     pub(super) fn apply(&mut self, observed: Observed, index: &mut Index) {
         let Observed { watch, event } = observed;

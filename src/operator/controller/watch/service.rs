@@ -81,7 +81,8 @@ fn read(spec: Value) -> Result<EndpointsServiceSpec, String> {
     let mut unknown = Vec::new();
     let result = serde_ignored::deserialize(deserializer, |path| {
         if unknown.len() < MAX_NAMED {
-            unknown.push(format!("spec.{path}"));
+            // Options are no steps of the path for people.
+            unknown.push(format!("spec.{path}").replace(".?", ""));
         }
     });
     match result {

@@ -11,7 +11,7 @@ FROM ${RUST} AS build
 ARG PROFILE=release
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
-COPY docs/lints.md docs/
+COPY docs docs
 COPY benches benches
 COPY src src
 # Static, since there is no libc in the image; for a named target, since macros are built for the

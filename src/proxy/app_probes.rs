@@ -57,6 +57,8 @@ enum Failure {
     Exchange(#[from] hyper::Error),
     #[error("no answer: {0}")]
     Http2(#[from] h2::Error),
+    #[error("no answer: it closed the connection")]
+    Closed,
     #[error("it answered {0}")]
     Status(StatusCode),
     #[error("its health service answered {0}")]

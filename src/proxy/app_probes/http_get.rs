@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Request, Uri};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -33,7 +33,7 @@ pub(super) async fn ask(
         response = sender.send_request(request) => response?.status(),
         ended = connection => {
             ended?;
-            return Err(Failure::Status(StatusCode::BAD_GATEWAY));
+            return Err(Failure::Closed);
         }
     };
     match status.is_success() || status.is_redirection() {

@@ -437,7 +437,7 @@ fn around(ports: &[Value]) -> Around {
 }
 
 fn look_at(pods: &[Value], services: &[Value], slices: &[Value]) -> Capture {
-    with(pods, services, slices, |pods, around| capture(pods, around))
+    with(pods, services, slices, capture)
 }
 
 /// Reads everything; slices are all listed.

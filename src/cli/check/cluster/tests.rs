@@ -123,9 +123,12 @@ fn annotated_pods_without_a_sidecar_are_found_once_a_workload() {
 
 #[test]
 fn services_and_pods_that_miss_each_other_are_found() {
-    let mut world = World::default();
-    world.entries = vec![entry("book-store", json!([]))];
-    world.entries[0]["status"] = accepted();
+    let mut other = entry("book-store", json!([]));
+    other["status"] = accepted();
+    let world = World {
+        entries: vec![other],
+        ..World::default()
+    };
     let facts = world.facts();
     assert_eq!(
         codes(&facts),
@@ -148,8 +151,10 @@ fn services_and_pods_that_miss_each_other_are_found() {
 #[test]
 fn conditions_that_are_false_are_found_and_old_ones_are_none() {
     let told = |conditions: Value| {
-        let mut world = World::default();
-        world.entries = vec![entry("bookstore", conditions)];
+        let world = World {
+            entries: vec![entry("bookstore", conditions)],
+            ..World::default()
+        };
         codes(&world.facts())
     };
     let condition = |kind: &str, status: &str, reason: &str, generation: i64| {
@@ -270,11 +275,14 @@ fn probe_at_the_pods_address_proves_that_the_app_is_reachable() {
 
 #[test]
 fn policy_by_the_apps_number_blocks_the_sidecar_and_leaves_the_app_open() {
-    let mut world = World::default();
-    world.policies = vec![json!({
+    let by_number = json!({
         "metadata": { "namespace": "shop", "name": "web" },
         "spec": { "podSelector": {}, "ingress": [{ "ports": [{ "port": 8080 }] }] }
-    })];
+    });
+    let mut world = World {
+        policies: vec![by_number],
+        ..World::default()
+    };
     let facts = world.facts();
     assert_eq!(
         codes(&facts),
@@ -331,10 +339,11 @@ fn default_deny_of_egress_is_found_with_a_policy_that_opens_what_is_needed() {
 
 #[test]
 fn findings_are_bounded() {
-    let mut world = World::default();
-    world.entries = (0..2000)
-        .map(|n| entry(&format!("s{n}"), json!([])))
-        .collect();
+    let entries = (0..2000).map(|n| entry(&format!("s{n}"), json!([])));
+    let world = World {
+        entries: entries.collect(),
+        ..World::default()
+    };
     assert_eq!(found(&world.facts()).len(), 1000);
 }
 

@@ -140,7 +140,7 @@ spec:
       containers:
       - name: report
         image: {}
-        command: [sh, -c, 'nc -z 127.0.0.1 14070']
+        command: [wget, -q, -O, '-', 'http://127.0.0.1:14070/livez']
         ports: [{{name: http, containerPort: 8080}}]
         securityContext: {RESTRICTED_CONTEXT}
 ",

@@ -16,12 +16,13 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::api_server::{Guarded, Test, eventually, get};
+use crate::api_server::{Cluster, Guarded, Test, eventually, get};
 use crate::rotation::own_operator;
 
 #[tokio::test]
 async fn files_are_served_and_followed_and_the_bundle_is_left_to_their_keeper() {
-    let test = Test::without_operator().await;
+    // Beside the shared operator, both would lead, and tell every Event twice.
+    let test = Test::on(Cluster::own()).await;
     let ca = ca();
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &ca, &test.namespace);

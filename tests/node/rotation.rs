@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster::{eventually, get, kubectl, on_the_node};
 use crate::http::Request;
@@ -10,6 +10,7 @@ use crate::installation::{self, NAMESPACE, RELEASE};
 use crate::shop::Shop;
 use crate::traffic::Traffic;
 
+const FLAG: &str = "--ca-overlap=";
 /// The shortest that the operator takes: users give sidecars that are away an hour.
 const OVERLAP: &str = "--ca-overlap=5s";
 
@@ -77,37 +78,46 @@ fn edit(shop: &Shop, origin: &str) {
 }
 
 /// Operators that do not wait long between two CAs; as they were when this goes.
-struct Hasty<'a>(&'a installation::Alone);
+struct Hasty<'a> {
+    installation: &'a installation::Alone,
+    before: String,
+}
 
 impl<'a> Hasty<'a> {
     fn new(installation: &'a installation::Alone) -> Self {
-        let path = "/spec/template/spec/containers/0/args/-";
-        let patch = json!([{ "op": "add", "path": path, "value": OVERLAP }]).to_string();
-        change(&["patch", "--type=json", "--patch", &patch]);
+        let before = wait_between(OVERLAP);
         installation.wait_for_rollout();
-        Self(installation)
+        Self {
+            installation,
+            before,
+        }
     }
 }
 
 impl Drop for Hasty<'_> {
     fn drop(&mut self) {
-        let deployment = get(&["deployment", RELEASE, "--namespace", NAMESPACE]);
-        let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
-        let position = arguments
-            .as_array()
-            .and_then(|all| all.iter().position(|argument| argument == OVERLAP));
-        if let Some(position) = position {
-            let path = format!("/spec/template/spec/containers/0/args/{position}");
-            let patch = json!([{ "op": "remove", "path": path }]).to_string();
-            change(&["patch", "--type=json", "--patch", &patch]);
-            self.0.wait_for_rollout();
-        }
+        wait_between(&self.before);
+        self.installation.wait_for_rollout();
     }
 }
 
-/// Something done to the operator's Deployment.
-fn change(arguments: &[&str]) {
-    let (verb, rest) = arguments.split_first().expect("a verb");
+/// Has the operators take another argument for how long they wait; the one before.
+fn wait_between(argument: &str) -> String {
+    let deployment = get(&["deployment", RELEASE, "--namespace", NAMESPACE]);
+    let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+    let arguments = arguments.as_array().expect("a list");
+    let is_it = |argument: &Value| argument.as_str().is_some_and(|it| it.starts_with(FLAG));
+    let position = arguments.iter().position(is_it).expect("the chart says it");
+    let path = format!("/spec/template/spec/containers/0/args/{position}");
+    let patch = json!([{ "op": "replace", "path": path, "value": argument }]).to_string();
     let deployment = format!("deployment/{RELEASE}");
-    kubectl(&[&[*verb, &deployment, "--namespace", NAMESPACE], rest].concat());
+    let patch = ["--type=json", "--patch", &patch];
+    kubectl(
+        &[
+            &["patch", &*deployment, "--namespace", NAMESPACE],
+            &patch[..],
+        ]
+        .concat(),
+    );
+    arguments[position].as_str().unwrap_or_default().to_owned()
 }

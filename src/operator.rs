@@ -6,6 +6,7 @@ pub mod admission;
 pub mod authenticate;
 pub mod capture;
 pub mod certificates;
+pub mod codes;
 pub mod compiler;
 mod config_maps;
 pub mod controller;

@@ -51,3 +51,14 @@ fn every_condition_and_reason_is_a_row_that_says_what_to_do() {
         );
     }
 }
+
+#[test]
+fn what_the_operator_itself_warns_of_is_on_the_page() {
+    let source = read("src/operator/codes.rs");
+    let page = read("docs/operations.md");
+    let codes = constants(&source);
+    assert!(!codes.is_empty());
+    for code in codes {
+        assert!(page.contains(&format!("`{code}`")), "no word on {code}");
+    }
+}

@@ -25,6 +25,10 @@ const CODES: [&str; 5] = [
     code::CONFLICTING_ROUTES,
 ];
 
+/// Names that are no lints, since they are not about documents: the module `codes` of these folders. What
+/// pages they are on is checked beside them, and by `conditions.rs`.
+const OTHER_REGISTRIES: [&str; 2] = ["src/cli/check/cluster/", "src/operator/"];
+
 /// A section of the page.
 struct Section {
     name: String,
@@ -205,7 +209,10 @@ impl Names {
                 .collect();
             match segments.as_slice() {
                 [.., module, _] => {
-                    module == "lints" || (!is_warning && (module == "code" || module == "reason"))
+                    let other = || OTHER_REGISTRIES.iter().any(|it| self.file.starts_with(it));
+                    module == "lints"
+                        || (module == "codes" && other())
+                        || (!is_warning && (module == "code" || module == "reason"))
                 }
                 [name] => name.chars().all(|c| c.is_lowercase() || c == '_'),
                 [] => false,

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::plan::{Plan, plan};
 pub use self::store::{Done, LABEL, Loaded, load, store};
+use super::codes;
 use super::compiler::Source;
 use crate::api::EndpointsServiceSpec;
 use crate::openapi::{Diagnostic, Place};
@@ -45,8 +46,6 @@ const DIGEST: &str = "endpoints.dev/last-good-digest";
 const MAX_ENCODED: usize = 1024 * 1024;
 /// The most bytes of a source: a resource of 1.5 MiB, a document of 1 MiB, and key sets.
 const MAX_SOURCE: usize = 8 * 1024 * 1024;
-/// The name of the warning about a source that is too large.
-const NOT_KEPT: &str = "source-not-kept";
 
 /// A source as it is kept.
 #[derive(Debug, PartialEq, Eq)]
@@ -144,7 +143,7 @@ impl Kept {
         );
         let place = Place::resource("/spec/openapi");
         Some(
-            Diagnostic::warning(NOT_KEPT, place, message)
+            Diagnostic::warning(codes::SOURCE_NOT_KEPT, place, message)
                 .help("remove descriptions and examples: the proxy does not need them"),
         )
     }

@@ -24,7 +24,7 @@ use self::memory::Memory;
 use self::sink::PolicySink;
 use super::drain::drain;
 use super::egress;
-use super::port_pair::PortPair;
+use super::port_pair::{Admin, Listeners, PortPair};
 use crate::api::annotations::{BACKEND_TLS_FOLDER, LISTENER_TLS_FOLDER};
 use crate::api::endpoints_service::MAX_WORKERS;
 use crate::api::probes;
@@ -75,23 +75,10 @@ pub(super) struct Args {
         default_value = "/var/run/secrets/endpoints.dev/token"
     )]
     token_file: PathBuf,
-    /// Ports to listen on, each with the app's port behind it
-    #[arg(
-        long,
-        env = "ENDPOINTS_LISTENERS",
-        value_name = "LISTEN=APP",
-        value_delimiter = ',',
-        required = true
-    )]
-    listeners: Vec<PortPair>,
-    /// Port for /livez, /readyz and /metrics
-    #[arg(
-        long,
-        env = "ENDPOINTS_ADMIN_PORT",
-        value_name = "PORT",
-        default_value = "14070"
-    )]
-    admin_port: u16,
+    #[command(flatten)]
+    ports: Listeners,
+    #[command(flatten)]
+    admin: Admin,
     /// Probes of the app that kubelet asks here, where the kernel hands the app's port to the sidecar
     #[arg(
         long,
@@ -196,9 +183,9 @@ impl Args {
             backend: BackendAddress::new("127.0.0.1", pair.app),
         };
         Config {
-            listeners: self.listeners.iter().map(listener).collect(),
+            listeners: self.ports.listeners.iter().map(listener).collect(),
             workers: self.workers.0,
-            admin: Some(SocketAddr::new(any, self.admin_port)),
+            admin: Some(SocketAddr::new(any, self.admin.admin_port)),
             app_probes: self.app_probes.0.clone(),
             limits: Limits::default(),
             access_log: LogOutput::stdout(),

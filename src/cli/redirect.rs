@@ -2,26 +2,20 @@
 
 use std::process::ExitCode;
 
-use super::port_pair::PortPair;
+use super::port_pair::Listeners;
 use crate::redirect::{self, Redirect};
 
 /// Arguments of `endpoints redirect`. The injector gives them as environment variables.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The sidecar's ports, each with the app's port whose connections it is to get
-    #[arg(
-        long,
-        env = "ENDPOINTS_LISTENERS",
-        value_name = "LISTEN=APP",
-        value_delimiter = ',',
-        required = true
-    )]
-    listeners: Vec<PortPair>,
+    #[command(flatten)]
+    ports: Listeners,
 }
 
 /// Runs the sub-command.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let redirects: Vec<_> = args
+        .ports
         .listeners
         .iter()
         .map(|pair| Redirect {

@@ -12,7 +12,7 @@ use anyhow::bail;
 use clap::ValueEnum;
 use tokio::time::Instant;
 
-use super::port_pair::PortPair;
+use super::port_pair::{Admin, Listeners};
 
 /// How often is looked.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -35,23 +35,10 @@ pub(super) struct Args {
         value_parser = clap::value_parser!(u64).range(1..=MOST_SECONDS)
     )]
     at_most: u64,
-    /// Ports of the sidecar, each with the app's port behind it
-    #[arg(
-        long,
-        env = "ENDPOINTS_LISTENERS",
-        value_name = "LISTEN=APP",
-        value_delimiter = ',',
-        required = true
-    )]
-    listeners: Vec<PortPair>,
-    /// The sidecar's port for /livez
-    #[arg(
-        long,
-        env = "ENDPOINTS_ADMIN_PORT",
-        value_name = "PORT",
-        default_value = "14070"
-    )]
-    admin_port: u16,
+    #[command(flatten)]
+    ports: Listeners,
+    #[command(flatten)]
+    admin: Admin,
 }
 
 /// What is waited for.
@@ -69,17 +56,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let most = Duration::from_secs(args.at_most);
     match args.what {
         What::Listening => {
-            if !until(most, || is_live(args.admin_port)) {
+            if !until(most, || is_live(args.admin.admin_port)) {
                 bail!(
                     "the sidecar did not listen on port {} within {} s",
-                    args.admin_port,
+                    args.admin.admin_port,
                     args.at_most
                 );
             }
         }
         What::AppClosed => {
             until(most, || {
-                args.listeners.iter().all(|pair| is_closed(pair.app))
+                args.ports.listeners.iter().all(|pair| is_closed(pair.app))
             });
         }
     }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::demand::{Attached, Demand};
@@ -86,20 +85,8 @@ impl Follower {
 
     /// Runs until it is dropped, or until somebody else takes the store over.
     pub async fn run(self) {
-        let mut slots = self.store.attach();
-        let mut tasks = JoinSet::new();
-        loop {
-            tokio::select! {
-                slot = slots.recv() => match slot {
-                    Some(slot) => {
-                        tasks.spawn(follow(slot, Arc::clone(&self.shared)));
-                    }
-                    None => return,
-                },
-                // Of a source that nobody uses any more.
-                Some(_) = tasks.join_next() => {}
-            }
-        }
+        let task = |slot| follow(slot, Arc::clone(&self.shared));
+        self.store.tend(task).await;
     }
 }
 

@@ -12,7 +12,6 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
@@ -141,20 +140,8 @@ impl Refresher {
 
     /// Runs until it is dropped, or until another refresher takes the store over.
     pub async fn run(self) {
-        let mut slots = self.store.attach();
-        let mut tasks = JoinSet::new();
-        loop {
-            tokio::select! {
-                slot = slots.recv() => match slot {
-                    Some(slot) => {
-                        tasks.spawn(keep_fresh(slot, Arc::clone(&self.shared)));
-                    }
-                    None => return,
-                },
-                // Of a source that nobody uses any more.
-                Some(_) = tasks.join_next() => {}
-            }
-        }
+        let task = |slot| keep_fresh(slot, Arc::clone(&self.shared));
+        self.store.tend(task).await;
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use super::demand::Demand;
 use crate::policy::format::KeySource;
@@ -211,8 +212,30 @@ impl KeyStore {
             .collect()
     }
 
-    /// Attaches the refresher: it gets every slot there is and will be. A later one replaces it.
-    pub(super) fn attach(&self) -> mpsc::UnboundedReceiver<Weak<KeySlot>> {
+    /// Keeps a task for every slot there is and will be, until it is dropped, or until somebody else takes
+    /// the store over.
+    pub(super) async fn tend<F>(&self, mut task: impl FnMut(Weak<KeySlot>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut slots = self.attach();
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                slot = slots.recv() => match slot {
+                    Some(slot) => {
+                        tasks.spawn(task(slot));
+                    }
+                    None => return,
+                },
+                // Of a source that nobody uses any more.
+                Some(_) = tasks.join_next() => {}
+            }
+        }
+    }
+
+    /// Attaches whoever brings keys: it gets every slot there is and will be. A later one replaces it.
+    fn attach(&self) -> mpsc::UnboundedReceiver<Weak<KeySlot>> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut inner = self.lock();
         for slot in inner.slots.values() {

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::cluster::{eventually, on_the_node};
-use crate::http::Request;
 use crate::installation::{self, REPLICAS};
 use crate::process::Process;
 use crate::shop::Shop;
@@ -23,17 +20,17 @@ fn operators_killed_and_restarted_under_traffic_fail_no_request() {
 
     // One of them: the other goes on.
     kill(&installation, 1);
-    edit(&shop, "https://one.example.com");
+    shop.allow_origin("https://one.example.com");
     installation.wait_for_rollout();
     shop.wait_sidecars("3/3");
     // All of them.
     kill(&installation, usize::from(REPLICAS));
     installation.wait_for_rollout();
-    edit(&shop, "https://two.example.com");
+    shop.allow_origin("https://two.example.com");
     shop.wait_sidecars("3/3");
     // Other pods in their place.
     installation.restart();
-    edit(&shop, "https://three.example.com");
+    shop.allow_origin("https://three.example.com");
     shop.wait_sidecars("3/3");
 
     traffic.finish();
@@ -67,17 +64,4 @@ fn kill(installation: &installation::Alone, number: usize) {
             }
         },
     );
-}
-
-/// An edit reaches every sidecar: `Programmed` is about it, and is true.
-fn edit(shop: &Shop, origin: &str) {
-    shop.patch_spec(&json!({ "cors": { "allowOrigins": [origin] } }));
-    shop.wait_condition("Programmed", "True");
-    let preflight = Request::preflight("/v1/shelves", origin, "POST", "");
-    for sidecar in shop.sidecars() {
-        let response = shop
-            .namespace
-            .send_to(&preflight, &sidecar.address, sidecar.port);
-        assert_eq!(response.status, 200, "{response:#?}");
-    }
 }

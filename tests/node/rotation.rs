@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cluster::{eventually, get, kubectl, on_the_node};
-use crate::http::Request;
 use crate::installation::{self, NAMESPACE, RELEASE};
 use crate::shop::Shop;
 use crate::traffic::Traffic;
@@ -29,9 +28,9 @@ fn the_ca_is_replaced_twice_under_traffic_and_nobody_is_shut_out() {
         rotate(&seen);
         seen.push(authority());
         // Over the streams that there are, and then over new ones: these pods were given the first CA.
-        edit(&shop, &format!("https://rotated-{number}.example.com"));
+        shop.allow_origin(&format!("https://rotated-{number}.example.com"));
         installation.restart();
-        edit(&shop, &format!("https://restarted-{number}.example.com"));
+        shop.allow_origin(&format!("https://restarted-{number}.example.com"));
         // Injected, admitted and served under the new one.
         let replicas = format!("--replicas={}", 2 + number);
         let scale = ["scale", "deployment/bookstore", &replicas];
@@ -68,13 +67,6 @@ fn authority() -> String {
     let secret = get(&["secret", &format!("{RELEASE}-ca"), "--namespace", NAMESPACE]);
     let certificate = secret["data"]["ca.crt"].as_str();
     certificate.expect("the Secret holds a CA").to_owned()
-}
-
-fn edit(shop: &Shop, origin: &str) {
-    shop.patch_spec(&json!({ "cors": { "allowOrigins": [origin] } }));
-    shop.wait_condition("Programmed", "True");
-    let preflight = Request::preflight("/v1/shelves", origin, "POST", "");
-    assert_eq!(shop.send(&preflight).status, 200);
 }
 
 /// Operators that do not wait long between two CAs; as they were when this goes.

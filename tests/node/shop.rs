@@ -136,6 +136,20 @@ impl Shop {
         ]);
     }
 
+    /// Allows this origin and no other, and looks that the edit has reached every sidecar: `Programmed` is
+    /// about it, and is true.
+    pub(crate) fn allow_origin(&self, origin: &str) {
+        self.patch_spec(&json!({ "cors": { "allowOrigins": [origin] } }));
+        self.wait_condition("Programmed", "True");
+        let preflight = Request::preflight("/v1/shelves", origin, "POST", "");
+        for sidecar in self.sidecars() {
+            let Sidecar { address, port, .. } = &sidecar;
+            let response = self.namespace.send_to(&preflight, address, *port);
+            assert_eq!(response.status, 200, "{response:#?}");
+        }
+        assert_eq!(self.send(&preflight).status, 200);
+    }
+
     /// Edits the OpenAPI text, which must hold `old`.
     pub(crate) fn edit_document(&self, old: &str, new: &str) {
         let resource = self.resource();

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -102,24 +103,8 @@ impl<A: Apply> Session<'_, A> {
         writer
             .write(wire::encode(&ToOperator::Hello(hello))?)
             .await?;
-        let request = Request::post(format!("https://{}{}", wire::TLS_NAME, wire::PATH))
-            .header(header::CONTENT_TYPE, wire::CONTENT_TYPE)
-            .header(header::AUTHORIZATION, authorization)
-            .body(body)
-            .expect("constant names and a checked value make a request");
-        // The connection lives as long as this future: dropping the session closes it.
-        let mut connection = std::pin::pin!(connection);
-        let mut broken = None;
         let conversation = async {
-            let response = tokio::time::timeout(ANSWER_TIMEOUT, sender.send_request(request))
-                .await
-                .map_err(|_| SessionError::NoAnswer)?
-                .map_err(SessionError::Http)?;
-            let status = response.status();
-            if status != StatusCode::OK {
-                let reason = refusal(response.into_body()).await;
-                return Err(SessionError::Refused { status, reason });
-            }
+            let response = open_stream(&mut sender, wire::PATH, authorization, body).await?;
             let protocol = protocol(response.headers());
             let mut reader = Reader::new(response.into_body(), MAX_FRAME);
             tracing::debug!(protocol, "connected to the operator");
@@ -140,13 +125,7 @@ impl<A: Apply> Session<'_, A> {
                 }
             }
         };
-        let mut conversation = std::pin::pin!(conversation);
-        loop {
-            tokio::select! {
-                end = conversation.as_mut() => return end,
-                end = connection.as_mut(), if broken.is_none() => broken = Some(end),
-            }
-        }
+        drive(conversation, connection).await
     }
 
     /// What a message does, and the answer to it.
@@ -275,6 +254,50 @@ pub(in crate::push) async fn dial(
         address: address.to_owned(),
         source,
     })
+}
+
+/// Opens the one stream of a connection: `body` is what this side says, the answer what the other does.
+pub(in crate::push) async fn open_stream<B>(
+    sender: &mut http2::SendRequest<B>,
+    path: &str,
+    authorization: HeaderValue,
+    body: B,
+) -> Result<Response<Incoming>, SessionError>
+where
+    B: Body + 'static,
+{
+    let request = Request::post(format!("https://{}{path}", wire::TLS_NAME))
+        .header(header::CONTENT_TYPE, wire::CONTENT_TYPE)
+        .header(header::AUTHORIZATION, authorization)
+        .body(body)
+        .expect("constant names and a checked value make a request");
+    let response = tokio::time::timeout(ANSWER_TIMEOUT, sender.send_request(request))
+        .await
+        .map_err(|_| SessionError::NoAnswer)?
+        .map_err(SessionError::Http)?;
+    let status = response.status();
+    if status != StatusCode::OK {
+        let reason = refusal(response.into_body()).await;
+        return Err(SessionError::Refused { status, reason });
+    }
+    Ok(response)
+}
+
+/// Runs a conversation to its end, over a connection that lives as long as this: what the conversation
+/// makes of a connection that broke is its end.
+pub(in crate::push) async fn drive<T>(
+    conversation: impl Future<Output = T>,
+    connection: impl Future,
+) -> T {
+    let mut conversation = std::pin::pin!(conversation);
+    let mut connection = std::pin::pin!(connection);
+    let mut broken = false;
+    loop {
+        tokio::select! {
+            end = conversation.as_mut() => return end,
+            _ = connection.as_mut(), if !broken => broken = true,
+        }
+    }
 }
 
 /// An error with all its causes, in one line.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, StatusCode, header};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::{Instant, sleep};
@@ -16,8 +15,6 @@ use crate::push::wire::{self, MAX_OPERATOR_FRAME, PodRef, ToSidecar};
 
 /// Changes wait so long for others to come along.
 const DEBOUNCE: Duration = Duration::from_millis(100);
-/// How long the leader may take to accept or refuse the hello.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// HTTP/2 receive windows: the leader says nothing.
 const WINDOW: u32 = 64 * 1024;
 
@@ -76,21 +73,8 @@ async fn run(
         replica: config.replica.clone(),
     };
     say(&writer, &ToLeader::Hello(hello)).await?;
-    let request = Request::post(format!("https://{}{PATH}", wire::TLS_NAME))
-        .header(header::CONTENT_TYPE, wire::CONTENT_TYPE)
-        .header(header::AUTHORIZATION, authorization)
-        .body(body)
-        .expect("constant names and a checked value make a request");
     let conversation = async {
-        let response = tokio::time::timeout(ANSWER_TIMEOUT, sender.send_request(request))
-            .await
-            .map_err(|_| SessionError::NoAnswer)?
-            .map_err(SessionError::Http)?;
-        let status = response.status();
-        if status != StatusCode::OK {
-            let reason = session::refusal(response.into_body()).await;
-            return Err(SessionError::Refused { status, reason });
-        }
+        let response = session::open_stream(&mut sender, PATH, authorization, body).await?;
         tracing::info!(leader = address, "reporting to the leader");
         let mut reader = Reader::new(response.into_body(), MAX_OPERATOR_FRAME);
         tokio::select! {
@@ -99,15 +83,7 @@ async fn run(
             ended = reader.next::<ToSidecar>() => ended.map(drop).map_err(SessionError::Read),
         }
     };
-    let mut conversation = std::pin::pin!(conversation);
-    let mut connection = std::pin::pin!(connection);
-    let mut broken = None;
-    loop {
-        tokio::select! {
-            end = conversation.as_mut() => return end,
-            end = connection.as_mut(), if broken.is_none() => broken = Some(end),
-        }
-    }
+    session::drive(conversation, connection).await
 }
 
 /// Everything, then what changes; ends only by an error.

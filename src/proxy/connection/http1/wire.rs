@@ -163,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Wire<S> {
     /// waiting, so that another request may follow it.
     pub(super) fn give_up(&mut self) -> bool {
         self.waits = false;
-        self.is_read()
+        self.reading.is_over() || self.is_read()
     }
 
     /// When an answer is sent: whether the body of its request has come whole, as far as can be told

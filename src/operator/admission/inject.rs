@@ -34,6 +34,23 @@ pub struct InjectorConfig {
     pub set_run_as_user: bool,
 }
 
+#[cfg(test)]
+impl InjectorConfig {
+    /// What the tests inject, unless they say otherwise.
+    pub(super) fn of_tests() -> Self {
+        Self {
+            image: "image".to_owned(),
+            image_pull_policy: None,
+            operator_address: "operator:9444".to_owned(),
+            operator_fallback: None,
+            key_addresses: AddressRule::default(),
+            trust_bundle: "PEM".into(),
+            native_sidecars: true,
+            set_run_as_user: true,
+        }
+    }
+}
+
 /// The EndpointsService that a pod asks for; none where [`inject`] leaves the pod alone, or denies it.
 pub fn service_of(pod: &Pod) -> Option<String> {
     let annotations = pod.metadata.annotations.as_ref()?;

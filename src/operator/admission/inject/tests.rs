@@ -11,13 +11,8 @@ mod redirect;
 fn config() -> InjectorConfig {
     InjectorConfig {
         image: "registry.example/endpoints-operator:1".to_owned(),
-        image_pull_policy: None,
         operator_address: "endpoints-operator.endpoints-system.svc:9444".to_owned(),
-        operator_fallback: None,
-        key_addresses: crate::jwks::AddressRule::default(),
-        trust_bundle: "PEM".into(),
-        native_sidecars: true,
-        set_run_as_user: true,
+        ..InjectorConfig::of_tests()
     }
 }
 

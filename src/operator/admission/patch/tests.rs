@@ -5,14 +5,8 @@ use crate::operator::admission::{InjectorConfig, SidecarSettings, inject};
 
 fn config(native_sidecars: bool) -> InjectorConfig {
     InjectorConfig {
-        image: "image".to_owned(),
-        image_pull_policy: None,
-        operator_address: "operator:9444".to_owned(),
-        operator_fallback: None,
-        key_addresses: crate::jwks::AddressRule::default(),
-        trust_bundle: "PEM".into(),
         native_sidecars,
-        set_run_as_user: true,
+        ..InjectorConfig::of_tests()
     }
 }
 

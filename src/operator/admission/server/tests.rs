@@ -21,13 +21,7 @@ struct Rig {
 fn config(image: &str) -> InjectorConfig {
     InjectorConfig {
         image: image.to_owned(),
-        image_pull_policy: None,
-        operator_address: "operator:9444".to_owned(),
-        operator_fallback: None,
-        key_addresses: crate::jwks::AddressRule::default(),
-        trust_bundle: "PEM".into(),
-        native_sidecars: true,
-        set_run_as_user: true,
+        ..InjectorConfig::of_tests()
     }
 }
 

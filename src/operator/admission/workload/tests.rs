@@ -1,20 +1,7 @@
 use super::*;
 
-fn config() -> InjectorConfig {
-    InjectorConfig {
-        image: "image".to_owned(),
-        image_pull_policy: None,
-        operator_address: "operator:9444".to_owned(),
-        operator_fallback: None,
-        key_addresses: crate::jwks::AddressRule::default(),
-        trust_bundle: "PEM".into(),
-        native_sidecars: true,
-        set_run_as_user: true,
-    }
-}
-
 fn run(object: &mut Value) -> Vec<Report> {
-    inject_object(object, &config(), "default", &|_| {
+    inject_object(object, &InjectorConfig::of_tests(), "default", &|_| {
         SidecarSettings::default()
     })
 }

@@ -5,19 +5,6 @@ use super::*;
 use crate::operator::admission::SidecarSettings;
 use crate::push::wire::ServiceKey;
 
-fn config() -> InjectorConfig {
-    InjectorConfig {
-        image: "image".to_owned(),
-        image_pull_policy: None,
-        operator_address: "operator:9444".to_owned(),
-        operator_fallback: None,
-        key_addresses: crate::jwks::AddressRule::default(),
-        trust_bundle: "PEM".into(),
-        native_sidecars: true,
-        set_run_as_user: true,
-    }
-}
-
 fn pod(annotations: Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -42,7 +29,7 @@ fn review_of(object: Value) -> Value {
 fn reviewed(review: &Value) -> (Value, Outcome) {
     match answer(
         review.to_string().as_bytes(),
-        &config(),
+        &InjectorConfig::of_tests(),
         &SettingsCache::default(),
     ) {
         Answer::Reviewed {
@@ -53,7 +40,11 @@ fn reviewed(review: &Value) -> (Value, Outcome) {
 }
 
 fn malformed(body: &str) -> String {
-    match answer(body.as_bytes(), &config(), &SettingsCache::default()) {
+    match answer(
+        body.as_bytes(),
+        &InjectorConfig::of_tests(),
+        &SettingsCache::default(),
+    ) {
         Answer::Malformed(reason) => reason,
         other => panic!("{other:?}"),
     }
@@ -192,7 +183,11 @@ fn a_pod_gets_what_its_own_service_says_about_sidecars() {
     settings.set(key("other", "b"), says("of-other"));
     let patch_of = |service: &str| {
         let review = review_of(pod(json!({ "endpoints.dev/service": service })));
-        match answer(review.to_string().as_bytes(), &config(), &settings) {
+        match answer(
+            review.to_string().as_bytes(),
+            &InjectorConfig::of_tests(),
+            &settings,
+        ) {
             Answer::Reviewed { review, .. } => {
                 let review: Value = serde_json::from_slice(&review).unwrap();
                 let patch: Vec<u8> = serde_json::from_value(review["response"]["patch"].clone())
@@ -231,7 +226,11 @@ fn junk_is_malformed_whatever_its_shape() {
     }
     // gzip: nobody asked for it.
     let zipped = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3];
-    let answer = answer(&zipped, &config(), &SettingsCache::default());
+    let answer = answer(
+        &zipped,
+        &InjectorConfig::of_tests(),
+        &SettingsCache::default(),
+    );
     assert!(matches!(answer, Answer::Malformed(_)), "{answer:?}");
 }
 

@@ -22,16 +22,24 @@ export async function startDev(manifest, backend, ...more) {
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let [out, said] = ['', ''];
-  child.stdout.on('data', (bytes) => (out += bytes));
   const port = await new Promise((found, failed) => {
     const late = setTimeout(() => failed(new Error(`not listening: ${said}`)), SOON);
-    child.stderr.on('data', (bytes) => {
-      said += bytes;
+    // Two pipes have no order between them: what stderr says last may be read before the tokens are.
+    // The commands to paste follow the tokens.
+    const look = () => {
       const listening = said.match(/listening on http:\/\/127\.0\.0\.1:(\d+)/);
-      if (listening) {
+      if (listening && /^curl .*\n/m.test(out)) {
         clearTimeout(late);
         found(Number(listening[1]));
       }
+    };
+    child.stdout.on('data', (bytes) => {
+      out += bytes;
+      look();
+    });
+    child.stderr.on('data', (bytes) => {
+      said += bytes;
+      look();
     });
     child.on('exit', (code) => failed(new Error(`exit ${code}: ${said}`)));
   });

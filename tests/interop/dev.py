@@ -27,15 +27,17 @@ class Dev:
         self.port = None
         self.said = ""
         listening = threading.Event()
+        # Two pipes have no order between them: the commands to paste follow the tokens.
+        printed = threading.Event()
         # Both are read to their ends, or the proxy would wait for a reader.
         self._out = []
         self._readers = [
-            threading.Thread(target=self._read_out, daemon=True),
+            threading.Thread(target=self._read_out, args=(printed,), daemon=True),
             threading.Thread(target=self._read_said, args=(listening,), daemon=True),
         ]
         for reader in self._readers:
             reader.start()
-        if not listening.wait(SOON) or self.port is None:
+        if not listening.wait(SOON) or self.port is None or not printed.wait(SOON):
             self.stop()
             raise RuntimeError(f"endpoints dev does not listen: {self.said}")
 
@@ -52,9 +54,11 @@ class Dev:
         self._process.stderr.close()
         self._file.close()
 
-    def _read_out(self):
+    def _read_out(self, printed):
         for line in self._process.stdout:
             self._out.append(line)
+            if line.startswith("curl "):
+                printed.set()
 
     def _read_said(self, listening):
         for line in self._process.stderr:

@@ -8,6 +8,7 @@
 //! An HTTP/1.1 connection has no task of its own: whoever waits for its answer, or reads its answer's
 //! body, polls it. That saves a wake-up per step, and an idle connection costs nothing.
 
+mod acquire;
 mod attempt;
 mod backends;
 mod body;

@@ -62,6 +62,15 @@ pub(in crate::proxy) enum ConnectError {
     /// Connected, and no answer to the TLS handshake in time.
     #[error("the TLS handshake took too long")]
     HandshakeTimeout,
+    /// Connected, and no SETTINGS of HTTP/2 in time.
+    #[error("the backend did not begin to speak HTTP/2 in time")]
+    SettingsTimeout,
+    /// Connected, and left before anything of HTTP/2 came.
+    #[error("the backend closed the connection before it spoke HTTP/2")]
+    Left,
+    /// Connected, and no request is allowed.
+    #[error("the backend allows no request (SETTINGS_MAX_CONCURRENT_STREAMS is 0)")]
+    NoStreams,
 }
 
 impl Connector {
@@ -177,6 +186,13 @@ impl ConnectError {
             Self::Timeout => "connection timeout",
             Self::HandshakeTimeout => {
                 "connection timeout, TLS: no answer to the handshake (is it a port without TLS?)"
+            }
+            Self::SettingsTimeout => {
+                "connection timeout, HTTP/2: no SETTINGS came (does it speak HTTP/2?)"
+            }
+            Self::Left => "HTTP/2: the connection was closed before SETTINGS came",
+            Self::NoStreams => {
+                "HTTP/2: no request is allowed (SETTINGS_MAX_CONCURRENT_STREAMS is 0)"
             }
         }
     }

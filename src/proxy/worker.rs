@@ -13,7 +13,7 @@ use tokio::runtime::LocalRuntime;
 use tokio::task::spawn_local;
 use tokio::time::{interval, sleep, timeout};
 
-use super::certificate::ClientTls;
+use super::client_tls::ClientTls;
 use super::connection::{self, Buffers};
 use super::date::Date;
 use super::drain::Drain;

@@ -175,7 +175,7 @@ impl TestProxy {
     ) -> Self {
         let lines = Lines::default();
         let config = Config {
-            client_certificate,
+            client_certificate: client_certificate.map(|it| CertificateFiles::in_folder(&it)),
             ..config(
                 LogOutput::to(lines.clone()),
                 roots,

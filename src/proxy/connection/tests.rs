@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
 
 use super::*;
-use crate::proxy::certificate::ClientTls;
+use crate::proxy::client_tls::ClientTls;
 use crate::proxy::drain::Finish;
 use crate::proxy::metrics::WorkerMetrics;
 use crate::proxy::teller::Teller;

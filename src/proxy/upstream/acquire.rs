@@ -140,20 +140,20 @@ impl Backend {
 
     /// Makes a connection.
     pub(super) async fn open(&self) -> Result<Stream, ConnectError> {
-        let opened = self.connector.connect(self.options.connect_timeout).await;
-        match &opened {
-            Ok(_) => {
+        match self.connector.connect(self.options.connect_timeout).await {
+            Ok(socket) => {
                 self.metrics.connects.add(1);
                 self.budget.note_there();
+                Ok(Stream::new(socket, self.metrics.clone()))
             }
             Err(error) => {
                 self.metrics.connect_failures.add(1);
                 if error.is_absence() {
                     self.budget.note_gone();
                 }
+                Err(error)
             }
         }
-        opened
     }
 
     fn unreachable(&self, source: ConnectError) -> UpstreamError {

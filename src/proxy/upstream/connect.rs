@@ -13,7 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout};
 
 use super::resolve::Resolver;
-use super::stream::Stream;
+use super::stream::Socket;
 use super::tls::{self, BackendTls};
 use crate::proxy::config::{BackendAddress, Place};
 
@@ -103,11 +103,11 @@ impl Connector {
     }
 
     /// Connects, ready for HTTP.
-    pub(super) async fn connect(&self, limit: Duration) -> Result<Stream, ConnectError> {
+    pub(super) async fn connect(&self, limit: Duration) -> Result<Socket, ConnectError> {
         let begun = Instant::now();
         let opening = timeout(limit, self.open());
         let stream = match opening.await.map_err(|_| ConnectError::Timeout)?? {
-            Stream::Plain(stream) if self.address.tls() => stream,
+            Socket::Plain(stream) if self.address.tls() => stream,
             ready => return Ok(ready),
         };
         let left = limit.saturating_sub(begun.elapsed());
@@ -117,12 +117,12 @@ impl Connector {
         let stream = timeout(left, shaking)
             .await
             .map_err(|_| ConnectError::HandshakeTimeout)??;
-        Ok(Stream::Tls(Box::new(stream)))
+        Ok(Socket::Tls(Box::new(stream)))
     }
 
-    async fn open(&self) -> Result<Stream, ConnectError> {
+    async fn open(&self) -> Result<Socket, ConnectError> {
         let stream = match &self.target {
-            Target::Socket(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
+            Target::Socket(path) => return Ok(Socket::Unix(UnixStream::connect(path).await?)),
             Target::Address(address) => TcpStream::connect(address).await?,
             Target::Name(resolver) => {
                 let addresses = resolver.addresses().await.map_err(ConnectError::Name)?;
@@ -131,7 +131,7 @@ impl Connector {
             }
         };
         stream.set_nodelay(true)?;
-        Ok(Stream::Plain(stream))
+        Ok(Socket::Plain(stream))
     }
 }
 

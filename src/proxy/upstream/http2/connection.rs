@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{CONNECTION_WINDOW, STREAM_WINDOW, STREAMS, keepalive};
 use crate::policy::limits::HEADER_BYTES;
+use crate::proxy::metrics::BackendCells;
 use crate::proxy::upstream::Backend;
 use crate::proxy::upstream::connect::ConnectError;
 use crate::proxy::upstream::options::Options;
@@ -32,6 +34,8 @@ pub(in crate::proxy::upstream) struct Connection {
     /// Until when the backend must have spoken HTTP/2.
     begins_by: Instant,
     place: Option<places::Place>,
+    /// Where it is counted while it has no stream.
+    cells: Arc<BackendCells>,
 }
 
 /// How a connection is.
@@ -88,6 +92,8 @@ impl Connection {
         let pings = connection.ping_pong();
         // Its errors reach the streams.
         spawn_local(keepalive::run(connection, pings, state.clone()));
+        let cells = backend.metrics.clone();
+        cells.connections_idle.add(1);
         Ok(Self {
             sender,
             state,
@@ -95,6 +101,7 @@ impl Connection {
             made: Instant::now(),
             begins_by,
             place,
+            cells,
         })
     }
 
@@ -225,6 +232,9 @@ impl State {
 impl Place {
     pub(super) fn new(connection: Rc<Connection>) -> Self {
         let streams = &connection.state.streams;
+        if streams.get() == 0 {
+            connection.cells.connections_idle.subtract(1);
+        }
         streams.set(streams.get() + 1);
         Self(connection)
     }
@@ -234,10 +244,20 @@ impl Drop for Place {
     fn drop(&mut self) {
         let state = &self.0.state;
         state.streams.set(state.streams.get() - 1);
+        if state.streams.get() == 0 {
+            self.0.cells.connections_idle.add(1);
+        }
         state.used.set(Instant::now());
         if let Some(places) = &state.places {
             places.note_change();
         }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Its streams hold it: there is none.
+        self.cells.connections_idle.subtract(1);
     }
 }
 

@@ -88,7 +88,7 @@ impl Server {
 }
 
 fn at_once(address: SocketAddr, requests: &[&'static str]) -> Vec<tokio::task::JoinHandle<Answer>> {
-    let ask = |request: &&'static str| tokio::spawn(ask(address, *request));
+    let ask = |request: &&'static str| tokio::spawn(ask(address, request));
     requests.iter().map(ask).collect()
 }
 

@@ -205,6 +205,13 @@ fn resolve_dots(
     Ok(out)
 }
 
+/// The path with one slash in the place of several.
+pub(super) fn merged(path: &str) -> String {
+    let mut merged = path.to_owned();
+    merge_slashes(&mut merged);
+    merged
+}
+
 fn merge_slashes(path: &mut String) {
     let mut after_slash = false;
     path.retain(|c| {

@@ -19,8 +19,8 @@ use std::collections::{BTreeSet, HashMap};
 use http::HeaderValue;
 
 use super::format::Operation;
-use super::path::{NormalisedPath, normalise, partial_readings};
-use spelling::{STAR, decoded_template, has_reserved_escape, without_parameters};
+use super::path::{NormalisedPath, merged, normalise, partial_readings};
+use spelling::{STAR, decoded_template, has_reserved_escape, other_readings};
 use template::Segment;
 use tree::{Crowded, Lookup, Node};
 
@@ -195,16 +195,14 @@ impl Router {
 
     /// Finds the operation. `path` is normalised ([`super::path::normalise`]).
     pub fn find(&self, method: &str, path: &str) -> RouteMatch<'_> {
-        let mut found = self.find_exact(method, path);
-        let decoded = decode_reserved(path);
-        if decoded.is_some() || self.decoded.is_some() {
-            let decoded = decoded.as_deref().unwrap_or(path);
-            found = self.unless_ambiguous(found, method, decoded);
+        let found = self.find_exact(method, path);
+        let readings = other_readings(path);
+        if readings.is_empty() && self.decoded.is_some() {
+            return self.unless_ambiguous(found, method, path);
         }
-        match without_parameters(decoded.as_deref().unwrap_or(path)) {
-            None => found,
-            Some(bare) => self.unless_ambiguous(found, method, &bare),
-        }
+        readings.iter().fold(found, |found, reading| {
+            self.unless_ambiguous(found, method, reading)
+        })
     }
 
     /// Finds the operation of a path that is forwarded with less than its normalisation
@@ -243,12 +241,25 @@ impl Router {
         let Ok(NormalisedPath(normal)) = normalise(decoded) else {
             return RouteMatch::Ambiguous;
         };
-        let theirs = match &self.decoded {
+        let moves = has_dot_segments(decoded);
+        let found = agreed(found, &self.find_theirs(method, &normal), moves);
+        if !moves || !decoded.contains("//") {
+            return found;
+        }
+        // Who merges slashes first has `..` remove another segment.
+        match normalise(&merged(decoded)) {
+            Ok(NormalisedPath(normal)) => agreed(found, &self.find_theirs(method, &normal), moves),
+            Err(_) => RouteMatch::Ambiguous,
+        }
+    }
+
+    /// What a backend runs that decodes before it routes.
+    fn find_theirs(&self, method: &str, decoded: &str) -> RouteMatch<'_> {
+        match &self.decoded {
             // No template holds a raw `*`: it is the `%2A` of those that mean the character.
-            Some(router) => router.find_exact(method, &normal.replace('*', STAR)),
-            None => self.find_exact(method, &normal),
-        };
-        agreed(found, &theirs, has_dot_segments(decoded))
+            Some(router) => router.find_exact(method, &decoded.replace('*', STAR)),
+            None => self.find_exact(method, decoded),
+        }
     }
 
     fn find_exact(&self, method: &str, path: &str) -> RouteMatch<'_> {

@@ -17,7 +17,7 @@ fn steps_lead_to_the_same_paths_in_every_order() {
         ("/=%5C/..%2Fadmin", &["/=/admin", "/admin"]),
         // Parameters are cut off before, or after.
         ("/admin;a=%2Fx/5", &["/admin/5", "/admin/x/5"]),
-        ("/x/..;%2Fadmin", &["/admin", "/x"]),
+        ("/x/..;%2Fadmin", &["/admin", "/"]),
         // A slash stays escaped where other characters do not.
         ("/a%2Fb%40c", &["/a%2Fb@c", "/a/b@c"]),
     ] {

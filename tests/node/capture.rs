@@ -135,14 +135,15 @@ fn first_roll_out_ends_although_pods_without_sidecar_are_behind_the_service() {
     namespace.apply(&deployment);
     namespace.kubectl(&rollout);
     let shop = Shop { namespace };
-    // Until the old pods are gone, one of them may be the first.
-    eventually("the other pod is named", Duration::from_secs(60), || {
-        let captured = shop.wait_condition("Captured", "False");
-        let message = captured["message"].as_str().unwrap_or_default();
-        match captured["reason"] == "MixedPods" && message.contains("pod other-") {
-            true => Ok(()),
-            false => Err(format!("{captured:#}")),
-        }
+    // The first pods are behind the Service until they have ended.
+    let what = "Captured names the pod that stays";
+    eventually(what, Duration::from_secs(30), || {
+        let captured = shop.condition("Captured");
+        let message = captured["message"].as_str();
+        let named = message.is_some_and(|it| it.contains("pod other-"));
+        (captured["reason"] == "MixedPods" && named)
+            .then_some(())
+            .ok_or(captured.to_string())
     });
     shop.namespace.kubectl(&["delete", "deployment", "other"]);
     shop.wait_condition("Captured", "True");

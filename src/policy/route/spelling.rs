@@ -1,74 +1,62 @@
 //! Other spellings of one path: those that a backend may read alike.
 
+/// What stays escaped when a path is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    slash: bool,
+    backslash: bool,
+}
+
+impl Kept {
+    /// Some servers unescape all but slashes; a backslash is a character to most.
+    pub(super) const ALL: [Self; 4] = [
+        Self::NOTHING,
+        Self {
+            slash: false,
+            backslash: true,
+        },
+        Self {
+            slash: true,
+            backslash: false,
+        },
+        Self {
+            slash: true,
+            backslash: true,
+        },
+    ];
+    const NOTHING: Self = Self {
+        slash: false,
+        backslash: false,
+    };
+}
+
 /// The path as one that decodes before it routes reads it: reserved characters unescaped (RFC 3986
 /// section 2.2), a backslash as a slash. `None` when that is no different. Escapes of what no path
 /// may hold raw stay: templates hold them escaped as well.
 pub(in crate::policy) fn decode_reserved(path: &str) -> Option<String> {
-    let decoded = path
-        .contains('%')
-        .then(|| decode(path, Separators::Backslashes))?;
+    if !path.contains('%') {
+        return None;
+    }
+    let decoded = decode(path, Kept::NOTHING);
     (decoded != path).then_some(decoded)
 }
 
-/// What a backend may take a path for, but dot segments and slashes: with its escapes decoded, with
-/// slashes and backslashes among them or without, and without parameters, dropped before decoding or
-/// after it. None twice; without the path itself.
-pub(super) fn other_readings(path: &str) -> Vec<String> {
-    let mut readings = Vec::new();
-    if !path.contains(['%', ';']) {
-        return readings;
-    }
-    let bare = without_parameters(path);
-    for base in [Some(path), bare.as_deref()].into_iter().flatten() {
-        for separators in [
-            Separators::Backslashes,
-            Separators::Slashes,
-            Separators::None,
-        ] {
-            let decoded = decode(base, separators);
-            readings.extend(without_parameters(&decoded));
-            readings.push(decoded);
-        }
-    }
-    readings.sort_unstable();
-    readings.dedup();
-    readings.retain(|reading| reading != path);
-    readings
-}
-
-/// Which escapes are separators to whoever decodes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Separators {
-    /// Of slashes, and of backslashes.
-    Backslashes,
-    /// Of slashes alone: where the system has no backslashes in paths, they are text.
-    Slashes,
-    /// Neither: what is decoded is what stands between slashes.
-    None,
-}
-
-fn decode(path: &str, separators: Separators) -> String {
+/// The same, but for what stays.
+pub(super) fn decode(path: &str, kept: Kept) -> String {
     let mut decoded = String::with_capacity(path.len());
     let mut rest = path;
     while let Some(at) = rest.find('%') {
-        decoded.push_str(&rest[..at]);
-        let escape = rest[at..].get(..3);
-        let stays = match escape {
-            Some("%2F") => separators == Separators::None,
-            Some("%5C") => separators != Separators::Backslashes,
-            _ => false,
-        };
-        let known = RESERVED.iter().find(|(known, _)| Some(*known) == escape);
-        match known.filter(|_| !stays) {
-            Some((escape, character)) => {
-                decoded.push_str(character);
-                rest = &rest[at + escape.len()..];
-            }
-            None => {
-                decoded.push('%');
-                rest = &rest[at + 1..];
-            }
+        let (before, escaped) = rest.split_at(at);
+        decoded.push_str(before);
+        let escape = escaped.get(..3).unwrap_or(escaped);
+        let known = RESERVED.iter().find(|(known, _)| *known == escape);
+        match known {
+            Some(("%2F", _)) if kept.slash => decoded.push_str(escape),
+            Some(("%5C", _)) if kept.backslash => decoded.push_str(escape),
+            Some((_, character)) => decoded.push_str(character),
+            None => decoded.push_str(escape),
         }
+        rest = &escaped[escape.len()..];
     }
     decoded.push_str(rest);
     decoded
@@ -96,7 +84,7 @@ pub(super) fn has_reserved_escape(template: &str) -> bool {
 /// The path as servers read it that take what follows a `;` for parameters of the segment (RFC 3986
 /// section 3.3), and drop them before they resolve dots and route: servlet containers do. `None` when
 /// that is no different.
-fn without_parameters(path: &str) -> Option<String> {
+pub(super) fn without_parameters(path: &str) -> Option<String> {
     if !path.contains(';') {
         return None;
     }

@@ -353,8 +353,12 @@ impl State {
                 {
                     self.metrics.push_seconds.observe(took.as_secs_f64());
                 }
-                self.index.report(report, now);
+                let lives = self.index.report(report, now);
                 self.outbox.note(report, now);
+                // It connected just before its pod was gone: nobody will say so again.
+                if !lives && report.event == Event::Gone {
+                    self.outbox.forget(&report.pod.uid);
+                }
             }
         }
     }

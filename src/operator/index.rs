@@ -554,15 +554,16 @@ impl Index {
         }
     }
 
-    /// A sidecar did something. `now` dates the end of a stream.
-    pub fn report(&mut self, report: &Report, now: Instant) {
+    /// A sidecar did something. `now` dates the end of a stream. Whether its pod lives: of others,
+    /// nothing is kept.
+    pub fn report(&mut self, report: &Report, now: Instant) -> bool {
         let Some(namespace) = self.namespaces.get_mut(&report.pod.namespace) else {
-            return;
+            return false;
         };
         // Reports of a pod that was already deleted must not be kept for ever.
         let pod = namespace.pods.get(&report.pod.name);
         if pod.is_none_or(|pod| pod.uid != report.pod.uid || pod.service != report.service.name) {
-            return;
+            return false;
         }
         let uid = &report.pod.uid;
         let state = self.reports.own(uid, &report.service, now);
@@ -572,13 +573,14 @@ impl Index {
             Event::Rejected { hash, reason } => state.rejected(hash, reason),
             Event::Gone => state.gone(now),
             // Says nothing about policies.
-            Event::KeysWanted { .. } => return,
+            Event::KeysWanted { .. } => return true,
         }
         namespace.touch(
             &report.service.namespace,
             &report.service.name,
             &mut self.changes,
         );
+        true
     }
 
     /// Another replica said how its sidecars are. Only the leader is told.

@@ -23,7 +23,7 @@ mod tests;
 /// The most warnings that a status lists; a last one counts the others.
 const MAX_WARNINGS: usize = 50;
 /// The most bytes of a message. The API server takes 32 KiB; people read a line.
-const MAX_MESSAGE: usize = 1024;
+pub(super) const MAX_MESSAGE: usize = 1024;
 
 /// What a status is made of.
 #[derive(Clone, Debug)]
@@ -287,10 +287,12 @@ fn mounted(secrets: &[&str]) -> String {
     match secrets {
         [] => String::new(),
         [one] => format!(
-            "; Secret `{one}` is mounted by kubelet and not seen here: without it, a new pod does not start"
+            "; Secret `{one}` is mounted by kubelet and not seen here: without it, a new pod starts and does \
+             not become ready"
         ),
         all => format!(
-            "; Secrets `{}` are mounted by kubelet and not seen here: without them, a new pod does not start",
+            "; Secrets `{}` are mounted by kubelet and not seen here: without them, a new pod starts and \
+             does not become ready",
             all.join("` and `")
         ),
     }
@@ -463,7 +465,8 @@ fn cut(text: &str) -> String {
     cut_to(text, MAX_MESSAGE)
 }
 
-fn cut_to(text: &str, limit: usize) -> String {
+/// At most so many bytes of a text, and whether there was more of it.
+pub(super) fn cut_to(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }

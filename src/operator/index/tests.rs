@@ -541,6 +541,39 @@ fn key_sets_are_fetched_while_used_and_reported() {
 }
 
 #[test]
+fn of_several_key_sets_that_fail_one_is_named_and_the_others_are_counted() {
+    let mut index = index();
+    let urls: Vec<_> = (0..5)
+        .map(|number| format!("https://z{number}.example/{}", "k".repeat(1500)))
+        .collect();
+    index.apply_entry(&key(), mk_object(1, &format!("v1 {}", urls.join(" "))));
+    let sources: Vec<_> = urls.into_iter().map(KeySource::Url).collect();
+    let mut message = |failing: usize| {
+        for (number, source) in sources.iter().enumerate() {
+            let failed = KeyOutcome::Failed("status 500".into());
+            let outcome = if number < failing {
+                failed
+            } else {
+                KeyOutcome::Fetched
+            };
+            index.keys(source, outcome);
+        }
+        find(&status_of(&index), RESOLVED_REFS).message.clone()
+    };
+    let five = message(5);
+    assert!(five.contains("z0.example"), "{five}");
+    assert!(five.ends_with("so it is with 4 more key sets"), "{five}");
+    // From here on all are known, and some cannot be refreshed.
+    assert_eq!(message(0), "every key set is known");
+    assert!(message(2).ends_with("so it is with 1 more key set"));
+    let one = message(1);
+    assert!(
+        one.contains("z0.example") && !one.contains("more key set"),
+        "{one}"
+    );
+}
+
+#[test]
 fn issuer_of_another_cluster_names_the_real_one() {
     let mut index = index();
     index.apply_entry(&key(), mk_object(1, "v1 kubernetes:https://wrong.example"));

@@ -321,9 +321,8 @@ async fn try_way(test: &Test, name: &str, way: &str, metadata: &Value) -> Result
             dry_run: true,
             ..PostParams::default()
         };
-        let binding = serde_json::to_vec(&binding).unwrap();
         let bound: Result<Value, _> = api
-            .create_subresource(way, name, &parameters, binding)
+            .create_subresource(way, name, &parameters, &binding)
             .await;
         bound.map(|_| Pod::default())
     } else {

@@ -38,6 +38,7 @@ mod hostile_requests;
 mod hostile_tokens;
 mod http2;
 mod http2_backends;
+mod http2_settings;
 mod limits;
 mod malformed;
 mod metrics;

@@ -35,6 +35,7 @@ mod hostile;
 mod hostile_backends;
 mod hostile_key_sets;
 mod hostile_requests;
+mod hostile_spellings;
 mod hostile_tokens;
 mod http2;
 mod http2_backends;

@@ -42,7 +42,7 @@ use super::capture::{KnownSlices, ServiceFacts, capture};
 use super::compiler::{Job, Outcome};
 use super::pod::InjectedPod;
 use super::revisions::{Plan, RevisionFacts};
-use super::status::{self, Facts, Sidecars, Verdict};
+use super::status::{self, Facts, OutdatedPod, Sidecars, Verdict};
 use crate::api::EndpointsServiceStatus;
 use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::jwks::Pace;
@@ -620,8 +620,17 @@ impl Index {
             let Some(hash) = hash else {
                 continue;
             };
+            if let Some((field, secret)) = entry.settings.lacking(&pod.secrets) {
+                counts.outdated += 1;
+                counts.outdated_pod.get_or_insert_with(|| OutdatedPod {
+                    pod: pod.name.clone(),
+                    field,
+                    secret: secret.to_owned(),
+                });
+            }
             let Some(state) = self.reports.newest(&pod.uid) else {
-                let before = |since| pod.created.is_some_and(|created| created <= since);
+                // Both are whole seconds: in the same one, it may have come after.
+                let before = |since| pod.created.is_some_and(|created| created < since);
                 counts.current += u32::from(presumed.is_some_and(before));
                 continue;
             };

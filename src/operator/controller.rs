@@ -202,9 +202,13 @@ impl Controller {
                 kept.spawn(revisions::store(client.clone(), key, plan));
             }
             for (key, name) in state.restores.drain(..) {
-                state
-                    .loads
-                    .spawn(revisions::load(client.clone(), key, name));
+                let failures = metrics.revision_read_failures.clone();
+                let failed = move |key: &wire::ServiceKey, error: &kube::Error| {
+                    failures.inc();
+                    tracing::warn!(service = %key, %error, "cannot read a revision; it is tried again");
+                };
+                let load = revisions::load(client.clone(), key, name, failed);
+                state.loads.spawn(load);
             }
         }
         refresher.abort();

@@ -52,6 +52,8 @@ pub struct Metrics {
     pub revision_writes: Counter,
     /// Revisions that could not be written or deleted.
     pub revision_write_failures: Counter,
+    /// Reads of a revision that failed, and were tried again.
+    pub revision_read_failures: Counter,
     compile_panics: Counter,
     compilations: Gauge,
     outlived: Gauge,
@@ -86,6 +88,10 @@ impl Metrics {
         let revision_write_failures = counter(
             "revision_write_failures",
             "Last good sources that could not be kept or cleared away",
+        );
+        let revision_read_failures = counter(
+            "revision_read_failures",
+            "Last good sources that could not be read, and were tried again",
         );
         own.register(
             "build",
@@ -166,6 +172,7 @@ impl Metrics {
             replica_reports,
             revision_writes,
             revision_write_failures,
+            revision_read_failures,
             compile_panics,
             compilations,
             outlived,

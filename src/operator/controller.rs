@@ -464,6 +464,12 @@ impl State {
         for (key, uid, reason) in changes.withhold {
             self.hub.withhold(&key, Some(&uid), reason);
         }
+        // After it: a sidecar that is let in before would be told that nothing is withheld, and be ready.
+        for (namespace, name) in changes.admit {
+            if let Some(pod) = self.index.pod(&namespace, &name) {
+                self.pods.insert(pod);
+            }
+        }
         for (key, settings) in changes.settings {
             self.settings.set(key, settings);
         }

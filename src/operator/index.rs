@@ -101,6 +101,9 @@ pub struct Changes {
     pub disconnect: Vec<String>,
     /// Why which pod's sidecar is to withhold its first readiness from now on; None: no more.
     pub withhold: Vec<(ServiceKey, String, Option<String>)>,
+    /// Pods that came or changed, as namespace and name: their sidecars may be let in as they are now, once
+    /// they were told to withhold what they are to withhold.
+    pub admit: Vec<(String, String)>,
     /// Services whose EndpointSlices are to be known from now on, and those that are not.
     pub slices: SliceChanges,
     /// Sources that became used, and those that are used no more.
@@ -452,6 +455,7 @@ impl Index {
             return;
         }
         let before = before.cloned();
+        self.changes.admit.push((name.clone(), pod.name.clone()));
         if let Some(before) = &before {
             namespace.touch(&name, &before.service, &mut self.changes);
             // A stream is of one pod and one service: what it said of another one counts no more.

@@ -264,10 +264,8 @@ impl Listings {
                     Object::Entry(object) => {
                         index.apply_entry(&ServiceKey { namespace, name }, *object);
                     }
-                    Object::Pod(pod) => {
-                        pods.insert(&pod);
-                        index.apply_pod(*pod);
-                    }
+                    // It is let in when what follows from it is done.
+                    Object::Pod(pod) => index.apply_pod(*pod),
                     Object::Service(service) => index.apply_service(&namespace, service),
                     Object::Revision(revision) => index.apply_revision(&namespace, revision),
                     Object::Nothing(kind) => gone(kind, &namespace, &name, index, pods),

@@ -727,6 +727,19 @@ impl Index {
         names
     }
 
+    /// Which version is known of every EndpointsService that there is.
+    pub fn versions(&self) -> Versions {
+        let mut versions = Versions::new();
+        for (namespace_name, namespace) in &self.namespaces {
+            let entries = namespace.entries.iter().filter(|(_, entry)| entry.exists);
+            versions.extend(entries.map(|(name, entry)| {
+                let key = (namespace_name.clone(), name.clone());
+                (key, (entry.uid.clone(), entry.version.clone()))
+            }));
+        }
+        versions
+    }
+
     /// The pod of this name, if it is injected.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&InjectedPod> {
         self.namespaces.get(namespace)?.pods.get(name)
@@ -820,6 +833,9 @@ impl Index {
         }
     }
 }
+
+/// `metadata.uid` and `metadata.resourceVersion` of objects, by namespace and name.
+pub type Versions = BTreeMap<(String, String), (String, String)>;
 
 /// What the index keeps of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use self::compiling::Compiling;
-use self::probe::StoreVersion;
+use self::probe::{Deaf, Probe};
 use self::slices::SliceWatches;
 use self::watch::{Listings, Observed};
 use self::writer::{Outcome, Stored, Writer};
@@ -129,9 +129,7 @@ impl Controller {
         state.index.set_leads(*leadership.borrow_and_update());
         let mut writes = JoinSet::new();
         let mut kept = JoinSet::new();
-        let mut store_version = StoreVersion::default();
-        let mut looks = JoinSet::new();
-        looks.spawn(probe::look(client.clone()));
+        let mut probe = Probe::new(client.clone());
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -159,13 +157,12 @@ impl Controller {
                         state.step(|state| state.stored(stored));
                     }
                 }
-                Some(seen) = looks.join_next() => {
-                    looks.spawn(probe::look(client.clone()));
-                    if let Ok(Some(seen)) = seen && store_version.went_back(seen) {
-                        tracing::warn!("the store went back in time: everything is listed anew");
-                        observed = watch::all(client.clone(), state.metrics.clone());
-                        state.config_maps.again();
-                        state.slices.again(Instant::now());
+                look = probe.next() => {
+                    let told = state.listings.entries_are_told();
+                    let known = told.then(|| state.index.versions());
+                    if let Some(deaf) = look.and_then(|look| probe.judge(look, known)) {
+                        observed = watch::all(client.clone(), metrics.clone());
+                        state.relist(deaf);
                     }
                 }
                 (outcome, took) = state.compiling.next() => {
@@ -202,9 +199,13 @@ impl Controller {
                 kept.spawn(revisions::store(client.clone(), key, plan));
             }
             for (key, name) in state.restores.drain(..) {
-                state
-                    .loads
-                    .spawn(revisions::load(client.clone(), key, name));
+                let failures = metrics.revision_read_failures.clone();
+                let failed = move |key: &wire::ServiceKey, error: &kube::Error| {
+                    failures.inc();
+                    tracing::warn!(service = %key, %error, "cannot read a revision; it is tried again");
+                };
+                let load = revisions::load(client.clone(), key, name, failed);
+                state.loads.spawn(load);
             }
         }
         refresher.abort();
@@ -260,6 +261,18 @@ impl State {
     fn observe(&mut self, observed: Observed) {
         self.listings.apply(observed, &mut self.index, &self.pods);
         self.metrics.reconciles.inc();
+    }
+
+    /// The watches of whole kinds begin anew; so do all others.
+    fn relist(&mut self, deaf: Deaf) {
+        self.metrics.relists.inc();
+        let why = match deaf {
+            Deaf::WentBack => "the store went back in time",
+            Deaf::Unheard => "the watches do not tell what is stored",
+        };
+        tracing::warn!(why, "everything is listed anew");
+        self.config_maps.again();
+        self.slices.again(Instant::now());
     }
 
     /// Once everything was listed, and what was listed was compiled, sidecars are let in, and what is not
@@ -459,6 +472,12 @@ impl State {
         // Before the policy that would make them ready.
         for (key, uid, reason) in changes.withhold {
             self.hub.withhold(&key, Some(&uid), reason);
+        }
+        // After it: a sidecar that is let in before would be told that nothing is withheld, and be ready.
+        for (namespace, name) in changes.admit {
+            if let Some(pod) = self.index.pod(&namespace, &name) {
+                self.pods.insert(pod);
+            }
         }
         for (key, settings) in changes.settings {
             self.settings.set(key, settings);

@@ -1,24 +1,36 @@
-//! The operator as it ships, as a process whose memory and time are read from /proc.
+//! The operator as it ships, as a process of its own.
 
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
+use tokio::time::{Instant, sleep};
 
 use crate::api_server::{
-    Cluster, SYSTEM, create_namespace, free_ports, get, install_webhook, wait_until_injecting,
+    Cluster, SYSTEM, create_namespace, free_ports, get, install_rights, install_webhook,
+    wait_until_injecting,
 };
+use crate::process;
 
-/// Of the kernel: a hundredth of a second.
-const TICK: Duration = Duration::from_millis(10);
+/// In a second: a hundred reviews take less.
+const CALM: Duration = Duration::from_millis(120);
 
 pub struct Operator {
     pub webhook_port: u16,
     pub push_port: u16,
     admin_port: u16,
-    cluster: &'static Cluster,
+    /// With its rights and no others.
+    kubeconfig: PathBuf,
     child: Child,
+}
+
+/// How many reviews of pods it answered, and how many of them within 5 ms, by its own clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answered {
+    pub all: f64,
+    pub in_time: f64,
 }
 
 impl Operator {
@@ -27,12 +39,13 @@ impl Operator {
         create_namespace(&client, SYSTEM).await;
         let [webhook_port, push_port, admin_port] = free_ports();
         install_webhook(&client, webhook_port).await;
-        let child = spawn(cluster, [webhook_port, push_port, admin_port]);
+        let kubeconfig = install_rights(cluster).await;
+        let child = spawn(&kubeconfig, [webhook_port, push_port, admin_port]);
         let operator = Self {
             webhook_port,
             push_port,
             admin_port,
-            cluster,
+            kubeconfig,
             child,
         };
         operator.ready().await;
@@ -40,17 +53,25 @@ impl Operator {
         operator
     }
 
-    pub fn kill(&mut self) {
+    /// Kills it and starts another process at the same ports; returns when that one is ready.
+    pub async fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        let ports = [self.webhook_port, self.push_port, self.admin_port];
+        self.child = spawn(&self.kubeconfig, ports);
+        self.ready().await;
     }
 
-    /// Another process at the same ports; when it took streams.
-    pub async fn restart(&mut self) -> Instant {
-        let ports = [self.webhook_port, self.push_port, self.admin_port];
-        self.child = spawn(self.cluster, ports);
-        self.ready().await;
-        Instant::now()
+    /// Waits until it has done what there was to do.
+    pub async fn calm(&self) {
+        for _ in 0..60 {
+            let cpu = self.cpu();
+            sleep(Duration::from_secs(1)).await;
+            if self.cpu() - cpu < CALM {
+                return;
+            }
+        }
+        eprintln!("the operator does not come to rest");
     }
 
     async fn ready(&self) {
@@ -61,7 +82,7 @@ impl Operator {
                 return;
             }
             assert!(Instant::now() < deadline, "the operator is not ready");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(10)).await;
         }
     }
 
@@ -69,12 +90,21 @@ impl Operator {
         get(self.admin_port, path)
     }
 
-    /// A counter of its metrics.
-    pub fn counter(&self, name: &str) -> f64 {
+    /// How many statuses it wrote.
+    pub fn status_writes(&self) -> f64 {
+        metric(
+            &self.admin("/metrics").1,
+            "endpoints_operator_status_writes_total",
+        )
+    }
+
+    pub fn answered(&self) -> Answered {
         let metrics = self.admin("/metrics").1;
-        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|value| value.trim().parse().ok())
-            .unwrap_or_else(|| panic!("no {name}"))
+        let name = "endpoints_admission_review_duration_seconds";
+        Answered {
+            all: metric(&metrics, &format!("{name}_count")),
+            in_time: metric(&metrics, &format!("{name}_bucket{{le=\"0.005\"}}")),
+        }
     }
 
     /// The name in its certificate.
@@ -89,25 +119,19 @@ impl Operator {
         String::from_utf8(secret.data.unwrap()["ca.crt"].0.clone()).unwrap()
     }
 
-    /// Resident memory, KiB.
-    pub fn rss(&self) -> u64 {
-        let status = self.proc("status");
-        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
-        let line = line.unwrap().trim_end_matches("kB").trim();
-        line.parse().unwrap()
+    /// MiB now.
+    pub fn resident(&self) -> f64 {
+        process::resident(self.child.id())
+    }
+
+    /// MiB at most, so far.
+    pub fn peak(&self) -> f64 {
+        process::peak(self.child.id())
     }
 
     /// Time on a processor since it started.
     pub fn cpu(&self) -> Duration {
-        let stat = self.proc("stat");
-        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
-        let fields: Vec<_> = fields.collect();
-        let ticks: u32 = fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap();
-        TICK * ticks
-    }
-
-    fn proc(&self, file: &str) -> String {
-        std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap()
+        process::cpu(self.child.id())
     }
 }
 
@@ -118,9 +142,17 @@ impl Drop for Operator {
     }
 }
 
-fn spawn(cluster: &Cluster, [webhook, push, admin]: [u16; 3]) -> Child {
-    let binary = std::env::var_os("ENDPOINTS_BINARY").expect("benches/push/run says which binary");
-    let log = std::fs::File::create(std::env::temp_dir().join("endpoints-push-operator.log"));
+fn metric(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|value| value.trim().parse().ok())
+        .unwrap_or_else(|| panic!("no {name}"))
+}
+
+fn spawn(kubeconfig: &Path, [webhook, push, admin]: [u16; 3]) -> Child {
+    let log = std::env::temp_dir().join("endpoints-push-operator.log");
+    let log = std::fs::File::options().create(true).append(true).open(log);
+    let built = || env!("CARGO_BIN_EXE_endpoints").into();
+    let binary = std::env::var_os("ENDPOINTS_BINARY").unwrap_or_else(built);
     Command::new(binary)
         .args([
             "operator",
@@ -128,12 +160,17 @@ fn spawn(cluster: &Cluster, [webhook, push, admin]: [u16; 3]) -> Child {
             SYSTEM,
             "--sidecar-image",
             "endpoints-operator",
+            "--webhook-port",
+            &webhook.to_string(),
+            "--push-port",
+            &push.to_string(),
+            "--admin-port",
+            &admin.to_string(),
+            // Thousands of streams that break together are told of line by line otherwise.
+            "--log",
+            "warn",
         ])
-        .args(["--webhook-port", &webhook.to_string()])
-        .args(["--push-port", &push.to_string()])
-        .args(["--admin-port", &admin.to_string()])
-        .args(["--check-peer-address", "false", "--log", "warn"])
-        .env("KUBECONFIG", &cluster.kubeconfig)
+        .env("KUBECONFIG", kubeconfig)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log.unwrap())

@@ -1,15 +1,15 @@
-//! Sidecars without a proxy: they dial, say hello, take what comes and acknowledge it.
+//! Sidecars without a proxy: they dial from an address of their own, say hello, take what comes and
+//! acknowledge it.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use endpoints::policy::format::FORMAT;
 use endpoints::push::client::tls_config;
-use endpoints::push::wire::{
-    self, Decoder, Hello, MAX_FRAME, PROTOCOL, PodRef, ToOperator, ToSidecar,
-};
+use endpoints::push::wire::{self, Decoder, Hello, MAX_FRAME, PROTOCOL, ToOperator, ToSidecar};
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
@@ -17,181 +17,221 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::net::TcpSocket;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::figures::Quantiles;
-use crate::objects::Shop;
-use crate::operator::Operator;
+use crate::objects::{Shop, SimulatedPod};
 
-/// Sooner than real ones: they come back all at once.
-const RETRY: Duration = Duration::from_millis(200);
+/// As a real one: for the connection and the handshake each, and for the answer to its hello.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// As a real one: anything up to a bound that doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 pub struct Fleet {
     sidecars: Vec<Arc<Sidecar>>,
+    shared: Arc<Shared>,
 }
 
 /// What one did.
-pub struct Sidecar {
-    pod: PodRef,
-    service: usize,
-    service_name: String,
-    token: String,
-    /// Nanoseconds after `epoch` when it last applied something; 0: never.
+struct Sidecar {
+    pod: SimulatedPod,
+    /// Nanoseconds after the fleet's epoch when it last applied something.
     applied: AtomicU64,
     policies: AtomicUsize,
     streams: AtomicUsize,
-    frame: AtomicUsize,
+}
+
+struct Shared {
+    connector: TlsConnector,
+    port: u16,
+    /// Whether the operator's Service has somebody who is ready.
+    open: watch::Sender<bool>,
     epoch: Instant,
+    dials: AtomicUsize,
+    /// Bytes of response bodies.
+    received: AtomicU64,
 }
 
 /// What some sidecars had before an edit.
-pub struct Expected(Vec<(Arc<Sidecar>, usize)>);
+pub struct Expected<'a> {
+    fleet: &'a Fleet,
+    before: Vec<(Arc<Sidecar>, usize)>,
+}
 
 impl Fleet {
-    pub fn start(shop: &Shop, operator: &Operator, bundle: &str) -> Self {
+    pub fn start(shop: &mut Shop, port: u16, bundle: &str) -> Self {
         let mut tls = tls_config(bundle).unwrap();
         // Pods are different machines: none has another one's session.
         tls.resumption = Resumption::disabled();
-        let connector = TlsConnector::from(Arc::new(tls));
-        let epoch = Instant::now();
-        let sidecars: Vec<_> = shop
-            .pods
-            .iter()
-            .map(|pod| {
-                Arc::new(Sidecar {
-                    pod: pod.pod.clone(),
-                    service: pod.service,
-                    service_name: pod.service_name.clone(),
-                    token: pod.token.clone(),
-                    applied: AtomicU64::new(0),
-                    policies: AtomicUsize::new(0),
-                    streams: AtomicUsize::new(0),
-                    frame: AtomicUsize::new(0),
-                    epoch,
-                })
-            })
-            .collect();
+        let shared = Arc::new(Shared {
+            connector: TlsConnector::from(Arc::new(tls)),
+            port,
+            open: watch::Sender::new(true),
+            epoch: Instant::now(),
+            dials: AtomicUsize::new(0),
+            received: AtomicU64::new(0),
+        });
+        let pods = std::mem::take(&mut shop.pods).into_iter();
+        let sidecars: Vec<_> = pods.map(|pod| Arc::new(Sidecar::new(pod))).collect();
         for sidecar in &sidecars {
-            tokio::spawn(run(sidecar.clone(), connector.clone(), operator.push_port));
+            tokio::spawn(run(sidecar.clone(), shared.clone()));
         }
-        Self { sidecars }
+        Self { sidecars, shared }
     }
 
-    pub async fn all_run(&self, expected: usize, longest: Duration) {
-        self.until(longest, expected, |sidecar| {
+    /// Waits until every one has a policy.
+    pub async fn all_run(&self) {
+        self.until("have a policy", |sidecar, _| {
             sidecar.policies.load(Ordering::Relaxed) > 0
         })
         .await;
     }
 
-    pub fn streams(&self) -> Vec<usize> {
+    /// From now on nobody answers; how many streams each had so far.
+    pub fn close(&self) -> Vec<usize> {
+        self.shared.open.send_replace(false);
         let all = self.sidecars.iter();
         all.map(|it| it.streams.load(Ordering::Relaxed)).collect()
     }
 
-    /// Until each has a newer stream, and on it was told what it has.
-    pub async fn reconnected(&self, before: &[usize], longest: Duration) {
-        let deadline = Instant::now() + longest;
-        loop {
-            let now = self.streams();
-            let back = now.iter().zip(before).filter(|(now, before)| now > before);
-            let back = back.count();
-            if back == self.sidecars.len() {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{back} are back");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    /// Somebody answers again: all dial at once.
+    pub fn open(&self) {
+        self.shared.open.send_replace(true);
     }
 
-    pub fn expect(&self, service: usize) -> Expected {
-        self.before(|sidecar| sidecar.service == service)
+    /// Waits until each has a newer stream, and on it was told what it has.
+    pub async fn reconnected(&self, before: &[usize]) {
+        self.until("are back", |sidecar, place| {
+            sidecar.streams.load(Ordering::Relaxed) > before[place]
+        })
+        .await;
     }
 
-    pub fn expect_all(&self) -> Expected {
+    /// Of this service's sidecars.
+    pub fn expect(&self, service: usize) -> Expected<'_> {
+        self.before(|sidecar| sidecar.pod.service == service)
+    }
+
+    pub fn expect_all(&self) -> Expected<'_> {
         self.before(|_| true)
     }
 
-    /// Bytes of the last snapshot's frame.
-    pub fn frame(&self) -> usize {
-        self.sidecars[0].frame.load(Ordering::Relaxed)
+    /// How often they dialled so far.
+    pub fn dials(&self) -> usize {
+        self.shared.dials.load(Ordering::Relaxed)
     }
 
-    fn before(&self, which: impl Fn(&Sidecar) -> bool) -> Expected {
+    /// Bytes that came on their streams so far, and the policies that they had in them.
+    pub fn received(&self) -> (u64, u64) {
+        let policies = self.sidecars.iter();
+        let policies = policies.map(|it| it.policies.load(Ordering::Relaxed) as u64);
+        (self.shared.received.load(Ordering::Relaxed), policies.sum())
+    }
+
+    fn before(&self, which: impl Fn(&Sidecar) -> bool) -> Expected<'_> {
         let some = self.sidecars.iter().filter(|sidecar| which(sidecar));
-        Expected(
-            some.map(|it| (it.clone(), it.policies.load(Ordering::Relaxed)))
-                .collect(),
-        )
+        let before = some.map(|it| (it.clone(), it.policies.load(Ordering::Relaxed)));
+        Expected {
+            fleet: self,
+            before: before.collect(),
+        }
     }
 
-    async fn until(&self, longest: Duration, expected: usize, done: impl Fn(&Sidecar) -> bool) {
-        let deadline = Instant::now() + longest;
+    async fn until(&self, what: &str, done: impl Fn(&Sidecar, usize) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(180);
         loop {
-            let some = self.sidecars.iter().filter(|sidecar| done(sidecar)).count();
-            if some == expected {
+            let all = self.sidecars.iter().enumerate();
+            let some = all.filter(|(place, sidecar)| done(sidecar, *place)).count();
+            if some == self.sidecars.len() {
                 return;
             }
-            assert!(Instant::now() < deadline, "{some} of {expected}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(
+                Instant::now() < deadline,
+                "{some} of {} {what}",
+                self.sidecars.len()
+            );
+            sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
-impl Expected {
-    /// How long after `began` each of them ran something newer.
-    pub async fn wait(self, began: Instant) -> Quantiles {
+impl Sidecar {
+    fn new(pod: SimulatedPod) -> Self {
+        Self {
+            pod,
+            applied: AtomicU64::new(0),
+            policies: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Expected<'_> {
+    /// When each of them ran something newer, with the number of its service.
+    pub async fn wait(self) -> Vec<(usize, Instant)> {
         let deadline = Instant::now() + Duration::from_secs(60);
         let newer = |(sidecar, before): &(Arc<Sidecar>, usize)| {
             sidecar.policies.load(Ordering::Acquire) > *before
         };
-        while !self.0.iter().all(newer) {
+        while !self.before.iter().all(newer) {
             assert!(Instant::now() < deadline, "an edit does not arrive");
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(2)).await;
         }
-        let mut delays = Quantiles::default();
-        for (sidecar, _) in &self.0 {
-            let applied = Duration::from_nanos(sidecar.applied.load(Ordering::Relaxed));
-            delays.push((sidecar.epoch + applied).saturating_duration_since(began));
-        }
-        delays
+        let applied = self.before.iter().map(|(sidecar, _)| {
+            let after = Duration::from_nanos(sidecar.applied.load(Ordering::Relaxed));
+            (sidecar.pod.service, self.fleet.shared.epoch + after)
+        });
+        applied.collect()
     }
 }
 
-async fn run(sidecar: Arc<Sidecar>, connector: TlsConnector, port: u16) {
+async fn run(sidecar: Arc<Sidecar>, shared: Arc<Shared>) {
     let mut hash = None;
+    let mut open = shared.open.subscribe();
+    let mut attempt = 0;
     loop {
+        let _ = open.wait_for(|open| *open).await;
+        let streams = sidecar.streams.load(Ordering::Relaxed);
+        shared.dials.fetch_add(1, Ordering::Relaxed);
         // Whatever went wrong, it comes back.
-        let _ = stream(&sidecar, &connector, port, &mut hash).await;
-        tokio::time::sleep(RETRY).await;
+        let _ = stream(&sidecar, &shared, &mut hash).await;
+        if sidecar.streams.load(Ordering::Relaxed) > streams {
+            attempt = 0;
+        }
+        if *open.borrow_and_update() {
+            let bound = FIRST_PAUSE.saturating_mul(1 << attempt).min(LONGEST_PAUSE);
+            sleep(bound.mul_f64(fraction())).await;
+            attempt = (attempt + 1).min(16);
+        }
     }
 }
 
 /// One stream, until it ends.
-async fn stream(
-    sidecar: &Sidecar,
-    connector: &TlsConnector,
-    port: u16,
-    hash: &mut Option<String>,
-) -> Option<()> {
-    let tcp = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+async fn stream(sidecar: &Sidecar, shared: &Shared, hash: &mut Option<String>) -> Option<()> {
+    let socket = TcpSocket::new_v4().ok()?;
+    socket.bind((sidecar.pod.address, 0).into()).ok()?;
+    let operator = SocketAddr::from((Ipv4Addr::LOCALHOST, shared.port));
+    let tcp = timeout(CONNECT_TIMEOUT, socket.connect(operator)).await;
+    let tcp = tcp.ok()?.ok()?;
     tcp.set_nodelay(true).ok()?;
     let name = ServerName::try_from(wire::TLS_NAME).ok()?;
-    let tls = connector.connect(name, tcp).await.ok()?;
+    let tls = timeout(CONNECT_TIMEOUT, shared.connector.connect(name, tcp)).await;
     let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(256 * 1024)
-        .handshake(TokioIo::new(tls))
+        .handshake(TokioIo::new(tls.ok()?.ok()?))
         .await
         .ok()?;
-    let connection = tokio::spawn(connection);
+    let _connection = Aborted(tokio::spawn(connection));
     let (answers, frames) = mpsc::channel::<Bytes>(2);
     let hello = ToOperator::Hello(Hello {
-        pod: sidecar.pod.clone(),
-        service: sidecar.service_name.clone(),
-        version: "0.1.0".to_owned(),
+        pod: sidecar.pod.pod.clone(),
+        service: sidecar.pod.service_name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         format: FORMAT,
         protocol: PROTOCOL,
         hash: hash.clone(),
@@ -199,16 +239,18 @@ async fn stream(
     answers.send(wire::encode(&hello).ok()?).await.ok()?;
     let frames = futures_util::stream::unfold(frames, |mut frames| async {
         let frame = frames.recv().await?;
-        Some((
-            Ok::<_, std::convert::Infallible>(Frame::data(frame)),
-            frames,
-        ))
+        let frame = Ok::<_, std::convert::Infallible>(Frame::data(frame));
+        Some((frame, frames))
     });
     let request = Request::post(format!("https://{}{}", wire::TLS_NAME, wire::PATH))
-        .header(header::AUTHORIZATION, format!("Bearer {}", sidecar.token))
+        .header(
+            header::AUTHORIZATION,
+            format!("Bearer {}", sidecar.pod.token),
+        )
         .body(StreamBody::new(Box::pin(frames)))
         .ok()?;
-    let response = sender.send_request(request).await.ok()?;
+    let response = timeout(ANSWER_TIMEOUT, sender.send_request(request)).await;
+    let response = response.ok()?.ok()?;
     if response.status() != StatusCode::OK {
         return None;
     }
@@ -216,19 +258,20 @@ async fn stream(
     let mut decoder = Decoder::new(MAX_FRAME);
     let mut greeted = false;
     while let Some(frame) = body.frame().await {
-        decoder.push(&frame.ok()?.into_data().ok()?);
+        let chunk = frame.ok()?.into_data().ok()?;
+        shared
+            .received
+            .fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        decoder.push(&chunk);
         while let Some(message) = decoder.message::<ToSidecar>().ok()? {
             if let ToSidecar::Snapshot(snapshot) = message {
-                let length = 4 + snapshot.body.len() + snapshot.hash.len();
-                sidecar.frame.store(length, Ordering::Relaxed);
-                let elapsed = u64::try_from(sidecar.epoch.elapsed().as_nanos()).ok()?;
+                let elapsed = u64::try_from(shared.epoch.elapsed().as_nanos()).ok()?;
                 sidecar.applied.store(elapsed, Ordering::Relaxed);
                 sidecar.policies.fetch_add(1, Ordering::Release);
                 *hash = Some(snapshot.hash.clone());
-                let applied = ToOperator::Applied {
-                    hash: snapshot.hash,
-                };
-                answers.send(wire::encode(&applied).ok()?).await.ok()?;
+                let hash = snapshot.hash;
+                let applied = wire::encode(&ToOperator::Applied { hash }).ok()?;
+                answers.send(applied).await.ok()?;
             } else if !matches!(message, ToSidecar::Unchanged { .. }) {
                 continue;
             }
@@ -238,6 +281,20 @@ async fn stream(
             }
         }
     }
-    connection.abort();
     Some(())
+}
+
+/// A task that ends with its owner.
+struct Aborted<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for Aborted<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn fraction() -> f64 {
+    let mut bytes = [0; 4];
+    aws_lc_rs::rand::fill(&mut bytes).unwrap();
+    f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)
 }

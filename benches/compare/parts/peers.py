@@ -1,5 +1,6 @@
 """The proxies under comparison, each with the same backend, policy and limits of workers."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -79,7 +80,10 @@ class Stage:
     def start(self, name, policy, workers=1, core=PROXY_CORE):
         proxy = self.prepare(name, policy, workers, core)
         proxy.launch()
-        http.first(proxy.port, self.request("plain"))
+        try:
+            http.first(proxy.port, self.request("plain"))
+        except (OSError, AssertionError) as error:
+            raise RuntimeError(f"{name} does not serve: {proxy.said()}") from error
         return proxy
 
     def prepare(self, name, policy, workers=1, core=PROXY_CORE):
@@ -96,14 +100,22 @@ class Proxy:
         self.pinned = ["taskset", "-c", ",".join(map(str, cores))]
         self.port, self.port2 = free_port(), free_port()
         self.process = None
+        self.log = stage.folder / f"{name}-{self.port}.log"
         self.configure()
 
     def configure(self):
         pass
 
     def launch(self):
-        self.process = subprocess.Popen(self.pinned + self.command(), stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, env=self.environment())
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(self.pinned + self.command(), stdout=subprocess.DEVNULL,
+                                            stderr=log, env=self.environment())
+
+    def said(self):
+        """The last that it wrote on stderr, and whether it still runs."""
+        code = self.process.poll()
+        state = "it runs" if code is None else f"it ended with {code}"
+        return f"{state}; {self.log.read_text(errors='replace')[-2000:]}"
 
     def environment(self):
         return None
@@ -200,7 +212,16 @@ class Sidecar(Proxy):
         self.operator.wait()
 
 
+# Below the range that the kernel gives to clients: none of the load's connections gets one of them
+# between the look and the proxy's start.
+CANDIDATES = itertools.count(20_000 + os.getpid() % 4_000)
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in CANDIDATES:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue

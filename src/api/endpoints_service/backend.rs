@@ -94,7 +94,9 @@ pub struct BackendPoolSpec {
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RetriesSpec {
-    /// After what. Absent: all of them.
+    /// After what: no connection (`connect-failure`), HTTP/2 requests that the backend has not looked at
+    /// (`refused-stream`), a break-off or `perTryTimeout` (`reset`: idempotent requests without a body).
+    /// Absent: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3))]
     pub on: Option<Vec<RetryOn>>,

@@ -51,7 +51,7 @@ pub struct CorsSpec {
     /// Whether scripts may send cookies and authorization. Absent: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_credentials: Option<bool>,
-    /// Allows `*` together with `allowCredentials`: the origin is reflected (never `null`).
+    /// Allows `*` with `allowCredentials`: the origin is reflected (never `null`). Absent: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_any_origin_with_credentials: Option<bool>,
     /// How long a browser may keep a preflight's answer, as a Go duration. Absent: `480h`.
@@ -60,7 +60,8 @@ pub struct CorsSpec {
     pub max_age: Option<String>,
 }
 
-/// How origins are compared; the values of ESPv2's `--cors_preset`.
+/// How origins are compared, by the names of ESPv2's `--cors_preset`: `basic` by `allowOrigins`,
+/// `cors_with_regex` by `allowOriginRegex`. Absent: follows from which of these is there.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 pub enum CorsPreset {
     /// Exact origins.

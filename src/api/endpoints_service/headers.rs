@@ -79,7 +79,9 @@ pub struct ForwardedSpec {
     pub trusted_hops: Option<u8>,
 }
 
-/// What becomes of the `X-Forwarded-*` headers.
+/// What becomes of the `X-Forwarded-*` headers. `Append`: `X-Forwarded-For` gets the peer, the other two
+/// are kept, or set. `Set`: all three say what the proxy sees itself. `Keep`: they stay as they came.
+/// Absent: `Append`.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum ForwardedHeaderMode {
     /// `X-Forwarded-For` gets the peer; `X-Forwarded-Proto` and `X-Forwarded-Host` are kept, or set.
@@ -88,7 +90,7 @@ pub enum ForwardedHeaderMode {
     /// All three say what the proxy sees itself; what came is dropped.
     Set,
     /// They stay as they came.
-    Off,
+    Keep,
 }
 
 fn edits_schema(_: &mut SchemaGenerator) -> Schema {

@@ -119,7 +119,9 @@ pub struct ForwardPayloadSpec {
     pub pad: Option<bool>,
 }
 
-/// What `X-Endpoint-API-UserInfo` holds, in base64url.
+/// What `X-Endpoint-API-UserInfo` holds, in base64url: the token's payload as it came (`espv2`), or the
+/// first ESP's form (`esp`: JSON of `issuer`, `id`, `email`, `audiences`, and the payload in `claims`).
+/// Absent: `espv2`.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PayloadFormat {
@@ -147,7 +149,9 @@ pub struct ClaimToHeaderSpec {
     pub header: String,
 }
 
-/// What a token's `aud` must hold.
+/// What a token's `aud` must hold. `Additive`: `https://SERVICE`, or what the issuer's list
+/// (`x-google-audiences`) names. `Exclusive`: what the list names, where there is one, as in ESPv2.
+/// `Unchecked`: anything, where there is no list. Absent: `Additive`.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum AudienceMode {
     /// `https://SERVICE` is always accepted; the issuer's list adds to it.
@@ -159,7 +163,8 @@ pub enum AudienceMode {
     Unchecked,
 }
 
-/// What becomes of the scopes that the document's `security` lists.
+/// What becomes of the scopes that the document's `security` lists. `Enforce`: a token must have all of
+/// them, in `scope` or `scp`. `Ignore`: they are not looked at, as in ESPv2. Absent: `Enforce`.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum ScopeMode {
     /// A token must have all of them, in `scope` or `scp`.

@@ -35,7 +35,8 @@ pub struct RoutingSpec {
     pub healthz: Option<String>,
 }
 
-/// What becomes of an escaped slash or backslash in a path.
+/// What becomes of an escaped slash or backslash in a path. `Keep`: it is no separator, arrives as it
+/// came. `Reject`: 400. `Redirect`: 307 to the path with slashes in their place. Absent: `Keep`.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum EscapedSlashesMode {
     /// It is no separator, and is forwarded as it came; 400 where the path, decoded, is another
@@ -48,7 +49,8 @@ pub enum EscapedSlashesMode {
     Redirect,
 }
 
-/// Whether what the policy forbids is refused.
+/// Whether what the policy forbids is refused (`Enforce`), or decided, logged, counted and let through
+/// (`Audit`; malformed requests are refused all the same). Absent: `Enforce`.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum Mode {
     /// It is.

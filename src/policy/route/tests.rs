@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use regex::Regex;
 
 use super::*;
+use crate::policy::path::normalise;
 
 fn operation(method: &str, path: &str) -> Operation {
     Operation {

@@ -63,18 +63,17 @@ pub(super) fn to_backend(
     edits: Option<RequestEdits>,
 ) -> Request<RequestBody> {
     let headers = &mut parts.headers;
-    if !headers.contains_key(HOST) {
+    let origin = Origin {
+        peer: &client.forwarded_for,
+        scheme: client.scheme(),
+    };
+    let asked = headers.get(HOST).cloned();
+    plan.forward(headers, origin, asked.as_ref());
+    if asked.is_none() {
         // HTTP/1.0 may leave it out, HTTP/1.1 may not.
         if let Ok(host) = HeaderValue::try_from(backend.address().authority()) {
             headers.insert(HOST, host);
         }
-    }
-    if let Some(host) = headers.get(HOST).cloned() {
-        let origin = Origin {
-            peer: &client.forwarded_for,
-            scheme: client.scheme(),
-        };
-        plan.forward(headers, origin, &host);
     }
     if let Some(edits) = edits {
         edits.apply(headers);

@@ -22,7 +22,7 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use kube::Client;
 use prometheus_client::registry::Registry;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -56,9 +56,6 @@ const VERSION_INTERVAL: Duration = Duration::from_secs(300);
 const LONGEST_END: Duration = Duration::from_secs(9);
 /// Messages of other replicas that wait to be handled; when there are more, they wait to be sent.
 const REPLICA_MESSAGES: usize = 64;
-/// Connections that wait to be accepted (the kernel may allow fewer). Those that find no room are tried
-/// again after 1, 3, 7 s: sidecars that lost their operator all come at once.
-const BACKLOG: u32 = 4096;
 /// How long the API server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -167,9 +164,9 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let (stop_leading, not_leading) = shutdown::channel();
     let (stop_streams, no_streams) = shutdown::channel();
     let (stop_controller, no_controller) = shutdown::channel();
-    let webhook_listener = listen("webhook", args.webhook_port)?;
-    let push_listener = listen("policy stream", args.push_port)?;
-    let admin_listener = listen("admin", args.admin_port)?;
+    let webhook_listener = listen("webhook", args.webhook_port).await?;
+    let push_listener = listen("policy stream", args.push_port).await?;
+    let admin_listener = listen("admin", args.admin_port).await?;
 
     let readiness = Readiness::new();
     let certificate = readiness.pending("the certificate");
@@ -370,16 +367,6 @@ impl Parts {
     }
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
 fn key_fetcher(args: &Args) -> anyhow::Result<HttpFetcher> {
     egress::key_fetcher(key_addresses(args))
 }
@@ -392,14 +379,15 @@ fn key_addresses(args: &Args) -> AddressRule {
 }
 
 /// Both address families where the kernel has both.
-fn listen(what: &'static str, port: u16) -> anyhow::Result<TcpListener> {
+async fn listen(what: &'static str, port: u16) -> anyhow::Result<TcpListener> {
     let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-    let listener = match bind(any) {
+    let listener = match TcpListener::bind(any).await {
         Ok(listener) => listener,
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             return Err(error).with_context(|| format!("cannot listen on port {port} ({what})"));
         }
-        Err(_) => bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+        Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
+            .await
             .with_context(|| format!("cannot listen on port {port} ({what})"))?,
     };
     let address = listener

@@ -102,6 +102,10 @@ bench: instructions ## Envoy, nginx and ours in turn, into docs/performance.md; 
 	cargo bench --locked --bench route --bench compile --bench admission
 	benches/compare/run
 
+.PHONY: bench-push
+bench-push: ## What pushing policies costs, with 1,000 and 5,000 sidecars, into docs/performance.md
+	benches/push/run
+
 # libFuzzer, with the pinned compiler: LLVM's coverage is switched on by stable options, and the
 # package of fuzz/ is of the form that `cargo fuzz` knows, for those who have it and a nightly.
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))

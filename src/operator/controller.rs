@@ -133,11 +133,7 @@ impl Controller {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let due = [
-                state.writer.next_due(),
-                state.revisions.next_due(),
-                state.slices.due(),
-            ];
+            let due = [state.next_write(), state.slices.due()];
             let due = due.into_iter().flatten().min();
             tokio::select! {
                 Some(observed) = observed.next() => state.step(|state| state.observe(observed)),
@@ -187,7 +183,7 @@ impl Controller {
                     let leads = *leadership.borrow_and_update();
                     state.step(|state| state.index.set_leads(leads));
                 }
-                _ = tick.tick() => state.step(|state| state.index.tick(Instant::now())),
+                _ = tick.tick() => state.step(State::tick),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 () = shutdown.wait() => break,
             }
@@ -256,6 +252,12 @@ impl State {
             self.metrics.panics.inc();
         }
         self.metrics.handled(started.elapsed());
+    }
+
+    /// Time has passed.
+    fn tick(&mut self) {
+        self.index.tick(Instant::now());
+        self.metrics.outlived(self.index.outlived());
     }
 
     fn observe(&mut self, observed: Observed) {
@@ -332,10 +334,16 @@ impl State {
         self.revisions.finished(&key, outcome, Instant::now());
     }
 
+    /// When a status or a revision is to be written next. None is before everything was listed.
+    fn next_write(&self) -> Option<Instant> {
+        let due = [self.writer.next_due(), self.revisions.next_due()];
+        let due = due.into_iter().flatten().min();
+        due.filter(|_| self.synced.is_none())
+    }
+
     /// What is to be written and deleted of revisions now.
     fn plans_due(&mut self) -> Vec<(wire::ServiceKey, Plan)> {
         if self.synced.is_some() {
-            self.revisions.postpone(Instant::now());
             return Vec::new();
         }
         if !self.index.leads() {
@@ -510,9 +518,7 @@ impl State {
         self.metrics.observe(services, pods, self.hub.streams());
         self.metrics.compile_panics(self.index.panics());
         let (compilations, config_maps) = (self.compiling.len(), self.config_maps.len());
-        let outlived = self.index.outlived();
-        self.metrics
-            .observe_sources(compilations, outlived, config_maps);
+        self.metrics.observe_sources(compilations, config_maps);
         let transitions = *self.transitions.borrow();
         let (leads, replicas) = (self.index.leads(), self.index.replicas());
         self.metrics.lead(leads, transitions, replicas);
@@ -533,7 +539,6 @@ impl State {
     /// The statuses to write now. None before everything was listed: half the pods are not all.
     fn writes_due(&mut self) -> Vec<(wire::ServiceKey, super::index::StatusUpdate)> {
         if self.synced.is_some() {
-            self.writer.postpone(Instant::now());
             return Vec::new();
         }
         let mut updates = Vec::new();

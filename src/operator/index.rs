@@ -255,11 +255,8 @@ impl Index {
     /// An EndpointsService was created or changed. To be compiled when the spec did.
     pub fn apply_entry(&mut self, key: &ServiceKey, object: ServiceObject) {
         let namespace = self.namespaces.entry(key.namespace.clone()).or_default();
-        for pod in namespace
-            .pods
-            .values()
-            .filter(|pod| pod.service == key.name)
-        {
+        let pods = namespace.pods_of.get(&key.name).into_iter().flatten();
+        for pod in pods.filter_map(|name| namespace.pods.get(name)) {
             // Gone again later is news again.
             namespace.told.remove(&pod.uid);
         }
@@ -925,13 +922,27 @@ impl Namespace {
 
     /// Tells each live pod once that its EndpointsService (`only`, or any) does not exist.
     fn tell_missing(&mut self, changes: &mut Changes, only: Option<&str>) {
-        for pod in self.pods.values().filter(|pod| pod.live) {
-            let entry = self.entries.get(&pod.service);
-            let is_missing = entry.is_none_or(|entry| !entry.exists && !entry.restoring);
-            if only.is_none_or(|service| service == pod.service)
-                && is_missing
-                && self.told.insert(pod.uid.clone())
-            {
+        match only {
+            Some(service) => self.tell_missing_one(changes, service),
+            None => {
+                let services: Vec<_> = self.pods_of.keys().cloned().collect();
+                for service in services {
+                    self.tell_missing_one(changes, &service);
+                }
+            }
+        }
+    }
+
+    fn tell_missing_one(&mut self, changes: &mut Changes, service: &str) {
+        let entry = self.entries.get(service);
+        if entry.is_some_and(|entry| entry.exists || entry.restoring) {
+            return;
+        }
+        let outlived = self.outlives(service);
+        let pods = self.pods_of.get(service).into_iter().flatten();
+        let pods = pods.filter_map(|name| self.pods.get(name));
+        for pod in pods.filter(|pod| pod.live) {
+            if self.told.insert(pod.uid.clone()) {
                 changes.notices.push(Notice::ServiceNotFound {
                     pod: PodRef {
                         namespace: pod.namespace.clone(),
@@ -939,7 +950,7 @@ impl Namespace {
                         uid: pod.uid.clone(),
                     },
                     service: pod.service.clone(),
-                    outlived: self.outlives(&pod.service),
+                    outlived,
                 });
             }
         }

@@ -208,11 +208,17 @@ impl Metrics {
     }
 
     /// What waits, and what is kept.
-    pub(super) fn observe_sources(&self, compilations: usize, outlived: usize, config_maps: usize) {
+    pub(super) fn observe_sources(&self, compilations: usize, config_maps: usize) {
         let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.compilations, compilations);
-        set(&self.outlived, outlived);
         set(&self.config_maps, config_maps);
+    }
+
+    /// How many EndpointsServices were deleted while pods use them. Counting looks at every one: not
+    /// with each event.
+    pub(super) fn outlived(&self, services: usize) {
+        self.outlived
+            .set(i64::try_from(services).unwrap_or(i64::MAX));
     }
 
     /// Who leads: whether this replica does, how often that changed, how many others report to it.

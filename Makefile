@@ -38,7 +38,7 @@ test-versions: ## The same on each version but the newest (building one takes so
 	tests/cluster/versions/run
 
 .PHONY: e2e
-e2e: ## Real pods: a whole cluster in fresh namespaces (root), or the one of E2E_KUBECONFIG
+e2e: ## Real pods: whole clusters in fresh namespaces (root), or the one of E2E_KUBECONFIG; upgrade, too
 	tests/node/run
 
 .PHONY: browser

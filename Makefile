@@ -38,12 +38,8 @@ test-versions: ## The same on each version but the newest (building one takes so
 	tests/cluster/versions/run
 
 .PHONY: e2e
-e2e: ## Real pods: a whole cluster in fresh namespaces (root), or the one of E2E_KUBECONFIG
+e2e: ## Real pods: whole clusters in fresh namespaces (root), or the one of E2E_KUBECONFIG; upgrade, too
 	tests/node/run
-
-.PHONY: e2e-upgrade
-e2e-upgrade: ## Real pods: install, upgrade from the version before, uninstall, by Helm 3 and 4
-	tests/node/run --upgrade
 
 .PHONY: browser
 browser: ## What scripts can read through the proxy, by a real Chromium
@@ -66,7 +62,7 @@ websocket: ## Autobahn's WebSocket suite through the proxy (Python 2.7)
 	tests/interop/autobahn/run
 
 .PHONY: full
-full: websocket e2e-upgrade test-versions fuzz ## What takes long: WebSocket, upgrades, all Kubernetes versions, fuzz targets for TIME=600 seconds
+full: websocket test-versions fuzz ## What takes long: WebSocket, all Kubernetes versions, fuzz targets for TIME=600 seconds
 
 .PHONY: lint
 lint: $(CARGO_DENY) ## Format, clippy, licences and bans
@@ -105,6 +101,10 @@ instructions: ## Instructions a request, by callgrind, against the committed one
 bench: instructions ## Envoy, nginx and ours in turn, into docs/performance.md; instructions, lookups, compiling
 	cargo bench --locked --bench route --bench compile --bench admission
 	benches/compare/run
+
+.PHONY: bench-push
+bench-push: ## What pushing policies costs, with 1,000 and 5,000 sidecars, into docs/performance.md
+	benches/push/run
 
 # libFuzzer, with the pinned compiler: LLVM's coverage is switched on by stable options, and the
 # package of fuzz/ is of the form that `cargo fuzz` knows, for those who have it and a nightly.

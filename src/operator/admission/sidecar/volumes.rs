@@ -1,13 +1,13 @@
 //! The sidecar's volumes.
 
 use k8s_openapi::api::core::v1::{
-    EmptyDirVolumeSource, ProjectedVolumeSource, SecretVolumeSource, ServiceAccountTokenProjection,
-    Volume, VolumeMount, VolumeProjection,
+    EmptyDirVolumeSource, PodSpec, ProjectedVolumeSource, SecretVolumeSource,
+    ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::api::annotations::{BACKEND_TLS_FOLDER, LISTENER_TLS_FOLDER, PUSH_AUDIENCE};
-use crate::operator::admission::SidecarSettings;
+use crate::operator::admission::{MountedSecrets, SidecarSettings};
 
 /// The token that the sidecar shows to the operator.
 const TOKEN_VOLUME: &str = "endpoints-token";
@@ -39,6 +39,19 @@ pub(in crate::operator::admission) fn is_own_volume(name: &str) -> bool {
         BACKEND_TLS_VOLUME,
     ]
     .contains(&name)
+}
+
+/// The Secrets that the sidecar of this pod was given.
+pub fn mounted_secrets(spec: &PodSpec) -> MountedSecrets {
+    let secret = |name: &str| {
+        let mut volumes = spec.volumes.iter().flatten();
+        let volume = volumes.find(|volume| volume.name == name)?;
+        volume.secret.as_ref()?.secret_name.clone()
+    };
+    MountedSecrets {
+        listener: secret(LISTENER_TLS_VOLUME),
+        backend: secret(BACKEND_TLS_VOLUME),
+    }
 }
 
 /// All volumes of the sidecar.

@@ -201,7 +201,7 @@ async fn paths_with_two_readings_are_refused() {
         cases.push(Case::forwarded(
             target,
             get(target),
-            &format!("GET {target} HTTP/1.1"),
+            format!("GET {target} HTTP/1.1"),
         ));
     }
     for target in [

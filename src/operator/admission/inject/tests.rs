@@ -134,9 +134,52 @@ fn pods_the_sidecar_cannot_stand_in_are_denied() {
     windows["os"] = json!({ "name": "windows" });
     assert_eq!(inject(pod(windows), &config()), Err(Denial::Windows));
 
-    let mut windows = http_app();
-    windows["nodeSelector"] = json!({ "kubernetes.io/os": "windows" });
-    assert_eq!(inject(pod(windows), &config()), Err(Denial::Windows));
+    for label in ["kubernetes.io/os", "beta.kubernetes.io/os"] {
+        let mut windows = http_app();
+        windows["nodeSelector"] = json!({ label: "windows" });
+        assert_eq!(inject(pod(windows), &config()), Err(Denial::Windows));
+    }
+}
+
+#[test]
+fn a_pod_that_its_affinity_leads_to_windows_nodes_is_denied() {
+    let term = |label: &str, operator: &str, systems: Value| {
+        json!({ "matchExpressions": [
+            { "key": "zone", "operator": "In", "values": ["a"] },
+            { "key": label, "operator": operator, "values": systems }
+        ] })
+    };
+    let windows = json!(["windows"]);
+    let denied = |when: &str, terms: Value| {
+        let mut spec = http_app();
+        let terms = match when {
+            "required" => json!({ "requiredDuringSchedulingIgnoredDuringExecution":
+                { "nodeSelectorTerms": terms } }),
+            _ => json!({ "preferredDuringSchedulingIgnoredDuringExecution":
+                [{ "weight": 1, "preference": terms[0] }] }),
+        };
+        spec["affinity"] = json!({ "nodeAffinity": terms });
+        inject(pod(spec), &config()) == Err(Denial::Windows)
+    };
+    for (label, operator, systems, expected) in [
+        ("kubernetes.io/os", "In", windows.clone(), true),
+        ("beta.kubernetes.io/os", "In", windows.clone(), true),
+        ("kubernetes.io/os", "NotIn", json!(["linux"]), true),
+        ("kubernetes.io/os", "In", json!(["linux"]), false),
+        ("kubernetes.io/os", "In", json!(["linux", "windows"]), false),
+        ("kubernetes.io/os", "NotIn", windows.clone(), false),
+        ("kubernetes.io/os", "Exists", json!(null), false),
+        ("kubernetes.io/arch", "In", windows.clone(), false),
+    ] {
+        let terms = json!([term(label, operator, systems)]);
+        assert_eq!(denied("required", terms.clone()), expected, "{terms}");
+        assert!(!denied("preferred", terms), "a wish");
+    }
+    let either = json!([
+        term("kubernetes.io/os", "In", json!(["linux"])),
+        term("kubernetes.io/os", "In", windows)
+    ]);
+    assert!(denied("required", either), "it may come to Windows");
 }
 
 #[test]
@@ -163,6 +206,31 @@ fn the_only_port_that_looks_like_http_is_taken() {
         let injected = inject(pod(app(ports)), &config()).unwrap();
         assert_eq!(status_of(&injected).ports[0].name.as_deref(), Some(name));
     }
+}
+
+/// Prometheus would get 401, and the API beside it would stay open.
+#[test]
+fn ports_for_metrics_are_never_taken_unless_named() {
+    for name in [
+        "http-metrics",
+        "http-envoy-prom",
+        "http-prometheus",
+        "grpc-metrics",
+        "http-metrics-2",
+        "http-monitoring",
+    ] {
+        let scraped = json!({ "name": name, "containerPort": 9090 });
+        let alone = json!([scraped, { "name": "main", "containerPort": 8080 }]);
+        let message = denial(pod(app(alone.clone())));
+        assert!(message.starts_with("none of the pod's ports"), "{message}");
+        let injected = inject(with_ports(name, app(alone)), &config()).unwrap();
+        assert_eq!(status_of(&injected).ports[0].app, 9090, "it was named");
+        let beside = json!([scraped, { "name": "http", "containerPort": 8080 }]);
+        let injected = inject(pod(app(beside)), &config()).unwrap();
+        assert_eq!(status_of(&injected).ports[0].app, 8080, "{name}");
+    }
+    let api = json!([{ "name": "http-promotions", "containerPort": 8080 }]);
+    assert!(inject(pod(app(api)), &config()).is_ok());
 }
 
 #[test]
@@ -300,6 +368,32 @@ fn a_host_port_is_denied_on_the_taken_port_only() {
         { "name": "node", "containerPort": 9100, "hostPort": 9100 }
     ]);
     assert!(inject(pod(app(other)), &config()).is_ok());
+}
+
+/// All containers share one network: it is the number that the node forwards to.
+#[test]
+fn a_host_port_of_the_same_number_is_denied_whichever_entry_has_it() {
+    let http = json!({ "name": "http", "containerPort": 8080 });
+    let edge = json!({ "name": "edge", "containerPort": 8080, "hostPort": 80 });
+    let unnamed = json!({ "containerPort": 8080, "hostPort": 80 });
+    let udp = json!({ "containerPort": 8080, "hostPort": 80, "protocol": "UDP" });
+    for (other, told) in [
+        (&edge, "port edge (8080) of container app"),
+        (&unnamed, "port 8080 of"),
+    ] {
+        let message = denial(pod(app(json!([http, other]))));
+        assert!(message.contains(told), "{message}");
+        assert!(message.contains("hostPort 80"), "{message}");
+    }
+    assert!(inject(pod(app(json!([http, udp]))), &config()).is_ok());
+    let mut beside = app(json!([http]));
+    let other = json!({ "name": "edge", "ports": [unnamed] });
+    beside["containers"].as_array_mut().unwrap().push(other);
+    let message = denial(pod(beside));
+    assert!(
+        message.contains("of container edge has hostPort 80"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -584,11 +678,34 @@ fn a_user_is_set_only_where_the_pod_says_root() {
     assert_eq!(user(json!({ "runAsUser": 0 }), &config()), Some(65532));
     assert_eq!(user(json!({ "runAsUser": 1000 }), &config()), None);
     assert_eq!(user(json!(null), &config()), None);
+}
+
+/// kubelet would say CreateContainerConfigError, for ever.
+#[test]
+fn a_root_pod_is_denied_where_users_are_left_to_the_platform() {
     let assigned = InjectorConfig {
         set_run_as_user: false,
         ..config()
     };
-    assert_eq!(user(json!({ "runAsUser": 0 }), &assigned), None);
+    let of = |pod_level: Value| {
+        let mut spec = http_app();
+        spec["securityContext"] = pod_level;
+        spec["containers"][0]["securityContext"] = json!({ "runAsUser": 0 });
+        inject(pod(spec), &assigned)
+    };
+    let message = of(json!({ "runAsUser": 0 })).unwrap_err().to_string();
+    assert!(
+        message.starts_with("spec.securityContext.runAsUser: 0"),
+        "{message}"
+    );
+    assert!(
+        message.contains("in the containers that need it"),
+        "{message}"
+    );
+    for fine in [json!(null), json!({ "runAsUser": 1000 })] {
+        let user = sidecar_of(&of(fine).unwrap()).security_context.clone();
+        assert_eq!(user.unwrap().run_as_user, None);
+    }
 }
 
 // === resources ===
@@ -681,19 +798,75 @@ fn a_second_injection_changes_nothing() {
     }
 }
 
+/// The pod with a container that another webhook put before or behind the others.
+fn with_late(mut pod: Pod, first: bool, name: &str, ports: Value) -> Pod {
+    let late = json!({ "name": name, "ports": ports });
+    let late = serde_json::from_value(late).unwrap();
+    let containers = &mut pod.spec.as_mut().unwrap().containers;
+    containers.insert(if first { 0 } else { containers.len() }, late);
+    pod
+}
+
+/// What the author of the pod wrote was unambiguous, and stays so.
 #[test]
 fn a_container_added_after_the_first_injection_is_taken_into_account() {
-    let mut once = inject(pod(http_app()), &classic()).unwrap();
-    let late = json!({ "name": "late", "ports": [{ "name": "web", "containerPort": 81 }] });
-    once.spec
-        .as_mut()
-        .unwrap()
-        .containers
-        .insert(0, serde_json::from_value(late).unwrap());
-    assert!(matches!(
-        inject(once, &classic()),
-        Err(Denial::Undecided { .. })
-    ));
+    let ports =
+        json!([{ "name": "web", "containerPort": 81 }, { "name": "http-x", "containerPort": 82 }]);
+    for capture in ["named", "redirect", "none"] {
+        for (config, first) in [(config(), false), (classic(), true)] {
+            let annotations =
+                json!({ "endpoints.dev/service": "bookstore", "endpoints.dev/capture": capture });
+            let once = inject(annotated(annotations, http_app()), &config).unwrap();
+            let chosen = status_of(&once).ports;
+            let late = with_late(once, first, "late", ports.clone());
+            let again = inject(late, &config).unwrap();
+            assert_eq!(status_of(&again).ports, chosen, "{capture}");
+            let containers = spec(&again).containers.iter();
+            let late = containers.filter(|container| container.name == "late");
+            assert_eq!(json(&late.last().unwrap().ports), ports);
+            assert_eq!(inject(again.clone(), &config), Ok(again));
+        }
+    }
+    // Nobody chose between these.
+    let never = with_late(pod(http_app()), false, "late", ports);
+    assert!(denial(never).contains("http (8080), web (81), http-x (82)"));
+}
+
+/// A name that a late container has, too, would lead Services there.
+#[test]
+fn a_container_added_after_the_first_injection_may_not_share_the_name_nor_hold_our_ports() {
+    for (port, told) in [
+        (json!({ "name": "http", "containerPort": 81 }), "81 in late"),
+        (
+            json!({ "name": "web", "containerPort": 14080 }),
+            "port 14080 of",
+        ),
+        (
+            json!({ "name": "web", "containerPort": 8080, "hostPort": 80 }),
+            "hostPort 80",
+        ),
+    ] {
+        let once = inject(pod(http_app()), &config()).unwrap();
+        let message = denial(with_late(once, false, "late", json!([port])));
+        assert!(message.contains(told), "{message}");
+    }
+}
+
+/// An earlier choice that the pod no longer has decides nothing.
+#[test]
+fn an_earlier_choice_counts_only_for_a_port_that_is_still_there() {
+    let mut once = inject(pod(http_app()), &config()).unwrap();
+    once.spec.as_mut().unwrap().containers.clear();
+    let web = with_late(
+        once.clone(),
+        true,
+        "app",
+        json!([{ "name": "web", "containerPort": 81 }]),
+    );
+    assert_eq!(status_of(&inject(web, &config()).unwrap()).ports[0].app, 81);
+    let two =
+        json!([{ "name": "web", "containerPort": 81 }, { "name": "api", "containerPort": 82 }]);
+    assert!(denial(with_late(once, true, "app", two)).contains("web (81), api (82)"));
 }
 
 #[test]
@@ -726,6 +899,32 @@ fn our_names_are_refused_where_we_did_not_put_them() {
     let mut volume = http_app();
     volume["volumes"] = json!([{ "name": "endpoints-token", "emptyDir": {} }]);
     assert!(denial(pod(volume)).contains("volume endpoints-token is reserved"));
+}
+
+/// Whoever forges a status loses nothing by it without a word.
+#[test]
+fn a_forged_status_takes_out_nothing_that_no_injection_put_in() {
+    let forged = json!({
+        "endpoints.dev/service": "bookstore",
+        "endpoints.dev/status": json!({ "version": "1", "ports": [] }).to_string()
+    });
+    let mut container = http_app();
+    container["initContainers"] = json!([{ "name": "endpoints-proxy", "image": "mine" }]);
+    let message = denial(annotated(forged, container));
+    assert!(
+        message.contains("container endpoints-proxy is reserved"),
+        "{message}"
+    );
+
+    let mut injected = inject(pod(http_app()), &config()).unwrap();
+    let volumes = injected.spec.as_mut().unwrap().volumes.as_mut().unwrap();
+    let own = json!({ "name": "endpoints-listener-tls", "hostPath": { "path": "/etc" } });
+    volumes.push(serde_json::from_value(own).unwrap());
+    let message = denial(injected);
+    assert!(
+        message.contains("volume endpoints-listener-tls is reserved"),
+        "{message}"
+    );
 }
 
 // === what the service says about its sidecars ===

@@ -287,10 +287,10 @@ fn mounted(secrets: &[&str]) -> String {
     match secrets {
         [] => String::new(),
         [one] => format!(
-            "; Secret `{one}` is mounted by kubelet and not seen here: without it, a new pod does not start"
+            "; Secret `{one}` is mounted by kubelet and not seen here: without it, a new pod passes no request on"
         ),
         all => format!(
-            "; Secrets `{}` are mounted by kubelet and not seen here: without them, a new pod does not start",
+            "; Secrets `{}` are mounted by kubelet and not seen here: without them, a new pod passes no request on",
             all.join("` and `")
         ),
     }

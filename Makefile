@@ -41,10 +41,6 @@ test-versions: ## The same on each version but the newest (building one takes so
 e2e: ## Real pods: a whole cluster in fresh namespaces (root), or the one of E2E_KUBECONFIG
 	tests/node/run
 
-.PHONY: e2e-upgrade
-e2e-upgrade: ## Real pods: install, upgrade from the version before, uninstall, by Helm 3 and 4
-	tests/node/run --upgrade
-
 .PHONY: browser
 browser: ## What scripts can read through the proxy, by a real Chromium
 	tests/interop/browser/run
@@ -66,7 +62,7 @@ websocket: ## Autobahn's WebSocket suite through the proxy (Python 2.7)
 	tests/interop/autobahn/run
 
 .PHONY: full
-full: websocket e2e-upgrade test-versions fuzz ## What takes long: WebSocket, upgrades, all Kubernetes versions, fuzz targets for TIME=600 seconds
+full: websocket test-versions fuzz ## What takes long: WebSocket, all Kubernetes versions, fuzz targets for TIME=600 seconds
 
 .PHONY: lint
 lint: $(CARGO_DENY) ## Format, clippy, licences and bans

@@ -16,6 +16,7 @@ mod app_probes;
 mod body;
 mod certificate;
 mod client;
+mod client_tls;
 mod config;
 mod connection;
 mod control;
@@ -52,11 +53,12 @@ use std::thread::JoinHandle;
 
 use self::access_log::Writer;
 use self::admin::Admin;
-use self::certificate::ClientTls;
+use self::certificate::{Certificate, ShownTo};
+use self::client_tls::ClientTls;
 use self::control::Control;
 use self::metrics::Metrics;
 use self::teller::Teller;
-use self::upstream::{BackendTls, ClientIdentity};
+use self::upstream::BackendTls;
 use self::worker::Setup;
 use crate::readiness::Readiness;
 use crate::shutdown::{self, Shutdown, Trigger};
@@ -125,7 +127,7 @@ impl Proxy {
             .map(|address| listen::bind(address, 1))
             .transpose()?;
 
-        let identity = ClientIdentity::default();
+        let identity = Certificate::new(ShownTo::Backends);
         let tls = BackendTls::new(config.roots, identity.clone())?;
         let client_tls = ClientTls::new()?;
         let metrics = Metrics::new(workers, policies.clone());
@@ -141,13 +143,14 @@ impl Proxy {
             log: None,
             certificate: None,
         };
-        if let Some(folder) = config.client_certificate {
-            let watching = identity.watch(folder, shutdown.clone());
+        if let Some(files) = config.client_certificate {
+            let watching = identity.watch(files, shutdown.clone());
             running.certificates = Some(watching.map_err(StartError::Thread)?);
         }
         if let Some(files) = config.certificate {
             let (trigger, ended) = shutdown::channel();
-            let reading = client_tls.watch(files, ended).map_err(StartError::Thread)?;
+            let reading = client_tls.certificate.watch(files, ended);
+            let reading = reading.map_err(StartError::Thread)?;
             running.certificate = Some((trigger, reading));
         }
         let (teller, queues) = Teller::new(metrics.process());

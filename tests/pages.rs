@@ -58,6 +58,21 @@ fn what_the_pages_say_to_write_is_accepted_without_a_warning() {
     assert!(said.contains("in 4 services"), "{said}");
 }
 
+/// kubectl and Helm read YAML 1.1, where these are booleans: a value of that name could be neither
+/// installed nor written.
+#[test]
+fn no_value_of_a_field_is_a_boolean_to_kubectl() {
+    let values: Vec<_> = DEFINITION
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("- "))
+        .map(str::to_lowercase)
+        .collect();
+    assert!(values.len() > 30, "{values:?}");
+    for boolean in ["y", "n", "yes", "no", "on", "off"] {
+        assert!(!values.iter().any(|value| value == boolean), "{boolean}");
+    }
+}
+
 /// A page's blocks of YAML, as one stream of documents.
 fn examples(page: &str) -> String {
     let blocks = page.split("```yaml\n").skip(1);

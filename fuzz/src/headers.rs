@@ -109,7 +109,7 @@ fn check(plan: &HeaderPlan, came: HeaderMap) {
         peer: &forwarded_peer(peer),
         scheme: "http",
     };
-    plan.forward(&mut headers, origin, &HeaderValue::from_static("a"));
+    plan.forward(&mut headers, origin, Some(&HeaderValue::from_static("a")));
     if let Some(edits) = edits {
         edits.apply(&mut headers);
         assert_eq!(headers["x-set"], "static");

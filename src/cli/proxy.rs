@@ -8,7 +8,7 @@ mod sink;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -191,7 +191,7 @@ impl Args {
             access_log: LogOutput::stdout(),
             log_filter: None,
             roots,
-            client_certificate: Some(PathBuf::from(BACKEND_TLS_FOLDER)),
+            client_certificate: Some(CertificateFiles::in_folder(Path::new(BACKEND_TLS_FOLDER))),
             certificate: Some(CertificateFiles::in_folder(&self.listener_tls)),
         }
     }

@@ -14,19 +14,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::endpoints_service::RegisteredClaim;
 
+mod cors;
 mod drain;
 mod headers;
 mod jwt;
 mod limits;
 mod observability;
+mod operation;
+mod provider;
 mod routing;
 pub mod upstream;
 
+pub use self::cors::{CorsMode, CorsPolicy, OriginRule};
 pub use self::drain::{DrainSettings, MAX_GRACE_MS};
 pub use self::headers::{ForwardedMode, HeaderEdits, HeaderSettings};
 pub use self::jwt::{ClaimHeader, JwtSettings, UserInfoForm};
 pub use self::limits::{LimitSettings, bounds};
 pub use self::observability::{AccessLogRule, ObservabilitySettings, PerMillion, TracingRule};
+pub use self::operation::{Alternative, BackendRule, Operation, PathRule, Requirement};
+pub use self::provider::{KeySource, Provider, TokenLocation};
 pub use self::routing::{EscapedSlashes, RoutingSettings};
 pub use self::upstream::UpstreamSettings;
 
@@ -107,206 +113,6 @@ pub struct Settings {
     pub drain: DrainSettings,
 }
 
-/// One method of one path template.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Operation {
-    /// Upper-case method.
-    pub method: String,
-    /// Path template, base path included, as the document writes it.
-    pub path: String,
-    /// `operationId`, else made from method and path; for logs and metrics.
-    pub name: String,
-    /// Alternatives (OR), in document order. Empty: open.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub security: Vec<Alternative>,
-    /// Where it goes: a place in [`Policy::backends`]; absent: [`Policy::backend`], the path as it is
-    /// (format 2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backend: Option<usize>,
-    /// Its CORS rule: a place in [`Policy::cors_rules`]; absent: [`Policy::cors`] (format 2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cors: Option<usize>,
-}
-
-impl Operation {
-    /// Whether nobody is let in without a token: there are alternatives, and none of them is empty.
-    pub fn demands_token(&self) -> bool {
-        let optional = |Alternative(all): &Alternative| all.is_empty();
-        !self.security.is_empty() && !self.security.iter().any(optional)
-    }
-}
-
-/// What lets a request in: all of its requirements, each by a token of its own, sorted by provider;
-/// the first one's claims are told to the backend. Without any (`{}`): no token is needed, but one
-/// that is there must be good (format 2).
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
-#[serde(from = "AlternativeForm", into = "AlternativeForm")]
-pub struct Alternative(pub Vec<Requirement>);
-
-/// One token that is demanded.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Hash)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Requirement {
-    /// Its provider: a name in [`Policy::providers`].
-    pub provider: String,
-    /// Scopes it must have, all of them (format 2).
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub scopes: BTreeSet<String>,
-    /// Audiences that take the place of the provider's (format 2).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audiences: Option<BTreeSet<String>>,
-}
-
-/// How an alternative is written: in the form of format 1 if that says it all.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum AlternativeForm {
-    Provider(String),
-    All(Vec<Requirement>),
-}
-
-/// Where an operation's requests go, and for how long (format 2).
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct BackendRule {
-    /// `SCHEME://HOST:PORT`, SCHEME being http, https, grpc (h2c) or grpcs; absent:
-    /// [`Policy::backend`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    /// HTTP/2 to an address whose scheme does not say so.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub http2: bool,
-    /// What becomes of the path; absent: it stays.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathRule>,
-    /// The whole answer must be there by then, in milliseconds; absent: the default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline_ms: Option<u64>,
-}
-
-/// What becomes of a request's path (ESPv2's path translation).
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum PathRule {
-    /// This, without a slash at its end, goes before it.
-    Append(String),
-    /// This takes its place; path variables go into the query.
-    Constant(String),
-}
-
-/// One place where a request carries a token (format 2).
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
-pub enum TokenLocation {
-    /// A header.
-    Header {
-        /// Lower-case name.
-        name: String,
-        /// What stands at the beginning of the value, before the token (`Bearer `), in any case; may
-        /// be empty.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        value_prefix: String,
-    },
-    /// A query parameter, by its decoded name.
-    Query(String),
-}
-
-/// A JWT scheme.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Provider {
-    /// Exact `iss` (`accounts.google.com` and `https://accounts.google.com` count as one).
-    pub issuer: String,
-    /// Where its keys come from.
-    pub keys: KeySource,
-    /// Accepted audiences, without scheme prefix and trailing slash compared; absent: not checked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audiences: Option<BTreeSet<String>>,
-    /// Where its tokens are looked for, in this order; empty: ESPv2's defaults (format 2).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub locations: Vec<TokenLocation>,
-}
-
-/// Where keys come from. This, never the issuer, identifies a key set: one tenant's URL must not
-/// serve everyone's issuer.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum KeySource {
-    /// A JSON Web Key Set at a URL.
-    Url(String),
-    /// A JSON Web Key Set at the URL that a discovery document names (OpenID Connect Discovery 1.0;
-    /// format 2).
-    Discovery {
-        /// Where the document is.
-        url: String,
-        /// The issuer that it must name.
-        issuer: String,
-    },
-    /// This cluster's API server, for the issuer named; the operator reads it.
-    Kubernetes {
-        /// The issuer that must be the cluster's own.
-        issuer: String,
-    },
-    /// A JSON Web Key Set itself, as [`super::key_set::essential`] leaves it: nothing is fetched
-    /// (format 3).
-    Inline(String),
-    /// A URL or a discovery document, by servers that these authorities vouch for and nobody else
-    /// (format 3).
-    Trusting {
-        /// Certificates, in PEM.
-        ca_bundle: String,
-        /// [`KeySource::Url`] or [`KeySource::Discovery`].
-        source: Box<KeySource>,
-    },
-}
-
-/// Who answers for CORS.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "camelCase")]
-pub enum CorsMode {
-    /// Nobody: OPTIONS is a method like others.
-    Off,
-    /// `allowCors`: the backend; preflights are forwarded without a token.
-    PassThrough,
-    /// The proxy.
-    Owned(CorsPolicy),
-}
-
-/// The proxy's CORS rules, checked: what is written here can be sent as it is.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CorsPolicy {
-    /// Which origins match.
-    pub origins: OriginRule,
-    /// `Access-Control-Allow-Methods`, comma-separated; empty: not sent.
-    pub allow_methods: String,
-    /// `Access-Control-Allow-Headers`.
-    pub allow_headers: String,
-    /// `Access-Control-Expose-Headers`.
-    pub expose_headers: String,
-    /// Whether `Access-Control-Allow-Credentials: true` is sent.
-    pub allow_credentials: bool,
-    /// `Access-Control-Max-Age`, in seconds.
-    pub max_age_seconds: u64,
-}
-
-/// Which origins match.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "camelCase")]
-pub enum OriginRule {
-    /// Any; answered with a literal `*` without credentials, reflected (never `null`) with them.
-    Any,
-    /// One of these, scheme and host lower-cased, default port dropped; `null` only if listed.
-    Exact(BTreeSet<String>),
-    /// The whole origin matches; never `null`.
-    Regex(String),
-}
-
 /// Why bytes are not a policy for this build.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
@@ -324,71 +130,6 @@ pub enum FormatError {
     /// Not a policy at all.
     #[error("the policy cannot be read")]
     Malformed(#[from] serde_json::Error),
-}
-
-impl Alternative {
-    /// A token of this provider, with nothing else asked of it.
-    pub fn of(provider: impl Into<String>) -> Self {
-        Self(vec![Requirement {
-            provider: provider.into(),
-            scopes: BTreeSet::new(),
-            audiences: None,
-        }])
-    }
-
-    /// Whether format 1 can say it.
-    fn is_plain(&self) -> bool {
-        matches!(&*self.0, [only] if only.scopes.is_empty() && only.audiences.is_none())
-    }
-}
-
-impl From<AlternativeForm> for Alternative {
-    fn from(form: AlternativeForm) -> Self {
-        match form {
-            AlternativeForm::Provider(provider) => Self::of(provider),
-            AlternativeForm::All(requirements) => Self(requirements),
-        }
-    }
-}
-
-impl From<Alternative> for AlternativeForm {
-    fn from(alternative: Alternative) -> Self {
-        let plain = alternative.is_plain();
-        let Alternative(mut requirements) = alternative;
-        match requirements.pop() {
-            Some(only) if plain => Self::Provider(only.provider),
-            last => {
-                requirements.extend(last);
-                Self::All(requirements)
-            }
-        }
-    }
-}
-
-impl KeySource {
-    /// The lowest format that knows this kind of source: an older sidecar cannot even read keys of it.
-    pub fn needed_format(&self) -> u32 {
-        match self {
-            Self::Inline(_) | Self::Trusting { .. } => 3,
-            Self::Discovery { .. } => 2,
-            Self::Url(_) | Self::Kubernetes { .. } => 1,
-        }
-    }
-
-    /// Whether keys have to be brought: not where the source holds them itself.
-    pub fn is_fetched(&self) -> bool {
-        !matches!(self, Self::Inline(_))
-    }
-}
-
-impl Settings {
-    fn is_default(&self) -> bool {
-        is_default(self)
-    }
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 impl Policy {
@@ -457,4 +198,14 @@ pub fn hash(bytes: &[u8]) -> String {
             let _ = write!(hex, "{byte:02x}");
             hex
         })
+}
+
+impl Settings {
+    fn is_default(&self) -> bool {
+        is_default(self)
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

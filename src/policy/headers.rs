@@ -40,5 +40,10 @@ pub fn sanitise_response(headers: &mut HeaderMap) {
     sanitise::response(headers);
 }
 
+/// Strips from a response's trailers what only its head may say.
+pub fn sanitise_response_trailers(trailers: &mut HeaderMap) {
+    sanitise::response_trailers(trailers);
+}
+
 #[cfg(test)]
 mod tests;

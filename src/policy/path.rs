@@ -91,29 +91,48 @@ pub fn read(raw: &str, steps: Steps) -> Result<NormalisedPath<'_>, PathError> {
     }))
 }
 
-/// How servers read a path that they normalise in part: unescaped without resolving dot segments, and
-/// the other way round; slashes merged, and not. Nothing for a path that is in its normal form.
-pub(super) fn partial_readings(path: &str) -> Vec<String> {
-    if is_plain(path.as_bytes()) {
-        return Vec::new();
-    }
+/// Takes one step of a normalisation: unreserved characters unescaped, escapes put into upper case.
+///
+/// # Errors
+/// See [`PathError`].
+pub(super) fn unescape(path: &str) -> Result<String, PathError> {
     let mut unescaped = String::with_capacity(path.len());
-    let mut readings = Vec::with_capacity(6);
-    if push_unescaped(&mut unescaped, path).is_ok() {
-        readings.extend(resolve(path).ok());
-        readings.push(unescaped);
-    }
-    readings.extend(resolve_dots(path, |out, segment| {
+    push_unescaped(&mut unescaped, path)?;
+    Ok(unescaped)
+}
+
+/// Takes one step of a normalisation: dot segments resolved, escaped ones not.
+///
+/// # Errors
+/// [`PathError::AboveRoot`].
+pub(super) fn resolve_dot_segments(path: &str) -> Result<String, PathError> {
+    resolve_dots(path, |out, segment| {
         out.push_str(segment);
         Ok(())
-    }));
-    for at in 0..readings.len() {
-        let mut merged = readings[at].clone();
-        merge_slashes(&mut merged);
-        readings.push(merged);
+    })
+}
+
+/// Takes one step of a normalisation: `//` becomes `/`.
+pub(super) fn merge_slashes(path: &mut String) {
+    let mut after_slash = false;
+    path.retain(|c| {
+        let keep = !(after_slash && c == '/');
+        after_slash = c == '/';
+        keep
+    });
+}
+
+/// Whether the path is certainly normalised: only bytes that stay, no empty segment but the last,
+/// no segment that starts with a dot (a dot file takes the slow way).
+pub(super) fn is_plain(path: &[u8]) -> bool {
+    let mut after_slash = false;
+    for &byte in path {
+        if class(byte) != Class::Plain || (after_slash && matches!(byte, b'/' | b'.')) {
+            return false;
+        }
+        after_slash = byte == b'/';
     }
-    readings.retain(|reading| reading != path);
-    readings
+    true
 }
 
 /// Escapes what no path may hold raw; everything else stays, escapes in any case.
@@ -155,19 +174,6 @@ pub(super) fn push_unescaped(out: &mut String, segment: &str) -> Result<(), Path
     Ok(())
 }
 
-/// Whether the path is certainly normalised: only bytes that stay, no empty segment but the last,
-/// no segment that starts with a dot (a dot file takes the slow way).
-fn is_plain(path: &[u8]) -> bool {
-    let mut after_slash = false;
-    for &byte in path {
-        if class(byte) != Class::Plain || (after_slash && matches!(byte, b'/' | b'.')) {
-            return false;
-        }
-        after_slash = byte == b'/';
-    }
-    true
-}
-
 /// Unescapes and resolves dot segments; slashes stay as many as they are.
 fn resolve(raw: &str) -> Result<String, PathError> {
     resolve_dots(raw, push_unescaped)
@@ -203,15 +209,6 @@ fn resolve_dots(
         out.push('/');
     }
     Ok(out)
-}
-
-fn merge_slashes(path: &mut String) {
-    let mut after_slash = false;
-    path.retain(|c| {
-        let keep = !(after_slash && c == '/');
-        after_slash = c == '/';
-        keep
-    });
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

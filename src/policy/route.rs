@@ -8,6 +8,7 @@
 mod hash;
 mod overlap;
 mod partial;
+mod readings;
 mod spelling;
 mod template;
 mod tree;
@@ -19,8 +20,9 @@ use std::collections::{BTreeSet, HashMap};
 use http::HeaderValue;
 
 use super::format::Operation;
-use super::path::{NormalisedPath, normalise, partial_readings};
-use spelling::{STAR, decoded_template, has_reserved_escape, without_parameters};
+use super::path::is_plain;
+use readings::has_dot_segments;
+use spelling::{STAR, decoded_template, has_reserved_escape};
 use template::Segment;
 use tree::{Crowded, Lookup, Node};
 
@@ -195,15 +197,10 @@ impl Router {
 
     /// Finds the operation. `path` is normalised ([`super::path::normalise`]).
     pub fn find(&self, method: &str, path: &str) -> RouteMatch<'_> {
-        let mut found = self.find_exact(method, path);
-        let decoded = decode_reserved(path);
-        if decoded.is_some() || self.decoded.is_some() {
-            let decoded = decoded.as_deref().unwrap_or(path);
-            found = self.unless_ambiguous(found, method, decoded);
-        }
-        match without_parameters(decoded.as_deref().unwrap_or(path)) {
-            None => found,
-            Some(bare) => self.unless_ambiguous(found, method, &bare),
+        let found = self.find_exact(method, path);
+        match path.contains(['%', ';']) || self.decoded.is_some() {
+            true => self.unless_ambiguous(found, method, path),
+            false => found,
         }
     }
 
@@ -211,19 +208,10 @@ impl Router {
     /// ([`super::path::read`]): what it selects as it stands, if every other reading of it selects the
     /// same or nothing.
     pub fn find_as_it_came(&self, method: &str, path: &str) -> RouteMatch<'_> {
-        let normal = match normalise(path) {
-            Ok(NormalisedPath(Cow::Owned(normal))) => normal,
-            Ok(NormalisedPath(Cow::Borrowed(_))) => return self.find(method, path),
-            Err(_) => return RouteMatch::Ambiguous,
-        };
-        let readings = partial_readings(path);
-        let moves =
-            has_dot_segments(path) || readings.iter().any(|reading| has_dot_segments(reading));
-        let found = self.find_exact(method, path);
-        let found = readings.iter().fold(found, |found, reading| {
-            agreed(found, &self.find_exact(method, reading), moves)
-        });
-        agreed(found, &self.find(method, &normal), moves)
+        match is_plain(path.as_bytes()) {
+            true => self.find(method, path),
+            false => self.unless_ambiguous(self.find_exact(method, path), method, path),
+        }
     }
 
     /// Whether some operation has this method and it is not one of HTTP's own.
@@ -233,22 +221,30 @@ impl Router {
 
     /// An escaped slash is data to us, but perhaps a separator to the backend, and `%40me` perhaps
     /// `@me`; `me;x` is one name to us, but perhaps `me` to the backend. What we found holds only if
-    /// the backend's reading could not run another operation.
+    /// no reading of the backend's could run another operation.
     fn unless_ambiguous<'r>(
         &'r self,
         found: RouteMatch<'r>,
         method: &str,
-        decoded: &str,
+        path: &str,
     ) -> RouteMatch<'r> {
-        let Ok(NormalisedPath(normal)) = normalise(decoded) else {
+        let Ok(readings) = readings::all(path, self.decoded.is_some()) else {
             return RouteMatch::Ambiguous;
         };
-        let theirs = match &self.decoded {
-            // No template holds a raw `*`: it is the `%2A` of those that mean the character.
-            Some(router) => router.find_exact(method, &normal.replace('*', STAR)),
-            None => self.find_exact(method, &normal),
-        };
-        agreed(found, &theirs, has_dot_segments(decoded))
+        let moves = readings.iter().any(|it| has_dot_segments(&it.path));
+        // The first is the one that we have looked up.
+        readings.iter().skip(1).fold(found, |found, reading| {
+            let theirs = match &self.decoded {
+                // No template holds a raw `*`: it is the `%2A` of those that mean the character.
+                Some(router) if reading.decoded => {
+                    router.find_exact(method, &reading.path.replace('*', STAR))
+                }
+                _ => self.find_exact(method, &reading.path),
+            };
+            // Where dots lead is said by the reading in which they are resolved.
+            let leads_away = moves && !has_dot_segments(&reading.path);
+            agreed(found, &theirs, leads_away)
+        })
     }
 
     fn find_exact(&self, method: &str, path: &str) -> RouteMatch<'_> {
@@ -280,8 +276,8 @@ impl Router {
     }
 }
 
-/// What we found, if another reading of the same path could not run another operation. `moves`: the
-/// path has dot segments.
+/// What we found, if another reading of the same path could not run another operation. `moves`: dot
+/// segments led to it.
 fn agreed<'r>(found: RouteMatch<'r>, theirs: &RouteMatch<'_>, moves: bool) -> RouteMatch<'r> {
     use RouteMatch::{Ambiguous, MethodNotAllowed, NotFound, Operation};
 
@@ -301,11 +297,6 @@ fn agreed<'r>(found: RouteMatch<'r>, theirs: &RouteMatch<'_>, moves: bool) -> Ro
         }
         _ => found,
     }
-}
-
-fn has_dot_segments(path: &str) -> bool {
-    path.split('/')
-        .any(|segment| segment == "." || segment == "..")
 }
 
 const STANDARD_METHODS: [&str; 9] = [

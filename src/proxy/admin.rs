@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 
 pub(super) use self::policy::source;
 use super::app_probes::{self, AppProbe};
-use super::certificate::ClientTls;
+use super::client_tls::ClientTls;
 use super::metrics::{Metrics, OPEN_METRICS};
 use super::snapshot::PolicyCell;
 use crate::connection_limit::ConnectionLimit;
@@ -77,7 +77,7 @@ impl Admin {
         match self.policies.load() {
             None => reasons.push("no policy yet".into()),
             Some(policy) if policy.speaks_tls() => {
-                let lack = self.tls.lack();
+                let lack = self.tls.certificate.lack();
                 reasons.extend(
                     lack.map(|why| {
                         format!("no certificate for TLS towards clients ({why})").into()

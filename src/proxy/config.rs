@@ -36,9 +36,8 @@ pub struct Config {
     pub log_filter: Option<LogFilter>,
     /// What backends with `https://` and `grpcs://` are verified by ([`crate::tls::roots`]).
     pub roots: RootCertStore,
-    /// The folder with the certificate (`tls.crt`, `tls.key`) that backends are shown where a policy
-    /// says so; read again when it changes.
-    pub client_certificate: Option<PathBuf>,
+    /// What backends are shown where a policy says so.
+    pub client_certificate: Option<CertificateFiles>,
     /// What clients are shown where the policy says TLS. None: there its connections are refused.
     pub certificate: Option<CertificateFiles>,
 }

@@ -4,17 +4,18 @@ mod handshake;
 mod http1;
 mod http2;
 mod preface;
+mod socket;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use self::handshake::Handshake;
 pub(super) use self::http1::Buffers;
 use self::preface::{Detect, Protocol};
+pub(super) use self::socket::Socket;
 use super::client::Client;
 use super::drain::Member;
 use super::http1::Error as Malformed;
@@ -59,7 +60,7 @@ async fn serve_stream(
     worker: Rc<Worker>,
     backend: Rc<Backend>,
     client: Rc<Client>,
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    stream: impl Socket,
     mut member: Member,
     agreed: Option<Protocol>,
 ) {

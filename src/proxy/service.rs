@@ -5,6 +5,7 @@
 mod admit;
 mod authenticate;
 mod bounds;
+mod reply;
 mod request;
 mod response;
 
@@ -18,7 +19,8 @@ use http::{HeaderValue, Request, Response, Version};
 use self::admit::admit;
 use self::authenticate::{authenticated, let_in, realm};
 use self::bounds::within;
-use self::request::{origin_form, original_path, target, to_backend};
+use self::reply::{Answer, Reply};
+use self::request::{target, to_backend, translated};
 use self::response::{from_backend, keep_private};
 use super::body::{RequestBody, ResponseBody};
 use super::client::Client;
@@ -27,20 +29,13 @@ use super::guard::Head;
 use super::incoming::Incoming;
 use super::respond::{self, Caller};
 use super::upgrade;
-use super::upstream::{Backend, BackendBody};
+use super::upstream::Backend;
 use super::worker::{InForce, Worker};
 use crate::policy::cors::{ResponseCors, RuleId};
 use crate::policy::decide::{Action, Forward, decide};
-use crate::policy::headers::{Captured, Facts, ORIGINAL_PATH};
+use crate::policy::headers::{Captured, Facts};
 use crate::policy::jwt::is_in_query;
 use crate::policy::verdict::{Reason, Refusal};
-
-/// Who answers a request.
-enum Answer {
-    Backend(Response<BackendBody>),
-    Ours(Response<ResponseBody>),
-    Refused(Refusal),
-}
 
 /// A request that may be asked of the policy.
 struct Asked {
@@ -49,16 +44,6 @@ struct Asked {
     /// It asks to switch protocols.
     handshake: bool,
     caller: Caller,
-}
-
-/// An answer, and what its headers still need.
-struct Reply {
-    answer: Answer,
-    cors: ResponseCors,
-    /// Of a refusal about tokens.
-    realm: Option<String>,
-    /// A token came in the query: the answer is for nobody else.
-    private: bool,
 }
 
 /// Serves one request. `head`: what the guard noted of it.
@@ -274,12 +259,7 @@ async fn under(
         .and_then(Option::as_ref);
     let changed = match translation {
         None => target(&parts.uri, path, query),
-        Some(translation) => {
-            if let Some(original) = original_path(&path, query) {
-                parts.headers.insert(ORIGINAL_PATH, original);
-            }
-            origin_form(translation.apply(&path, query)).map(Some)
-        }
+        Some(translation) => translated(translation, &path, query, &mut parts.headers).map(Some),
     };
     let changed = match changed {
         Ok(changed) => changed,
@@ -339,28 +319,6 @@ async fn under(
                 private,
                 ..Reply::refused(error.refusal(backend.address()), cors)
             }
-        }
-    }
-}
-
-// === impl Reply ===
-
-impl Reply {
-    fn ours(response: Response<ResponseBody>, cors: ResponseCors) -> Self {
-        Self {
-            answer: Answer::Ours(response),
-            cors,
-            realm: None,
-            private: false,
-        }
-    }
-
-    fn refused(refusal: Refusal, cors: ResponseCors) -> Self {
-        Self {
-            answer: Answer::Refused(refusal),
-            cors,
-            realm: None,
-            private: false,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! An HTTP/1.1 connection has no task of its own: whoever waits for its answer, or reads its answer's
 //! body, polls it. That saves a wake-up per step, and an idle connection costs nothing.
 
+mod acquire;
 mod attempt;
 mod backends;
 mod body;
@@ -15,7 +16,6 @@ mod connect;
 mod error;
 mod http1;
 mod http2;
-mod identity;
 mod options;
 mod places;
 mod replay;
@@ -36,7 +36,6 @@ pub(super) use self::backends::Backends;
 pub(super) use self::body::BackendBody;
 use self::connect::Connector;
 pub(super) use self::error::UpstreamError;
-pub(super) use self::identity::ClientIdentity;
 use self::options::Options;
 pub(super) use self::options::UpstreamPolicy;
 use self::places::Places;
@@ -76,11 +75,11 @@ impl Backend {
         let options = Options::new(&policy.settings, limits);
         Self {
             connector: Connector::new(address, tls, server_name),
-            metrics,
             budget: Budget::new(),
             places: options.max_connections.map(Places::new),
-            http1: http1::Pool::default(),
+            http1: http1::Pool::new(metrics.clone()),
             http2: http2::Pool::default(),
+            metrics,
             options,
         }
     }

@@ -1,36 +1,38 @@
 //! A worker: one thread with its own runtime, listeners, clients and connections to backends.
 
+mod accept;
+mod in_force;
+
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
 
 use arc_swap::{ArcSwapOption, Cache};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::LocalRuntime;
 use tokio::task::spawn_local;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{interval, timeout};
 
-use super::certificate::ClientTls;
-use super::connection::{self, Buffers};
+use self::accept::accept;
+pub(super) use self::in_force::InForce;
+use super::client_tls::ClientTls;
+use super::connection::Buffers;
 use super::date::Date;
 use super::drain::Drain;
-use super::metrics::{OperationCells, Outcome, ProviderCells, WorkerMetrics};
+use super::metrics::WorkerMetrics;
 use super::random::Random;
-use super::snapshot::{PolicyCell, Remote, Snapshot};
+use super::snapshot::{PolicyCell, Snapshot};
 use super::teller::Teller;
-use super::upstream::{Backend, BackendTls, Backends};
+use super::upstream::{BackendTls, Backends};
 use super::{BackendAddress, Limits};
-use crate::policy::format::{LimitSettings, Operation, Settings};
+use crate::policy::format::LimitSettings;
 use crate::policy::jwt::TokenCache;
 use crate::shutdown::Shutdown;
 
 /// How often unused connections to backends are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// How long accepting pauses when the process is out of descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a worker thread is started with.
 #[derive(Debug)]
@@ -64,23 +66,6 @@ pub(super) struct Worker {
     policies: RefCell<Policies>,
     backends: Backends,
     client_tls: ClientTls,
-}
-
-/// A snapshot with what this worker adds to it.
-#[derive(Debug)]
-pub(super) struct InForce {
-    pub(super) snapshot: Arc<Snapshot>,
-    /// What bounds it sets.
-    pub(super) limits: Rc<Limits>,
-    /// The policy's own backend, if it names one.
-    pub(super) backend: Option<Rc<Backend>>,
-    /// In the order of the policy's backends: where a rule names an address.
-    backends: Vec<Option<Rc<Backend>>>,
-    /// The backend of a listener, and what takes its place.
-    apps: Vec<[Rc<Backend>; 2]>,
-    cells: Vec<Arc<OperationCells>>,
-    /// In the order of the policy's providers.
-    pub(super) providers: Vec<Arc<ProviderCells>>,
 }
 
 #[derive(Debug)]
@@ -182,74 +167,6 @@ fn run(runtime: &LocalRuntime, setup: Setup, started: &std::sync::mpsc::Sender<i
     });
 }
 
-/// Accepts until the shutdown, then takes what already waits, so that no client that was let in by
-/// the kernel is reset.
-async fn accept(
-    worker: Rc<Worker>,
-    listener: TcpListener,
-    backend: Rc<Backend>,
-    workers: usize,
-    mut shutdown: Shutdown,
-) {
-    let open = Rc::new(());
-    let serve = |stream: TcpStream, peer: SocketAddr| {
-        let most = worker.limits().connections.div_ceil(workers);
-        if Rc::strong_count(&open) > most {
-            worker.metrics.connections_refused.add(1);
-            return;
-        }
-        let Ok(tls) = worker.client_tls() else {
-            worker.metrics.connections_refused.add(1);
-            return;
-        };
-        spawn_local(connection::serve(
-            worker.clone(),
-            backend.clone(),
-            (stream, tls),
-            peer,
-            open.clone(),
-        ));
-    };
-    loop {
-        tokio::select! {
-            biased;
-            () = shutdown.wait() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => serve(stream, peer),
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    tracing::error!(%error, "cannot accept connections; trying again");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
-    // What the kernel let in before: once around the reactor, so that it is known here too.
-    tokio::task::yield_now().await;
-    while let Some(Ok((stream, peer))) = waiting(&listener).await {
-        serve(stream, peer);
-    }
-}
-
-async fn waiting(listener: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
-    std::future::poll_fn(|context| match listener.poll_accept(context) {
-        std::task::Poll::Ready(accepted) => std::task::Poll::Ready(Some(accepted)),
-        std::task::Poll::Pending => std::task::Poll::Ready(None),
-    })
-    .await
-}
-
-/// Errors of a connection that was gone before it was accepted: nothing is wrong with the listener.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
-}
-
 async fn sweep(worker: Rc<Worker>) {
     let mut ticks = interval(SWEEP_EVERY);
     loop {
@@ -295,24 +212,13 @@ impl Worker {
         match current {
             Some(current) if Arc::ptr_eq(&current.snapshot, latest) => Some(current.clone()),
             _ => {
-                let (backends, upstream) = (&self.backends, &latest.upstream);
-                let own = latest.backend.as_ref();
-                let remotes = latest.backends.iter();
                 let jwt = &latest.prepared.policy.settings.jwt;
                 self.tokens
                     .borrow_mut()
                     .configure(jwt.token_cache_size(), jwt.token_cache_ttl());
-                let fresh = Rc::new(InForce {
-                    snapshot: latest.clone(),
-                    limits: self.limits_under(&latest.prepared.policy.settings.limits),
-                    backend: own.map(|address| backends.own(address, upstream)),
-                    backends: remotes
-                        .map(|rule| Some(backends.remote(rule.address.as_ref()?, upstream)))
-                        .collect(),
-                    apps: backends.apps(upstream),
-                    cells: self.metrics.operations(latest),
-                    providers: self.metrics.providers(latest),
-                });
+                let limits = self.limits_under(&latest.prepared.policy.settings.limits);
+                let fresh = InForce::new(latest.clone(), limits, &self.backends, &self.metrics);
+                let fresh = Rc::new(fresh);
                 *current = Some(fresh.clone());
                 Some(fresh)
             }
@@ -370,53 +276,6 @@ impl Worker {
 /// A client that is to be shown a certificate when there is none.
 #[derive(Debug)]
 struct NoCertificate;
-
-// === impl InForce ===
-
-impl InForce {
-    /// The policy's settings of the data path.
-    pub(super) fn settings(&self) -> &Settings {
-        &self.snapshot.prepared.policy.settings
-    }
-
-    pub(super) fn operation(&self, index: usize) -> Option<&Operation> {
-        self.snapshot.prepared.policy.operations.get(index)
-    }
-
-    /// Where an operation's requests go and what is special there; `listener`: where the others do.
-    /// What is no operation's goes to the service's own backend.
-    pub(super) fn route<'p>(
-        &'p self,
-        operation: Option<usize>,
-        listener: &'p Rc<Backend>,
-    ) -> (&'p Rc<Backend>, Option<&'p Remote>) {
-        let default = match &self.backend {
-            Some(own) => own,
-            None => self.app(listener),
-        };
-        let named = operation.and_then(|operation| self.operation(operation));
-        let Some(index) = named.and_then(|it| it.backend) else {
-            return (default, None);
-        };
-        let named = self.backends.get(index).and_then(Option::as_ref);
-        (named.unwrap_or(default), self.snapshot.backends.get(index))
-    }
-
-    /// The app behind a listener, as the policy wants it to be talked to.
-    fn app<'p>(&'p self, listener: &'p Rc<Backend>) -> &'p Rc<Backend> {
-        let apps = self.apps.iter();
-        apps.filter(|[of, _]| Rc::ptr_eq(of, listener))
-            .map(|[_, ours]| ours)
-            .next()
-            .unwrap_or(listener)
-    }
-
-    pub(super) fn count(&self, index: usize, outcome: &Outcome<'_>) {
-        if let Some(cells) = self.cells.get(index) {
-            cells.count(outcome);
-        }
-    }
-}
 
 /// Seconds since 1970.
 pub(super) fn now() -> u64 {

@@ -53,7 +53,7 @@ async fn by_default_only_what_went_wrong_gets_a_line() {
 #[tokio::test]
 async fn off_is_off_and_all_is_all() {
     let backend = Backend::answering(|_| Reply::Keep(ok("twelve bytes"))).await;
-    let proxy = TestProxy::start(backend.address).under(&with("accessLog: {mode: Off}"));
+    let proxy = TestProxy::start(backend.address).under(&with("accessLog: {mode: None}"));
     ask(proxy.address, NOWHERE).await;
     let proxy = proxy.under(&with("accessLog: {mode: All}"));
     let post = "POST /v1/shelves HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";

@@ -400,6 +400,7 @@ async fn http_1_0_is_served() {
     );
     assert_eq!(backend.only().line(), "GET /v1/shelves HTTP/1.1");
     assert_eq!(backend.only().values("host"), [backend.address.to_string()]);
+    assert_eq!(backend.only().values("x-forwarded-host"), [""; 0]);
 
     let (_backend, proxy) = open().await;
     let mut client = Client::connect(proxy.address).await;

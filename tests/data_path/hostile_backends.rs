@@ -1,9 +1,11 @@
 //! Answers that backends should not give: taken in the one way that RFC 9112 allows, or refused.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::backend::{Backend, Reply, find, ok, raw, read_request};
 use crate::client::{Client, ask, patient};
@@ -167,6 +169,36 @@ async fn a_switch_that_nobody_asked_for_is_502() {
     assert_eq!((got.status, &*got.reason()), (502, "BackendMalformed"));
 }
 
+/// To HTTP/1.0 an answer is over when the connection is: then it must not end as if all had come.
+#[tokio::test]
+async fn an_answer_that_breaks_off_does_not_look_whole_to_http_1_0() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nZZ\r\n",
+    ] {
+        let backend = Backend::answering(move |_| Reply::Close(answer.into())).await;
+        let proxy = TestProxy::start(backend.address).under(OPEN);
+        let mut stream = patient(TcpStream::connect(proxy.address)).await.unwrap();
+        let get = b"GET /v1/shelves HTTP/1.0\r\nHost: a\r\n\r\n";
+        patient(stream.write_all(get)).await.unwrap();
+        let ended = patient(stream.read_to_end(&mut Vec::new())).await;
+        let kind = ended.map_err(|error| error.kind());
+        assert_eq!(kind, Err(ErrorKind::ConnectionReset), "{answer:?}");
+    }
+}
+
+/// Old servers pad each size with spaces, however long the body.
+#[tokio::test]
+async fn a_long_answer_of_padded_chunks_arrives_whole() {
+    const CHUNKS: usize = 20_000;
+    let body = "4  \r\nabcd\r\n".repeat(CHUNKS);
+    let answer = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}0\r\n\r\n");
+    let backend = Backend::answering(move |_| Reply::Keep(answer.clone().into())).await;
+    let proxy = TestProxy::start(backend.address).under(OPEN);
+    let got = ask(proxy.address, GET).await;
+    assert_eq!((got.status, got.body.len()), (200, 4 * CHUNKS));
+}
+
 #[tokio::test]
 async fn chunks_that_are_none_break_the_answer_off() {
     for body in [
@@ -216,11 +248,13 @@ async fn an_answer_before_the_end_of_its_request_arrives_and_ends_the_connection
 }
 
 #[tokio::test]
-async fn trailers_arrive_without_being_announced_but_none_that_frame_or_end_at_a_hop() {
+async fn trailers_arrive_without_being_announced_but_none_that_only_a_head_may_say() {
     let backend = Backend::answering(|_| {
         Reply::Keep(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\
-             Content-Length: 9\r\nTransfer-Encoding: gzip\r\nConnection: x\r\n\r\n"
+             Content-Length: 9\r\nTransfer-Encoding: gzip\r\nConnection: x\r\n\
+             Access-Control-Allow-Origin: *\r\nSet-Cookie: a=b\r\nContent-Type: text/html\r\n\
+             Location: /\r\nCache-Control: public\r\nVary: x\r\n\r\n"
                 .into(),
         )
     })

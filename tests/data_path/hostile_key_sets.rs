@@ -413,6 +413,22 @@ fn cases() -> Vec<Case> {
     ] {
         case(name, says(keys(&set)), class, status);
     }
+    // By these anybody could sign.
+    let near_prime = |first: u8| [&[first][..], &[0xff; 30], &[0x7f]].concat();
+    for (name, point) in [
+        ("the neutral point", [&[1][..], &[0; 31]].concat()),
+        (
+            "the neutral point, signed",
+            [&[1][..], &[0; 30], &[0x80]].concat(),
+        ),
+        ("a point of order 4", vec![0; 32]),
+        ("a point of order 2", near_prime(0xec)),
+        ("a point of order 4, written otherwise", near_prime(0xed)),
+        ("the neutral point, written otherwise", near_prime(0xee)),
+    ] {
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": "good", "x": URL_SAFE_NO_PAD.encode(point)});
+        case(&format!("Ed25519: {name}"), says(keys(&[key])), none, 503);
+    }
     let twice = format!(
         r#"{{"keys":[{{"kid":"bad",{}]}}"#,
         &signer().jwk().to_string()[1..]

@@ -2,6 +2,7 @@
 //! what it saw. One table a theme; every row has a connection of its own, on which exactly one answer
 //! comes.
 
+mod edges;
 mod fields;
 mod framing;
 mod hop;

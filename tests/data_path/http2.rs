@@ -180,6 +180,21 @@ async fn the_answers_head_loses_what_ends_at_a_hop_and_trailers_go_through() {
     assert_eq!(body.to_bytes(), "ok");
 }
 
+/// RFC 9110 section 8.6. Over HTTP/2 a length without a body would break the stream.
+#[tokio::test]
+async fn an_answer_without_content_has_no_length() {
+    let backend = Backend::answering(|_| {
+        Reply::Keep("HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n".into())
+    })
+    .await;
+    let proxy = TestProxy::start(backend.address).under(OPEN);
+    let mut client = Connection::to(proxy.address).await;
+    let get = request(proxy.address, Method::GET, "/v1/shelves").body(empty());
+    let answer = client.send(get.unwrap()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    assert!(!answer.headers().contains_key("content-length"));
+}
+
 #[tokio::test]
 async fn split_cookies_reach_the_backend_as_one() {
     let backend = Backend::start().await;

@@ -1,13 +1,19 @@
 //! Every metric, as it is scraped, is in `docs/metrics.md`, and the other way round.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use h2::server;
+use http::Response;
 use serde_json::json;
+use tokio::time::{sleep, timeout};
 
 use crate::admin::metrics;
-use crate::backend::Backend;
-use crate::client::ask;
+use crate::backend::{Backend, Reply, ok};
+use crate::client::{Client, ask};
 use crate::exposition::{assert_documented, rows};
+use crate::forwarding::OPEN;
+use crate::http2_backends::{each, grpc, http2};
 use crate::proxy::{TestProxy, now, snapshot};
 use crate::tokens::{Signer, key_set};
 
@@ -164,4 +170,63 @@ async fn a_connection_that_ends_by_what_is_no_http_is_counted() {
     let refused = text.contains("endpoints_refusals_total{reason=\"BadFraming\"} 1");
     let parsed = text.contains("endpoints_parser_errors_total 1");
     assert!(refused || parsed, "{text}");
+}
+
+#[tokio::test]
+async fn connections_to_a_backend_are_counted_while_they_are_open() {
+    let stalling = Backend::answering(|request| match request.line().starts_with("PUT") {
+        true => Reply::Stall(Vec::new()),
+        false => Reply::Keep(ok("ok")),
+    })
+    .await;
+    let at_http1 = stalling.address;
+    let of_http1 = TestProxy::start(at_http1).under(OPEN);
+    let at_http2 = http2(server::Builder::new(), |connection, _| {
+        each(connection, |request, mut answering| async move {
+            if request.method() == "PUT" {
+                let _ = std::future::poll_fn(|cx| answering.poll_reset(cx)).await;
+                return;
+            }
+            let _ = answering.send_response(Response::new(()), true);
+        })
+    })
+    .await;
+    let of_http2 = grpc(at_http2);
+    for (proxy, backend, is_kept) in [
+        // What was begun cannot be taken back: the connection goes.
+        (of_http1, at_http1.to_string(), false),
+        (of_http2, format!("grpc://{at_http2}"), true),
+    ] {
+        let counts = async |open: u32, idle: u32| {
+            let name = |what: &str| format!("endpoints_backend_connections_{what}");
+            let line = |what, n| format!("{}{{backend=\"{backend}\"}} {n}", name(what));
+            let want = [line("open", open), line("idle", idle)];
+            let come = async {
+                loop {
+                    let text = metrics(&proxy).await;
+                    let lines: Vec<_> = text.lines().collect();
+                    if want.iter().all(|line| lines.contains(&&**line)) {
+                        return;
+                    }
+                    sleep(Duration::from_millis(10)).await;
+                }
+            };
+            timeout(Duration::from_secs(10), come)
+                .await
+                .unwrap_or_else(|_| panic!("never {want:?}"));
+        };
+        let get = "GET /v1/shelves HTTP/1.1\r\nHost: a\r\n\r\n";
+        assert_eq!(ask(proxy.address, get).await.status, 200);
+        counts(1, 1).await;
+        let mut client = Client::connect(proxy.address).await;
+        client
+            .send("PUT /v1/shelves HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+            .await;
+        counts(1, 0).await;
+        drop(client);
+        match is_kept {
+            true => counts(1, 1).await,
+            false => counts(0, 0).await,
+        }
+    }
 }

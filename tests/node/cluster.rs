@@ -13,6 +13,9 @@ use tokio::time::Instant;
 /// The longest that any one command may take, in seconds: more is a hang, and ends the test.
 const COMMAND_SECONDS: &str = "150";
 
+/// A command that took longer is told, beside what else a test says with `--nocapture`.
+const LONG: Duration = Duration::from_secs(2);
+
 /// Which Helm: both are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Helm {
@@ -108,6 +111,7 @@ pub(crate) fn eventually<T>(
 }
 
 fn run(program: &str, arguments: &[&str], input: &str) -> Outcome {
+    let start = Instant::now();
     let mut child = Command::new("timeout")
         .args([COMMAND_SECONDS, program])
         .args(arguments)
@@ -128,6 +132,9 @@ fn run(program: &str, arguments: &[&str], input: &str) -> Outcome {
     let mut command = program.to_owned();
     for argument in arguments {
         let _ = write!(command, " {argument}");
+    }
+    if start.elapsed() > LONG {
+        eprintln!("{:.1} s: {command}", start.elapsed().as_secs_f32());
     }
     Outcome {
         success: output.status.success(),

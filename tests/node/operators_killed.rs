@@ -18,19 +18,19 @@ fn operators_killed_and_restarted_under_traffic_fail_no_request() {
     let before = shop.sidecars();
     let traffic = Traffic::to(&shop);
 
-    // One of them: the other goes on.
-    kill(&installation, 1);
-    shop.allow_origin("https://one.example.com");
-    installation.wait_for_rollout();
-    shop.wait_sidecars("3/3");
     // All of them.
     kill(&installation, usize::from(REPLICAS));
     installation.wait_for_rollout();
+    shop.allow_origin("https://one.example.com");
+    shop.wait_sidecars("3/3");
+    // Other pods in their place; kubelet would let the same ones wait before it starts them once more.
+    installation.restart();
     shop.allow_origin("https://two.example.com");
     shop.wait_sidecars("3/3");
-    // Other pods in their place.
-    installation.restart();
+    // One of them: the other goes on.
+    kill(&installation, 1);
     shop.allow_origin("https://three.example.com");
+    installation.wait_for_rollout();
     shop.wait_sidecars("3/3");
 
     traffic.finish();

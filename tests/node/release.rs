@@ -1,8 +1,12 @@
 //! A release of the chart that one test installs, upgrades and takes away, by one of the Helms.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use crate::cluster::{Helm, Outcome, get, image, try_helm, variable};
+use crate::cluster::{
+    Helm, Outcome, eventually, get, image, kubectl, try_helm, try_kubectl, variable,
+};
 use crate::installation::{self, print_logs};
 
 /// The chart as it is.
@@ -12,6 +16,9 @@ pub(crate) const PREVIOUS_CHART: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/node/previous/endpoints-operator-0.1.0.tgz"
 );
+
+/// It stays when a release goes.
+const DEFINITION: &str = "endpointsservices.endpoints.dev";
 
 /// A release; when a test fails, it goes without asking.
 pub(crate) struct Release {
@@ -51,6 +58,21 @@ impl Release {
             .expect_success();
     }
 
+    /// Waits until no operator is left but those of the newest revision: Helm waits only until these are
+    /// ready.
+    pub(crate) fn wait_for_the_old(&self) {
+        let selector = format!("--selector=app.kubernetes.io/instance={}", self.name);
+        let pods = ["pods", "--namespace", self.namespace, &selector];
+        eventually("the old operators end", Duration::from_secs(60), || {
+            let pods = get(&pods);
+            let ending = |pod: &&Value| !pod["metadata"]["deletionTimestamp"].is_null();
+            match items(&pods).filter(ending).count() {
+                0 => Ok(()),
+                ending => Err(format!("{ending} pods")),
+            }
+        });
+    }
+
     fn bring(&self, command: &[&str], chart: &str, image: &str, more: &[&str]) -> Outcome {
         let (repository, tag) = image.rsplit_once(':').expect("an image has a tag");
         let (repository, tag) = (
@@ -76,6 +98,57 @@ impl Release {
         // Helm 4 tells what a hook said on stderr.
         let said = outcome.stderr.clone();
         outcome.expect_success() + &said
+    }
+
+    /// Says that it may go although pods have sidecars, as docs/operations.md does.
+    pub(crate) fn force_uninstallation(&self) {
+        let deployment = format!("deployment/{}", installation::RELEASE);
+        let annotation = "endpoints.dev/uninstall=force";
+        let place = ["--namespace", self.namespace];
+        kubectl(&[&["annotate", &*deployment, annotation][..], &place].concat());
+    }
+
+    /// Whether the definition is there, and this release's.
+    pub(crate) fn has_left_the_definition(&self) -> bool {
+        let outcome = try_kubectl(&["get", "crd", DEFINITION, "--output=json"], "");
+        let definition: Value = serde_json::from_str(&outcome.stdout).unwrap_or_default();
+        let annotations = &definition["metadata"]["annotations"];
+        annotations["meta.helm.sh/release-name"] == self.name
+            && annotations["meta.helm.sh/release-namespace"] == self.namespace
+    }
+
+    /// Gives the definition that another release left to this one.
+    pub(crate) fn own_the_definition(&self) {
+        let name = format!("meta.helm.sh/release-name={}", self.name);
+        let namespace = format!("meta.helm.sh/release-namespace={}", self.namespace);
+        let annotate = ["annotate", "crd", DEFINITION, "--overwrite"];
+        kubectl(&[&annotate[..], &[&*name, &*namespace]].concat());
+    }
+
+    /// Kinds of the objects that could refuse pods and were deleted since then, in this order.
+    pub(crate) fn removed_since(&self, version: &str) -> Vec<String> {
+        let mut removed = Vec::new();
+        for kind in [
+            "validatingadmissionpolicybindings",
+            "validatingadmissionpolicies",
+            "mutatingwebhookconfigurations",
+        ] {
+            let query = format!("watch=true&resourceVersion={version}&timeoutSeconds=1");
+            let path = format!("/apis/admissionregistration.k8s.io/v1/{kind}?{query}");
+            let events = kubectl(&["get", "--raw", &path]);
+            for line in events.lines() {
+                let event: Value = serde_json::from_str(line).expect("an event a line");
+                let object = &event["object"];
+                if event["type"] == "DELETED" && object["metadata"]["name"] == self.name {
+                    let when = object["metadata"]["resourceVersion"].as_str();
+                    let when: Option<u64> = when.and_then(|version| version.parse().ok());
+                    let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+                    removed.push((when.expect("versions are numbers"), kind));
+                }
+            }
+        }
+        removed.sort();
+        removed.into_iter().map(|(_, kind)| kind).collect()
     }
 
     /// After an uninstallation that was refused Helm takes no upgrade, but this: the newest revision
@@ -147,10 +220,18 @@ impl Drop for Release {
 pub(crate) fn previous_image() -> Option<String> {
     let image = variable("E2E_PREVIOUS_IMAGE");
     if image.is_empty() {
-        eprintln!("skipped: E2E_PREVIOUS_IMAGE names no image of the version before");
+        eprintln!("E2E_PREVIOUS_IMAGE names no image of the version before: upgrading to the same");
         return None;
     }
     Some(image)
+}
+
+/// What the cluster holds now, for [`Release::removed_since`].
+pub(crate) fn version_of_everything() -> String {
+    let namespaces = kubectl(&["get", "--raw", "/api/v1/namespaces?limit=1"]);
+    let namespaces: Value = serde_json::from_str(&namespaces).expect("a list");
+    let version = namespaces["metadata"]["resourceVersion"].as_str();
+    version.expect("a list has a version").to_owned()
 }
 
 fn items(list: &Value) -> impl Iterator<Item = &Value> {

@@ -165,10 +165,11 @@ impl Shop {
         condition(&self.resource(), kind)
     }
 
-    /// Waits until the status says this of a condition, about the newest spec.
+    /// Waits until the status says this of a condition, about the newest spec. A sidecar whose operator
+    /// went without another to dial may take 30 s until it dials again.
     pub(crate) fn wait_condition(&self, kind: &str, status: &str) -> Value {
         let what = format!("condition {kind} is {status}");
-        eventually(&what, Duration::from_secs(20), || {
+        eventually(&what, Duration::from_secs(45), || {
             let resource = self.resource();
             let condition = condition(&resource, kind);
             let current = condition["observedGeneration"] == resource["metadata"]["generation"];

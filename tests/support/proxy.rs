@@ -12,7 +12,9 @@ use endpoints::jwks::{KeySlot, Keys};
 use endpoints::policy::format::KeySource;
 use endpoints::policy::key_set::KeySet;
 use endpoints::policy::{Policy, Prepared, ServiceIdentity, compile};
-use endpoints::proxy::{Config, Limits, Listener, LogOutput, PolicyCell, Proxy, Running, Snapshot};
+use endpoints::proxy::{
+    CertificateFiles, Config, Limits, Listener, LogOutput, PolicyCell, Proxy, Running, Snapshot,
+};
 use endpoints::readiness::Readiness;
 use endpoints::shutdown::{self, Trigger};
 use endpoints::telemetry::LogFilter;
@@ -175,7 +177,7 @@ impl TestProxy {
     ) -> Self {
         let lines = Lines::default();
         let config = Config {
-            client_certificate,
+            client_certificate: client_certificate.map(|it| CertificateFiles::in_folder(&it)),
             ..config(
                 LogOutput::to(lines.clone()),
                 roots,

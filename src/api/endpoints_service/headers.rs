@@ -80,7 +80,7 @@ pub struct ForwardedSpec {
 }
 
 /// What becomes of the `X-Forwarded-*` headers. `Append`: `X-Forwarded-For` gets the peer, the other two
-/// are kept, or set. `Set`: all three say what the proxy sees itself. `Off`: they stay as they came.
+/// are kept, or set. `Set`: all three say what the proxy sees itself. `Keep`: they stay as they came.
 /// Absent: `Append`.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum ForwardedHeaderMode {
@@ -90,7 +90,7 @@ pub enum ForwardedHeaderMode {
     /// All three say what the proxy sees itself; what came is dropped.
     Set,
     /// They stay as they came.
-    Off,
+    Keep,
 }
 
 fn edits_schema(_: &mut SchemaGenerator) -> Schema {

@@ -21,13 +21,13 @@ pub struct AccessLogSpec {
     pub sample: Option<f64>,
 }
 
-/// Which requests get a line in the access log: none (`Off`); those that the proxy refused, that ended
+/// Which requests get a line in the access log: none (`None`); those that the proxy refused, that ended
 /// with a 5xx, or that broke off (`Errors`); those, and a share of the others (`Sampled`); or `All`.
 /// Absent: `Errors`.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum AccessLogMode {
-    /// None.
-    Off,
+    /// None. (`Off` would be `false` to kubectl, whose YAML is that of version 1.1.)
+    None,
     /// Those that the proxy refused, that ended with a 5xx, or that broke off.
     #[default]
     Errors,

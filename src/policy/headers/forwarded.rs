@@ -42,27 +42,33 @@ fn address(entry: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// Tells the backend where the request came from. `peer`: [`forwarded_peer`].
+/// Tells the backend where the request came from. `peer`: [`forwarded_peer`]; `host`: what the client
+/// asked for (HTTP/1.0 may leave it out).
 pub(super) fn forward(
     headers: &mut HeaderMap,
     mode: ForwardedMode,
     peer: &HeaderValue,
     proto: HeaderValue,
-    host: &HeaderValue,
+    host: Option<&HeaderValue>,
 ) {
     match mode {
         ForwardedMode::Off => {}
         ForwardedMode::Set => {
             headers.insert(FORWARDED_FOR, peer.clone());
             headers.insert(FORWARDED_PROTO, proto);
-            headers.insert(FORWARDED_HOST, host.clone());
+            match host {
+                Some(host) => headers.insert(FORWARDED_HOST, host.clone()),
+                None => headers.remove(FORWARDED_HOST),
+            };
         }
         ForwardedMode::Append => {
             append(headers, peer);
             headers.entry(FORWARDED_PROTO).or_insert(proto);
-            headers
-                .entry(FORWARDED_HOST)
-                .or_insert_with(|| host.clone());
+            if let Some(host) = host {
+                headers
+                    .entry(FORWARDED_HOST)
+                    .or_insert_with(|| host.clone());
+            }
         }
     }
 }

@@ -204,16 +204,17 @@ const COMMON: [&str; 34] = [
     "x-requested-with",
 ];
 
-/// Whether a name begins with this, `_` read as `-`.
+/// Whether a name begins with this, read as CGI and what came after it read names: there `_`, `-` and
+/// `.` are one.
 pub(super) fn begins(name: &str, prefix: &str) -> bool {
     name.len() >= prefix.len()
         && name
             .bytes()
             .zip(prefix.bytes())
-            .all(|(ours, theirs)| ours == theirs || (ours == b'_' && theirs == b'-'))
+            .all(|(ours, theirs)| ours == theirs || (theirs == b'-' && matches!(ours, b'_' | b'.')))
 }
 
-/// Whether two names are one to a backend that reads `_` as `-`.
+/// Whether two names are one to a backend that reads them so.
 pub(super) fn is_read_as(name: &str, other: &str) -> bool {
     name.len() == other.len() && begins(name, other)
 }

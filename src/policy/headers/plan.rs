@@ -169,7 +169,7 @@ impl HeaderPlan {
     }
 
     /// Tells the backend where the request came from. `host`: what the client asked for.
-    pub fn forward(&self, headers: &mut HeaderMap, origin: Origin<'_>, host: &HeaderValue) {
+    pub fn forward(&self, headers: &mut HeaderMap, origin: Origin<'_>, host: Option<&HeaderValue>) {
         let scheme = HeaderValue::from_static(origin.scheme);
         forward(headers, self.forwarded, origin.peer, scheme, host);
     }

@@ -56,6 +56,20 @@ pub(super) fn response(headers: &mut HeaderMap) {
     }
 }
 
+/// Strips from a response's trailers what ends at each hop and what means something only in its head
+/// (RFC 9110 section 6.5.1), what the proxy answers for there among it.
+pub(super) fn response_trailers(trailers: &mut HeaderMap) {
+    response(trailers);
+    let suspects: Vec<_> = trailers
+        .keys()
+        .filter(|name| is_of_response_heads(name.as_str()))
+        .cloned()
+        .collect();
+    for name in suspects {
+        trailers.remove(name);
+    }
+}
+
 /// Strips from a request's trailers what a request may not bring in its head either, and what means
 /// something only there (RFC 9110 section 6.5.1).
 pub(super) fn trailers(trailers: &mut HeaderMap, plan: &HeaderPlan) {
@@ -107,6 +121,30 @@ fn is_of_heads(name: &str) -> bool {
             | "trailer"
             | "x-goog-iap-jwt-assertion"
     )
+}
+
+/// The same of a response: framing, what to do with it, for whom it is, and who may read it.
+fn is_of_response_heads(name: &str) -> bool {
+    name.starts_with("access-control-")
+        || matches!(
+            name,
+            "age"
+                | "cache-control"
+                | "content-encoding"
+                | "content-length"
+                | "content-range"
+                | "content-type"
+                | "date"
+                | "expires"
+                | "host"
+                | "location"
+                | "retry-after"
+                | "set-cookie"
+                | "strict-transport-security"
+                | "trailer"
+                | "vary"
+                | "www-authenticate"
+        )
 }
 
 /// The headers that `Connection` names.

@@ -57,6 +57,7 @@ fn sanitise_request(headers: &mut HeaderMap) {
 }
 
 fn forwarded(mode: ForwardedMode, headers: &mut HeaderMap, peer: IpAddr, host: &HeaderValue) {
+    let host = Some(host);
     let plan = plan(HeaderSettings {
         forwarded: mode,
         ..HeaderSettings::default()

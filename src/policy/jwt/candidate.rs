@@ -9,8 +9,12 @@ use super::forwarding::{Forwarding, Told};
 use super::refusal::{Failure, Fault};
 use super::security::PreparedRequirement;
 use super::token::Token;
-use super::{Keyring, MAX_TRIES, PreparedProvider};
+use super::{Keyring, PreparedProvider};
 use crate::policy::key_set::KeySet;
+
+/// The most keys that are tried for one token: a set of 64 keys must not let a client without `kid`
+/// buy 64 verifications with one request.
+const MAX_TRIES: usize = 16;
 
 /// What tokens are checked with.
 pub(super) struct Means<'m> {

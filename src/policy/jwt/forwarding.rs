@@ -89,7 +89,7 @@ impl Forwarding {
         self.claims.iter().map(|rule| &rule.header)
     }
 
-    /// Strips from a client's request what only claims may say; `_` and `-` count as equal.
+    /// Strips from a client's request what only claims may say; `_`, `.` and `-` count as equal.
     pub fn strip(&self, headers: &mut HeaderMap) {
         if self.claims.is_empty() {
             return;
@@ -219,6 +219,9 @@ fn esp(payload: Payload<'_>) -> String {
 }
 
 fn alike(own: &str, name: &str) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    let plain = |byte: u8| match byte {
+        b'_' | b'.' => b'-',
+        byte => byte,
+    };
     own.len() == name.len() && own.bytes().map(plain).eq(name.bytes().map(plain))
 }

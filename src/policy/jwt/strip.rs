@@ -3,8 +3,9 @@
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 
+use super::alternatives::concerns_us;
 use super::locations::{Location, after};
-use super::{PreparedProvider, Security, concerns_us};
+use super::{PreparedProvider, Security};
 
 impl Security {
     /// Takes the tokens out of the headers wherever this looks for them; what else stands there stays

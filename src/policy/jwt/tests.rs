@@ -9,12 +9,17 @@ mod places;
 mod scopes;
 mod sections;
 
+use std::collections::BTreeSet;
+
 use http::{HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::policy::format::{self, ClaimHeader, CorsMode, KeySource, UserInfoForm};
+use crate::api::endpoints_service::RegisteredClaim;
+use crate::policy::format::{
+    self, ClaimHeader, CorsMode, KeySource, Policy, Provider, UserInfoForm,
+};
 use crate::policy::key_set::tokens::{ALGORITHMS, Signer, key_set};
 use crate::policy::verdict::{Challenge, Reason};
 

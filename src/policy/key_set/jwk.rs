@@ -259,6 +259,9 @@ fn edwards(jwk: Jwk) -> Result<VerificationKey, &'static str> {
     if x.len() != signature::ED25519_PUBLIC_KEY_LEN {
         return Err("an Ed25519 key has the wrong length");
     }
+    if is_of_small_order(&x) {
+        return Err("an Ed25519 key is a point of small order: signatures by it prove nothing");
+    }
     let key = ParsedPublicKey::new(&signature::ED25519, &x)
         .map_err(|_| "an Ed25519 key is not a point of its curve")?;
     Ok(VerificationKey::new(
@@ -266,6 +269,39 @@ fn edwards(jwk: Jwk) -> Result<VerificationKey, &'static str> {
         &[b"OKP", &x],
         vec![(Algorithm::EdDsa, key)],
     ))
+}
+
+/// Whether a point of edwards25519 times 8 is the neutral one: then anybody can make signatures that
+/// verify by it, and verification (RFC 8032 section 5.1.7) does not look. In all of their encodings, least
+/// byte first; the last bit is the sign of x.
+fn is_of_small_order(point: &[u8]) -> bool {
+    const OF_ORDER_8: [[u8; 32]; 2] = [
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef,
+            0x98, 0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88,
+            0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10,
+            0x67, 0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77,
+            0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+    let Some((last, rest)) = point.split_last() else {
+        return true;
+    };
+    let last = last & 0x7f;
+    let Some((first, middle)) = rest.split_first() else {
+        return true;
+    };
+    let all = |byte: u8| middle.iter().all(|own| *own == byte);
+    // y is 0 or 1; y is -1, 0 or 1, written as more than the field's prime.
+    let is_small = matches!(first, 0 | 1) && all(0) && last == 0;
+    let is_near_prime = matches!(first, 0xec..=0xee) && all(0xff) && last == 0x7f;
+    let of_order_8 = OF_ORDER_8
+        .iter()
+        .any(|known| known[..31] == *rest && known[31] == last);
+    is_small || is_near_prime || of_order_8
 }
 
 /// The algorithms of a key type, narrowed by the key's `alg`.

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use regex::Regex;
 
 use super::*;
+use crate::policy::path::normalise;
 
 fn operation(method: &str, path: &str) -> Operation {
     Operation {
@@ -562,6 +563,19 @@ fn a_matrix_parameter_never_hides_another_operation() {
         ("/files/.;/a", RouteMatch::Operation(2)),
         ("/admin;x", RouteMatch::Ambiguous),
         ("/nothing;x", RouteMatch::NotFound),
+        // Servlet containers drop parameters before they decode: what is escaped in one is none of
+        // the path.
+        ("/admin;%2Fa%2Fb", RouteMatch::Ambiguous),
+        ("/admin;%5Ca;b", RouteMatch::Ambiguous),
+        ("/admin%3B%2Fa", RouteMatch::Ambiguous),
+        // Escaped backslashes are separators to few, escaped slashes to many.
+        ("/users%2Fme%5Cx", RouteMatch::Ambiguous),
+        ("/users/me%5Cx", RouteMatch::Operation(0)),
+        ("/users%5Cme", RouteMatch::Ambiguous),
+        // Who merges slashes first has `..` remove another segment.
+        ("/files/a%2F%2F..%2F..%2Fadmin", RouteMatch::Ambiguous),
+        ("/files/a%2F..%2Fb", RouteMatch::Operation(2)),
+        ("/files/a%2F%2Fb", RouteMatch::Operation(2)),
     ] {
         let path = &normalise(path).expect("a path").0;
         assert_eq!(router.find("GET", path), found, "{path}");

@@ -2,12 +2,31 @@ use super::*;
 
 struct Folder {
     folder: tempfile::TempDir,
-    files: CertificateFiles,
-    current: Arc<Current>,
-    seen: Option<Contents>,
+    certificate: Certificate,
+    watched: Watched,
+}
+
+fn watched(folder: &Path) -> Watched {
+    Watched {
+        files: CertificateFiles::in_folder(folder),
+        seen: None,
+    }
+}
+
+/// The first of the chain, as both sides see it.
+fn shown(certificate: &Certificate) -> Option<Vec<u8>> {
+    let slot = certificate.resolver();
+    let schemes = [SignatureScheme::ECDSA_NISTP256_SHA256];
+    let to_backends = ResolvesClientCert::resolve(&*slot, &[], &schemes);
+    assert_eq!(to_backends.is_some(), slot.has_certs());
+    let unable = [SignatureScheme::RSA_PKCS1_SHA256];
+    assert!(ResolvesClientCert::resolve(&*slot, &[], &unable).is_none());
+    assert_eq!(certificate.is_there(), certificate.lack().is_none());
+    to_backends.map(|it| it.cert[0].to_vec())
 }
 
 fn pair(name: &str) -> (String, String) {
+    tls::install_crypto_provider();
     let signed = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     (signed.cert.pem(), signed.signing_key.serialize_pem())
 }
@@ -16,13 +35,9 @@ impl Folder {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self {
-            files: CertificateFiles {
-                certificate: folder.path().join("tls.crt"),
-                key: folder.path().join("tls.key"),
-            },
+            watched: watched(folder.path()),
             folder,
-            current: ClientTls::new().unwrap().current,
-            seen: None,
+            certificate: Certificate::new(ShownTo::Clients),
         }
     }
 
@@ -33,16 +48,16 @@ impl Folder {
     }
 
     fn look(&mut self) {
-        self.current.read(&self.files, &mut self.seen);
+        self.certificate.0.read(&mut self.watched);
     }
 
     fn shown(&self) -> Option<Vec<u8>> {
-        let state = self.current.0.load();
-        state.certified.as_ref().map(|it| it.cert[0].to_vec())
+        shown(&self.certificate)
     }
 
     fn problem(&self) -> String {
-        self.current.0.load().problem.clone().unwrap_or_default()
+        let state = self.certificate.0.state.load();
+        state.problem.clone().unwrap_or_default()
     }
 }
 
@@ -91,7 +106,7 @@ fn what_is_no_usable_pair_keeps_the_last_good_one_and_is_named() {
             folder.problem()
         );
     }
-    std::fs::remove_file(&folder.files.key).unwrap();
+    std::fs::remove_file(folder.folder.path().join("tls.key")).unwrap();
     folder.look();
     assert_eq!(
         folder.shown(),
@@ -118,21 +133,12 @@ fn a_folder_swapped_as_kubelet_does_it_is_seen() {
     for name in ["tls.crt", "tls.key"] {
         std::os::unix::fs::symlink(format!("..data/{name}"), at(name)).unwrap();
     }
-    let files = CertificateFiles::in_folder(folder.path());
-    let current = ClientTls::new().unwrap().current;
-    let mut seen = None;
-    let shown = |current: &Current| {
-        current
-            .0
-            .load()
-            .certified
-            .as_ref()
-            .map(|it| it.cert[0].to_vec())
-    };
-    current.read(&files, &mut seen);
-    let first = shown(&current).expect("a usable pair");
+    let (certificate, mut watched) = (Certificate::new(ShownTo::Backends), watched(folder.path()));
+    certificate.0.read(&mut watched);
+    let first = shown(&certificate).expect("a usable pair");
     std::os::unix::fs::symlink("second", at("..data_tmp")).unwrap();
     std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
-    current.read(&files, &mut seen);
-    assert_ne!(shown(&current).expect("a usable pair"), first);
+    certificate.0.read(&mut watched);
+    assert_ne!(shown(&certificate).expect("a usable pair"), first);
+    assert!(watched.changed().is_none(), "not read in again and again");
 }

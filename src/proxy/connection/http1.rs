@@ -21,13 +21,13 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use http::Response;
 use http_body::Body as _;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(in crate::proxy) use self::buffers::Buffers;
 use self::head::{Asked, Head};
 use self::wire::Wire;
 use crate::proxy::body::ResponseBody;
 use crate::proxy::client::Client;
+use crate::proxy::connection::Socket;
 use crate::proxy::drain::{Finish, Member};
 use crate::proxy::guard::{Guard, HeadLimits};
 use crate::proxy::http1::Framing;
@@ -50,7 +50,7 @@ pub(super) async fn serve(
     backend: Rc<Backend>,
     client: Rc<Client>,
     first: BytesMut,
-    socket: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    socket: impl Socket,
     mut member: Member,
 ) -> io::Result<()> {
     let mut room = HeadLimits::of(&client.limits());
@@ -116,7 +116,7 @@ struct Connection<S> {
     finishing: Rc<Cell<bool>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
+impl<S: Socket> Connection<S> {
     /// Serves the requests, one after the other. An answer that breaks off is an error: what would
     /// follow it must not look like its end.
     async fn run(self) -> io::Result<()> {
@@ -176,7 +176,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Connection<S> {
         };
         let has_body = !matches!(framing, Framing::None | Framing::Length(0));
         let mut body = has_body.then_some(body);
-        poll_fn(|context| self.poll_answer(&mut body, asked.trailers, context)).await?;
+        let sent = poll_fn(|context| self.poll_answer(&mut body, asked.trailers, context)).await;
+        if sent.is_err() && framing == Framing::UntilClose {
+            self.wire.borrow().guard().reset_at_close();
+        }
+        sent?;
         Ok(keeps && self.wire.borrow_mut().is_read())
     }
 

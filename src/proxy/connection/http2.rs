@@ -117,6 +117,13 @@ fn check(request: &mut Request<Incoming>, limits: &Limits) -> Result<Head, Refus
             "Content-Length is not a single number.",
         ));
     }
+    if has_padded_value(request.headers()) {
+        return Err(refusal(
+            StatusCode::BAD_REQUEST,
+            Reason::BadFraming,
+            "A header value begins or ends with a space.",
+        ));
+    }
     let hosts = hosts(request)?;
     join_cookies(request.headers_mut());
     Ok(Head::of_stream(hosts))
@@ -125,6 +132,16 @@ fn check(request: &mut Request<Incoming>, limits: &Limits) -> Result<Head, Refus
 /// Whether the length is said once at most, as in HTTP/1: hyper compares only the first with the body.
 fn has_one_length(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_LENGTH).iter().nth(1).is_none()
+}
+
+/// Whether a value begins or ends with white space (RFC 9113 section 8.2.1). To HTTP/1 that is none of
+/// the value: behind ` Bearer x` a backend would find a token that was not looked for here.
+fn has_padded_value(headers: &HeaderMap) -> bool {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    headers
+        .values()
+        .map(HeaderValue::as_bytes)
+        .any(|value| is_space(value.first()) || is_space(value.last()))
 }
 
 /// How many hosts there are: `:authority` takes the place of `Host`, which may repeat it (RFC 9113

@@ -7,7 +7,8 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
 
 use super::*;
-use crate::proxy::certificate::ClientTls;
+use crate::proxy::certificate::{Certificate, ShownTo};
+use crate::proxy::client_tls::ClientTls;
 use crate::proxy::drain::Finish;
 use crate::proxy::metrics::WorkerMetrics;
 use crate::proxy::teller::Teller;
@@ -26,7 +27,11 @@ fn a_panic_ends_its_connection_and_is_counted() {
             Limits::default(),
             metrics.clone(),
             &PolicyCell::new(),
-            BackendTls::new(crate::tls::built_in_roots(), Default::default()).unwrap(),
+            BackendTls::new(
+                crate::tls::built_in_roots(),
+                Certificate::new(ShownTo::Backends),
+            )
+            .unwrap(),
             ClientTls::new().unwrap(),
             Teller::new(Arc::default()).0,
         ));

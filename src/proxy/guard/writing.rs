@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::{Guard, Phase};
+use crate::proxy::connection::Socket;
 
 /// How long and how much we go on reading after our last answer, so that closing does not reset the
 /// connection under an answer that the client has not read yet (RFC 9112 section 9.6).
@@ -30,6 +31,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// not taken all of our answers, so the new protocol would begin with a gap.
     pub(in crate::proxy) fn into_raw(self) -> Option<(S, BytesMut)> {
         (!self.writing.is_set()).then_some((self.socket, self.held))
+    }
+}
+
+impl<S: Socket> Guard<S> {
+    /// See [`Socket::reset_at_close`].
+    pub(in crate::proxy) fn reset_at_close(&self) {
+        self.socket.reset_at_close();
     }
 }
 

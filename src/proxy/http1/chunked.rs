@@ -1,8 +1,11 @@
 //! Follows a chunked body to its end (RFC 9112 section 7.1): the client's, so that the guard knows where
 //! the next head starts, and the backend's, which is taken apart here. What passes has one reading.
 
-/// The most bytes that extensions and trailers of one body may take together.
+/// The most bytes that extensions of one body may take together; and its trailers.
 const OVERHEAD: usize = 16 * 1024;
+/// Where sizes are padded, what each chunk may have for its own, beside as much as its data: a long body
+/// has many chunks.
+const FREE_OVERHEAD: usize = 16;
 
 /// Where in the body we are.
 #[derive(Clone, Copy, Debug)]
@@ -135,8 +138,18 @@ impl Chunked {
             (Padding, b';') => Extension,
             (Padding, _) => return Err(BadChunk),
             (Extension, _) => self.counted(byte, Extension)?,
-            (SizeLf, b'\n') if self.size == 0 => Line,
-            (SizeLf, b'\n') => Data,
+            (SizeLf, b'\n') if self.size == 0 => {
+                self.overhead = 0;
+                Line
+            }
+            (SizeLf, b'\n') => {
+                if self.padded {
+                    let paid = usize::try_from(self.size).unwrap_or(usize::MAX);
+                    let paid = paid.saturating_add(FREE_OVERHEAD);
+                    self.overhead = self.overhead.saturating_sub(paid);
+                }
+                Data
+            }
             (DataCr, b'\r') => DataLf,
             (DataLf, b'\n') => Size(0),
             (Line, b'\r') => EndLf,

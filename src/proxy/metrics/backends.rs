@@ -11,6 +11,10 @@ pub(in crate::proxy) struct BackendCells {
     pub(in crate::proxy) connects: Cell,
     /// Connections that could not be made.
     pub(in crate::proxy) connect_failures: Cell,
+    /// Connections that are open.
+    pub(in crate::proxy) connections_open: Cell,
+    /// Those of them that wait for a request.
+    pub(in crate::proxy) connections_idle: Cell,
     /// Requests whose answers are not complete.
     pub(in crate::proxy) requests_in_flight: Cell,
     /// Requests that were sent once more.
@@ -32,6 +36,18 @@ pub(super) const BACKENDS: &[BackendNumber] = &[
         "Connections to a backend that could not be made",
         MetricType::Counter,
         |cells| &cells.connect_failures,
+    ),
+    (
+        "backend_connections_open",
+        "Connections to a backend now, upgraded ones among them",
+        MetricType::Gauge,
+        |cells| &cells.connections_open,
+    ),
+    (
+        "backend_connections_idle",
+        "Connections to a backend that no request uses now",
+        MetricType::Gauge,
+        |cells| &cells.connections_idle,
     ),
     (
         "backend_requests_in_flight",

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, Version};
 
-use crate::policy::headers::{HeaderPlan, Origin, RequestEdits};
+use crate::policy::backend::PathTranslation;
+use crate::policy::headers::{HeaderPlan, ORIGINAL_PATH, Origin, RequestEdits};
 use crate::policy::verdict::{Reason, Refusal};
 use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
@@ -35,7 +36,20 @@ pub(super) fn target(
     }
 }
 
-pub(super) fn origin_form(target: String) -> Result<Uri, Refusal> {
+/// The target where the operation's backend has its path translated; it is told of the path that came.
+pub(super) fn translated(
+    translation: &PathTranslation,
+    path: &str,
+    query: Option<&str>,
+    headers: &mut HeaderMap,
+) -> Result<Uri, Refusal> {
+    if let Some(original) = original_path(path, query) {
+        headers.insert(ORIGINAL_PATH, original);
+    }
+    origin_form(translation.apply(path, query))
+}
+
+fn origin_form(target: String) -> Result<Uri, Refusal> {
     PathAndQuery::try_from(target).map(Uri::from).map_err(|_| {
         let message = "The request path has a character that is not allowed.";
         refusal(StatusCode::BAD_REQUEST, Reason::BadPath, message)
@@ -43,7 +57,7 @@ pub(super) fn origin_form(target: String) -> Result<Uri, Refusal> {
 }
 
 /// What the backend learns of a path that is translated for it; None: it is no value of a header.
-pub(super) fn original_path(path: &str, query: Option<&str>) -> Option<HeaderValue> {
+fn original_path(path: &str, query: Option<&str>) -> Option<HeaderValue> {
     match query {
         None => HeaderValue::from_str(path),
         Some(query) => HeaderValue::try_from(format!("{path}?{query}")),
@@ -63,18 +77,17 @@ pub(super) fn to_backend(
     edits: Option<RequestEdits>,
 ) -> Request<RequestBody> {
     let headers = &mut parts.headers;
-    if !headers.contains_key(HOST) {
+    let origin = Origin {
+        peer: &client.forwarded_for,
+        scheme: client.scheme(),
+    };
+    let asked = headers.get(HOST).cloned();
+    plan.forward(headers, origin, asked.as_ref());
+    if asked.is_none() {
         // HTTP/1.0 may leave it out, HTTP/1.1 may not.
         if let Ok(host) = HeaderValue::try_from(backend.address().authority()) {
             headers.insert(HOST, host);
         }
-    }
-    if let Some(host) = headers.get(HOST).cloned() {
-        let origin = Origin {
-            peer: &client.forwarded_for,
-            scheme: client.scheme(),
-        };
-        plan.forward(headers, origin, &host);
     }
     if let Some(edits) = edits {
         edits.apply(headers);

@@ -1,7 +1,7 @@
 //! The backend's answer as the client gets it.
 
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
-use http::{HeaderMap, HeaderValue, Response, Version};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use hyper::body::Body;
 
 use crate::policy::headers::sanitise_response;
@@ -12,8 +12,9 @@ use crate::proxy::upstream::BackendBody;
 pub(super) fn from_backend(response: Response<BackendBody>) -> Response<ResponseBody> {
     let (mut parts, body) = response.into_parts();
     sanitise_response(&mut parts.headers);
-    if body.size_hint().exact().is_none() {
-        // Framed by chunks; a length beside them would be a second reading.
+    if body.size_hint().exact().is_none() || parts.status == StatusCode::NO_CONTENT {
+        // Framed by chunks: a length beside them would be a second reading. And 204 has none (RFC 9110
+        // section 8.6): over HTTP/2 it would be an answer that lacks its body.
         parts.headers.remove(CONTENT_LENGTH);
     }
     one_length(&mut parts.headers);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use http::header::TRAILER;
 use http::{HeaderValue, Request, Response, StatusCode};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::Backend;
 use super::body::BackendBody;
@@ -12,9 +12,7 @@ use super::connect::ConnectError;
 use super::error::UpstreamError;
 use super::http1::{self, Connection};
 use super::http2;
-use super::places::{Place, Places};
 use super::retry::{Cause, Failure, Outcome};
-use super::stream::Stream;
 use crate::proxy::body::RequestBody;
 use crate::proxy::client::Client;
 
@@ -138,155 +136,6 @@ impl Backend {
         }
     }
 
-    /// A connection for one exchange, and whether it was there before.
-    async fn http1_connection(
-        self: &Rc<Self>,
-        client: &Rc<Client>,
-        fresh: bool,
-    ) -> Result<(Box<Connection>, bool), UpstreamError> {
-        if !fresh && let Some(connection) = self.http1.take(&self.options) {
-            return Ok((connection, true));
-        }
-        // Apart, so that a request need not hold room for what few of them do.
-        Box::pin(self.new_http1_connection(client, fresh)).await
-    }
-
-    async fn new_http1_connection(
-        self: &Rc<Self>,
-        client: &Rc<Client>,
-        fresh: bool,
-    ) -> Result<(Box<Connection>, bool), UpstreamError> {
-        let place = match &self.places {
-            None => None,
-            Some(places) => {
-                let waiting = self.wait_http1(places, fresh);
-                match self.bounded(client, waiting).await? {
-                    Ok(place) => Some(place),
-                    Err(connection) => return Ok((connection, true)),
-                }
-            }
-        };
-        let stream = client
-            .within_deadline(self.open())
-            .await
-            .ok_or(UpstreamError::Deadline)?
-            .map_err(|error| self.unreachable(error))?;
-        Ok((Connection::new(stream, place), false))
-    }
-
-    /// Waits for a place, or for a connection that others no longer need; None: too many wait.
-    async fn wait_http1(
-        &self,
-        places: &Rc<Places>,
-        fresh: bool,
-    ) -> Option<Result<Place, Box<Connection>>> {
-        let mut waiting = None;
-        loop {
-            if let Some(place) = places.take() {
-                return Some(Ok(place));
-            }
-            match fresh {
-                true if self.http1.close_one() => continue,
-                true => {}
-                false => {
-                    if let Some(connection) = self.http1.take(&self.options) {
-                        return Some(Err(connection));
-                    }
-                }
-            }
-            if waiting.is_none() {
-                waiting = Some(places.queue()?);
-            }
-            if let Some(waiting) = &waiting {
-                waiting.turn().await;
-            }
-        }
-    }
-
-    /// A connection with room for one more stream, and whether it was there before.
-    async fn http2_connection(
-        self: &Rc<Self>,
-        client: &Rc<Client>,
-    ) -> Result<(Rc<http2::Connection>, bool), UpstreamError> {
-        if let Some(connection) = self.http2.take(&self.options) {
-            return Ok((connection, true));
-        }
-        let mut made = None;
-        // Those who waited for the same connection may have filled it meanwhile: then one more.
-        for _ in 0..2 {
-            let connecting = match self.bounded(client, self.wait_http2()).await? {
-                Ok(connecting) => connecting,
-                Err(connection) => return Ok((connection, true)),
-            };
-            let connection = client
-                .within_deadline(connecting)
-                .await
-                .ok_or(UpstreamError::Deadline)?
-                .map_err(|error| self.unreachable(error))?;
-            let room = connection.has_room();
-            made = Some(connection);
-            if room {
-                break;
-            }
-        }
-        made.map(|connection| (connection, false))
-            .ok_or(UpstreamError::Deadline)
-    }
-
-    /// Waits until a connection may be made, or one has room; None: too many wait.
-    async fn wait_http2(
-        self: &Rc<Self>,
-    ) -> Option<Result<http2::Connecting, Rc<http2::Connection>>> {
-        let mut waiting = None;
-        loop {
-            if let Some(connecting) = http2::Pool::connect(self) {
-                return Some(Ok(connecting));
-            }
-            if let Some(connection) = self.http2.take(&self.options) {
-                return Some(Err(connection));
-            }
-            if let (None, Some(places)) = (&waiting, &self.places) {
-                waiting = Some(places.queue()?);
-            }
-            if let Some(waiting) = &waiting {
-                waiting.turn().await;
-            }
-        }
-    }
-
-    /// Waits for a connection no longer than connecting may take.
-    async fn bounded<T>(
-        &self,
-        client: &Rc<Client>,
-        waiting: impl Future<Output = Option<T>>,
-    ) -> Result<T, UpstreamError> {
-        client
-            .within_deadline(timeout(self.options.connect_timeout, waiting))
-            .await
-            .ok_or(UpstreamError::Deadline)?
-            .ok()
-            .flatten()
-            .ok_or(UpstreamError::Overflow)
-    }
-
-    /// Makes a connection.
-    pub(super) async fn open(&self) -> Result<Stream, ConnectError> {
-        let opened = self.connector.connect(self.options.connect_timeout).await;
-        match &opened {
-            Ok(_) => {
-                self.metrics.connects.add(1);
-                self.budget.note_there();
-            }
-            Err(error) => {
-                self.metrics.connect_failures.add(1);
-                if error.is_absence() {
-                    self.budget.note_gone();
-                }
-            }
-        }
-        opened
-    }
-
     /// The connection has served: keep it, if it may serve again.
     pub(super) fn keep(&self, connection: Box<Connection>) {
         if connection.is_young(&self.options) {
@@ -327,13 +176,6 @@ impl Backend {
         let body = BackendBody::http2(receiving, client.clone(), &parts, pauses);
         Response::from_parts(parts, body)
     }
-
-    fn unreachable(&self, source: ConnectError) -> UpstreamError {
-        UpstreamError::Unreachable {
-            backend: self.address().clone(),
-            source,
-        }
-    }
 }
 
 /// An answer; `request`: its status calls for another attempt at this.
@@ -351,6 +193,10 @@ fn call_for(answer: Response<BackendBody>, request: Option<Request<RequestBody>>
 /// There was no connection: the request is whole.
 fn unconnected(error: UpstreamError, request: Request<RequestBody>) -> Box<Failure> {
     let cause = match &error {
+        UpstreamError::Unreachable {
+            source: ConnectError::Left,
+            ..
+        } => Cause::Moved,
         UpstreamError::Unreachable { source, .. } => Cause::Connect {
             absent: source.is_absence(),
         },

@@ -16,7 +16,7 @@ use super::Backend;
 use super::error::UpstreamError;
 use super::http1::Connection;
 use super::http2::Receiving;
-use crate::policy::headers::sanitise_response;
+use crate::policy::headers::sanitise_response_trailers;
 use crate::proxy::client::Client;
 
 /// Gives its connection back, or its place on one, when it is over; closes it when it is dropped
@@ -190,7 +190,7 @@ impl Body for BackendBody {
                 this.postpone();
                 Poll::Ready(Some(Ok(match frame.into_trailers() {
                     Ok(mut trailers) => {
-                        sanitise_response(&mut trailers);
+                        sanitise_response_trailers(&mut trailers);
                         Frame::trailers(trailers)
                     }
                     Err(frame) => frame,

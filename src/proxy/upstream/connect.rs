@@ -13,7 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout};
 
 use super::resolve::Resolver;
-use super::stream::Stream;
+use super::stream::Socket;
 use super::tls::{self, BackendTls};
 use crate::proxy::config::{BackendAddress, Place};
 
@@ -62,6 +62,15 @@ pub(in crate::proxy) enum ConnectError {
     /// Connected, and no answer to the TLS handshake in time.
     #[error("the TLS handshake took too long")]
     HandshakeTimeout,
+    /// Connected, and no SETTINGS of HTTP/2 in time.
+    #[error("the backend did not begin to speak HTTP/2 in time")]
+    SettingsTimeout,
+    /// Connected, and left before anything of HTTP/2 came.
+    #[error("the backend closed the connection before it spoke HTTP/2")]
+    Left,
+    /// Connected, and no request is allowed.
+    #[error("the backend allows no request (SETTINGS_MAX_CONCURRENT_STREAMS is 0)")]
+    NoStreams,
 }
 
 impl Connector {
@@ -94,11 +103,11 @@ impl Connector {
     }
 
     /// Connects, ready for HTTP.
-    pub(super) async fn connect(&self, limit: Duration) -> Result<Stream, ConnectError> {
+    pub(super) async fn connect(&self, limit: Duration) -> Result<Socket, ConnectError> {
         let begun = Instant::now();
         let opening = timeout(limit, self.open());
         let stream = match opening.await.map_err(|_| ConnectError::Timeout)?? {
-            Stream::Plain(stream) if self.address.tls() => stream,
+            Socket::Plain(stream) if self.address.tls() => stream,
             ready => return Ok(ready),
         };
         let left = limit.saturating_sub(begun.elapsed());
@@ -108,12 +117,12 @@ impl Connector {
         let stream = timeout(left, shaking)
             .await
             .map_err(|_| ConnectError::HandshakeTimeout)??;
-        Ok(Stream::Tls(Box::new(stream)))
+        Ok(Socket::Tls(Box::new(stream)))
     }
 
-    async fn open(&self) -> Result<Stream, ConnectError> {
+    async fn open(&self) -> Result<Socket, ConnectError> {
         let stream = match &self.target {
-            Target::Socket(path) => return Ok(Stream::Unix(UnixStream::connect(path).await?)),
+            Target::Socket(path) => return Ok(Socket::Unix(UnixStream::connect(path).await?)),
             Target::Address(address) => TcpStream::connect(address).await?,
             Target::Name(resolver) => {
                 let addresses = resolver.addresses().await.map_err(ConnectError::Name)?;
@@ -122,7 +131,7 @@ impl Connector {
             }
         };
         stream.set_nodelay(true)?;
-        Ok(Stream::Plain(stream))
+        Ok(Socket::Plain(stream))
     }
 }
 
@@ -177,6 +186,13 @@ impl ConnectError {
             Self::Timeout => "connection timeout",
             Self::HandshakeTimeout => {
                 "connection timeout, TLS: no answer to the handshake (is it a port without TLS?)"
+            }
+            Self::SettingsTimeout => {
+                "connection timeout, HTTP/2: no SETTINGS came (does it speak HTTP/2?)"
+            }
+            Self::Left => "HTTP/2: the connection was closed before SETTINGS came",
+            Self::NoStreams => {
+                "HTTP/2: no request is allowed (SETTINGS_MAX_CONCURRENT_STREAMS is 0)"
             }
         }
     }

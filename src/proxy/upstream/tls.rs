@@ -11,8 +11,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::connect::ConnectError;
-use super::identity::ClientIdentity;
 use super::options::UpstreamPolicy;
+use crate::proxy::certificate::Certificate;
 use crate::proxy::config::BackendAddress;
 use crate::tls;
 
@@ -26,7 +26,7 @@ pub(in crate::proxy) struct BackendTls {
     http2: Arc<ClientConfig>,
     /// What the proxy trusts, where a policy has no authorities of its own.
     roots: Arc<RootCertStore>,
-    identity: ClientIdentity,
+    identity: Certificate,
     /// Backends are shown a certificate: without one, none is talked to.
     shows_identity: bool,
 }
@@ -38,7 +38,7 @@ impl BackendTls {
     /// The crypto provider does not support the protocol versions: a defect of the build.
     pub(in crate::proxy) fn new(
         roots: RootCertStore,
-        identity: ClientIdentity,
+        identity: Certificate,
     ) -> Result<Self, Error> {
         let roots = Arc::new(roots);
         let (http1, http2) = configs(roots.clone(), None)?;
@@ -107,7 +107,7 @@ impl BackendTls {
 
 fn configs(
     roots: Arc<RootCertStore>,
-    identity: Option<&ClientIdentity>,
+    identity: Option<&Certificate>,
 ) -> Result<(Arc<ClientConfig>, Arc<ClientConfig>), Error> {
     let builder = ClientConfig::builder_with_provider(tls::crypto_provider())
         .with_safe_default_protocol_versions()?

@@ -182,8 +182,27 @@ async fn paths_with_two_readings_are_refused() {
         "/%2fshelves",
         "/%5cshelves",
         "/shelves/x%2f..",
+        // Slashes merged before dots are resolved, as nginx does.
+        "/files/x%2f%2f..%2f..%2fadmin%2fusers",
+        // A backslash that is a character, as on most servers.
+        "/files/a%5cb%2f..%2f..%2fadmin%2fusers",
+        // Parameters cut off before escapes are read, as servlet containers do.
+        "/files/x/..;a=%2fb/..;c=%2fd/admin/users",
     ] {
         cases.push(Case::refused(target, get(target), 400, "AmbiguousPath"));
+    }
+    // However they are read, they are files.
+    for target in [
+        "/files/a%2F%2Fb",
+        "/files/a%5Cb",
+        "/files/a;v=%2F/b",
+        "/files/https:%2F%2Fexample.com%2Fa%3Bb",
+    ] {
+        cases.push(Case::forwarded(
+            target,
+            get(target),
+            &format!("GET {target} HTTP/1.1"),
+        ));
     }
     for target in [
         "/..",

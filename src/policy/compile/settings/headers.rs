@@ -94,7 +94,7 @@ fn forwarded(spec: Option<&ForwardedSpec>, findings: &mut Findings) -> (Forwarde
     let mode = match spec.mode.unwrap_or_default() {
         ForwardedHeaderMode::Append => ForwardedMode::Append,
         ForwardedHeaderMode::Set => ForwardedMode::Set,
-        ForwardedHeaderMode::Off => ForwardedMode::Off,
+        ForwardedHeaderMode::Keep => ForwardedMode::Off,
     };
     (mode, hops)
 }

@@ -47,7 +47,7 @@ fn log_rule(spec: &AccessLogSpec, findings: &mut Findings) -> AccessLogRule {
         );
     }
     match mode {
-        AccessLogMode::Off => AccessLogRule::Off,
+        AccessLogMode::None => AccessLogRule::Off,
         AccessLogMode::Errors => AccessLogRule::Errors,
         AccessLogMode::Sampled => AccessLogRule::Sampled(share.unwrap_or(LOG_SAMPLE)),
         AccessLogMode::All => AccessLogRule::All,

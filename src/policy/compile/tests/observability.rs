@@ -21,7 +21,7 @@ fn tracing(tracing: Value) -> TracingRule {
 fn the_access_log_holds_what_its_mode_says() {
     assert_eq!(log(json!({})), AccessLogRule::Errors);
     assert_eq!(log(json!({"mode": "Errors"})), AccessLogRule::Errors);
-    assert_eq!(log(json!({"mode": "Off"})), AccessLogRule::Off);
+    assert_eq!(log(json!({"mode": "None"})), AccessLogRule::Off);
     assert_eq!(log(json!({"mode": "All"})), AccessLogRule::All);
     let sampled = |millionths| AccessLogRule::Sampled(PerMillion(millionths));
     assert_eq!(log(json!({"mode": "Sampled"})), sampled(10_000));
@@ -43,7 +43,7 @@ fn a_share_that_nothing_would_log_or_that_is_none_is_refused() {
     for access_log in [
         json!({"sample": 0.5}),
         json!({"mode": "All", "sample": 0.5}),
-        json!({"mode": "Off", "sample": 0}),
+        json!({"mode": "None", "sample": 0}),
     ] {
         let fields = json!({"accessLog": access_log});
         assert_refused(

@@ -55,6 +55,10 @@ impl<S> Wire<S> {
         }
     }
 
+    pub(super) fn guard(&self) -> &Guard<S> {
+        &self.guard
+    }
+
     pub(super) fn into_guard(self) -> Guard<S> {
         self.guard
     }

@@ -65,4 +65,15 @@ fn extensions_and_trailers_are_bounded() {
         follow(format!("0\r\na: {long}\r\n\r\n").as_bytes()),
         Err(BadChunk)
     );
+    let little =
+        |extension: &str| format!("1;{extension}\r\na\r\n").repeat(OVERHEAD + 1) + "0\r\n\r\n";
+    assert_eq!(follow(little("a").as_bytes()), Err(BadChunk));
+    // Where padding is taken, it may be in each chunk of a body, however long that is.
+    let padded = little("v=1");
+    assert_eq!(
+        Chunked::padded().advance(padded.as_bytes()),
+        Ok(padded.len())
+    );
+    let long = little(&"e".repeat(100));
+    assert_eq!(Chunked::padded().advance(long.as_bytes()), Err(BadChunk));
 }

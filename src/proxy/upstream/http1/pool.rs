@@ -1,11 +1,13 @@
 //! Connections kept for the next request.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Connection;
+use crate::proxy::metrics::BackendCells;
 use crate::proxy::upstream::options::Options;
 
 /// The most idle connections kept: after a burst most of a proxy's memory is theirs.
@@ -14,8 +16,12 @@ const IDLE_CONNECTIONS: usize = 100;
 const SWEPT_WITHIN: Duration = Duration::from_secs(20);
 
 /// Connections that wait for a request; most recently used last.
-#[derive(Debug, Default)]
-pub(in crate::proxy::upstream) struct Pool(RefCell<Vec<Idle>>);
+#[derive(Debug)]
+pub(in crate::proxy::upstream) struct Pool {
+    idle: RefCell<Vec<Idle>>,
+    /// Where they are counted.
+    cells: Arc<BackendCells>,
+}
 
 #[derive(Debug)]
 struct Idle {
@@ -26,25 +32,37 @@ struct Idle {
 }
 
 impl Pool {
+    pub(in crate::proxy::upstream) fn new(cells: Arc<BackendCells>) -> Self {
+        Self {
+            idle: RefCell::default(),
+            cells,
+        }
+    }
+
     /// Drops connections that are idle for long, or closed by the backend.
     pub(in crate::proxy::upstream) fn sweep(&self, options: &Options) {
         let now = Instant::now();
-        self.0.borrow_mut().retain_mut(|idle| {
+        self.idle.borrow_mut().retain_mut(|idle| {
             let since = *idle.since.get_or_insert(now);
-            now - since < options.keep
+            let stays = now - since < options.keep
                 && idle.connection.is_young(options)
-                && idle.connection.is_silent()
+                && idle.connection.is_silent();
+            if !stays {
+                self.cells.connections_idle.subtract(1);
+            }
+            stays
         });
     }
 
     /// A connection that can serve.
     pub(in crate::proxy::upstream) fn take(&self, options: &Options) -> Option<Box<Connection>> {
-        let mut idle = self.0.borrow_mut();
+        let mut idle = self.idle.borrow_mut();
         while let Some(Idle {
             mut connection,
             since,
         }) = idle.pop()
         {
+            self.cells.connections_idle.subtract(1);
             let is_fresh = is_swept(options) || since.is_none_or(|it| it.elapsed() < options.keep);
             if is_fresh && connection.is_silent() {
                 return Some(connection);
@@ -64,18 +82,29 @@ impl Pool {
             true => None,
             false => Some(Instant::now()),
         };
-        let mut idle = self.0.borrow_mut();
+        let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_CONNECTIONS {
             idle.push(Idle { connection, since });
+            self.cells.connections_idle.add(1);
         }
     }
 
     /// Closes the connection that has waited longest, if one waits.
     pub(in crate::proxy::upstream) fn close_one(&self) -> bool {
-        let mut idle = self.0.borrow_mut();
+        let mut idle = self.idle.borrow_mut();
         let closed = (!idle.is_empty()).then(|| idle.remove(0));
         drop(idle);
+        if closed.is_some() {
+            self.cells.connections_idle.subtract(1);
+        }
         closed.is_some()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let left = self.idle.get_mut().len();
+        self.cells.connections_idle.subtract(left as u64);
     }
 }
 

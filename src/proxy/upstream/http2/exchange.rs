@@ -94,7 +94,12 @@ pub(in crate::proxy::upstream) async fn exchange(
         }
         if let Poll::Ready(answer) = Pin::new(&mut answer).poll(context) {
             return Poll::Ready(answer.map_err(|error| {
-                let cause = cause(&error);
+                let cause = match cause(&error) {
+                    // There were more streams than the backend wants by now: that is no refusal of
+                    // this request.
+                    Cause::Refused if place.0.is_overfull() => Cause::Moved,
+                    cause => cause,
+                };
                 (UpstreamError::from_h2(error), cause)
             }));
         }

@@ -1,5 +1,7 @@
 //! Whether the backend of an HTTP/2 connection is there still, while streams wait for it.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,14 +30,28 @@ pub(super) async fn run<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Some(pings) = pings else {
-        let _ = connection.await;
-        return;
-    };
-    tokio::select! {
-        _ = connection => {}
-        () = watch(pings, &state) => state.retired.set(true),
+    let running = drive(connection, &state);
+    match pings {
+        None => running.await,
+        Some(pings) => tokio::select! {
+            () = running => {}
+            () = watch(pings, &state) => state.retired.set(true),
+        },
     }
+    state.note_end();
+}
+
+/// The connection itself. Its first frames say how many streams the backend allows.
+async fn drive<S>(mut connection: client::Connection<S, Bytes>, state: &State)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    poll_fn(|context| {
+        let polled = Pin::new(&mut connection).poll(context);
+        state.note_allowed(connection.max_concurrent_send_streams());
+        polled.map(drop)
+    })
+    .await;
 }
 
 /// Ends when the backend is gone. It is only asked while it is waited for and says nothing: many a

@@ -1,5 +1,3 @@
-use std::cell::Cell;
-
 use h2::server;
 use http::{Request, Response};
 use tokio::io::{AsyncWriteExt as _, duplex};
@@ -9,13 +7,9 @@ use tokio::time::Instant;
 use super::*;
 
 fn state(streams: usize) -> Rc<State> {
-    let now = Instant::now();
-    Rc::new(State {
-        streams: Cell::new(streams),
-        used: Cell::new(now),
-        heard: Cell::new(now),
-        retired: Cell::new(false),
-    })
+    let state = State::new(Rc::default(), None);
+    state.streams.set(streams);
+    state
 }
 
 /// Runs a connection to a peer; how long it lasted, if not for longer than ten minutes.

@@ -38,7 +38,7 @@ test-versions: ## The same on each version but the newest (building one takes so
 	tests/cluster/versions/run
 
 .PHONY: e2e
-e2e: ## Real pods: a whole cluster in fresh namespaces (root), or the one of E2E_KUBECONFIG
+e2e: ## Real pods: whole clusters in fresh namespaces (root), or the one of E2E_KUBECONFIG; upgrade, too
 	tests/node/run
 
 .PHONY: browser
@@ -101,6 +101,10 @@ instructions: ## Instructions a request, by callgrind, against the committed one
 bench: instructions ## Envoy, nginx and ours in turn, into docs/performance.md; instructions, lookups, compiling
 	cargo bench --locked --bench route --bench compile --bench admission
 	benches/compare/run
+
+.PHONY: bench-push
+bench-push: ## What pushing policies costs, with 1,000 and 5,000 sidecars, into docs/performance.md
+	benches/push/run
 
 # libFuzzer, with the pinned compiler: LLVM's coverage is switched on by stable options, and the
 # package of fuzz/ is of the form that `cargo fuzz` knows, for those who have it and a nightly.

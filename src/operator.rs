@@ -15,6 +15,7 @@ mod events;
 pub mod index;
 pub mod key_sources;
 pub mod lease;
+mod list_watch;
 pub mod metrics;
 pub mod pod;
 pub mod replicas;

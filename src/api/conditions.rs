@@ -75,6 +75,8 @@ pub mod reason {
     pub const PENDING: &str = "Pending";
     /// Programmed: a sidecar refused the policy.
     pub const REJECTED: &str = "Rejected";
+    /// Programmed: a pod was made without a Secret that the policy needs.
+    pub const PODS_OUTDATED: &str = "PodsOutdated";
     /// Programmed, Ready: there is no policy of this generation to run.
     pub const NOT_ACCEPTED: &str = "NotAccepted";
 

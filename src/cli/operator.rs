@@ -8,6 +8,7 @@
 
 mod address;
 mod certificates;
+mod thread;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -255,17 +256,14 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let mut parts = Parts::default();
     parts.start("reports to the leader", reporter.run(no_streams.clone()));
     let tls = issued.certificates.server_config();
-    parts.start(
-        "webhook",
-        admission::server::serve(
-            webhook_listener,
-            tls.clone(),
-            injector.clone(),
-            settings,
-            webhook_metrics,
-            shutdown.clone(),
-        ),
-    );
+    let webhook = {
+        let (tls, injector) = (tls.clone(), injector.clone());
+        let shutdown = shutdown.clone();
+        thread::serve("webhook", webhook_listener, move |listener| {
+            admission::server::serve(listener, tls, injector, settings, webhook_metrics, shutdown)
+        })
+    };
+    parts.start("webhook", webhook);
     parts.start(
         "version check",
         keep_version(client.clone(), injector.clone()),

@@ -21,7 +21,7 @@ use rustls::RootCertStore;
 use self::app_probes::AppProbes;
 use self::last_good::LastGood;
 use self::memory::Memory;
-use self::sink::PolicySink;
+use self::sink::{Certificates, PolicySink};
 use super::drain::drain;
 use super::egress;
 use super::port_pair::{Admin, Listeners, PortPair};
@@ -146,9 +146,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let readiness = Readiness::new();
     let memory = Memory::new(args.last_good(), policies.clone(), readiness.clone());
     let fetcher = egress::key_fetcher(args.key_addresses())?;
-    let listener_tls = args.listener_tls.clone();
+    let certificates = Certificates {
+        listener: args.listener_tls.clone(),
+        backend: PathBuf::from(BACKEND_TLS_FOLDER),
+    };
     let mut client = args.client()?;
-    let mut sink = PolicySink::new(policies.clone(), listener_tls, memory.clone());
+    let mut sink = PolicySink::new(policies.clone(), certificates, memory.clone());
     sink.restore(&mut client.trust);
     let follower = sink.follower(Arc::new(fetcher));
     let runtime = tokio::runtime::Builder::new_current_thread()

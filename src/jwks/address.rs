@@ -64,11 +64,11 @@ const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(192, 0, 0, 192),
     Ipv4Addr::new(168, 63, 129, 16),
 ];
-/// Metadata services outside the link-local range: Amazon, Google.
-const METADATA_V6: [Ipv6Addr; 2] = [
-    Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254),
-    Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254),
-];
+/// Google's metadata service outside the link-local range.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254);
+/// Amazon's services of an instance: metadata (`::254`), EKS Pod Identity's agent (`::23`), DNS and
+/// time. None of them serves key sets, so the network is refused, and what may come to be in it.
+const AMAZON_V6: [u16; 4] = [0xfd00, 0x0ec2, 0, 0];
 
 fn refused_v4(address: Ipv4Addr) -> bool {
     // "This network" reaches the host itself on Linux; 240/4 holds the broadcast address.
@@ -84,11 +84,14 @@ fn refused_v6(address: Ipv6Addr) -> bool {
     address.is_unspecified()
         || address.is_unicast_link_local()
         || address.is_multicast()
-        || METADATA_V6.contains(&address)
+        || address == METADATA_V6
+        || address.segments().starts_with(&AMAZON_V6)
+        // Site-local (RFC 3879), what link-local and unique local addresses came from.
+        || address.segments()[0] & 0xffc0 == 0xfec0
 }
 
-/// The IPv4 address that an IPv6 one leads to: mapped (RFC 4291 section 2.5.5), compatible, NAT64
-/// (RFC 6052, RFC 8215), 6to4 (RFC 3056).
+/// The IPv4 address that an IPv6 one leads to: mapped (RFC 4291 section 2.5.5), compatible, translated
+/// (RFC 2765 section 2.1), NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056).
 fn embedded(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else {
         return address;
@@ -96,6 +99,7 @@ fn embedded(address: IpAddr) -> IpAddr {
     let [a, b, c, d, e, f, high, low] = v6.segments();
     let (high, low) = match (a, b, c, d, e, f) {
         (0, 0, 0, 0, 0, 0xffff | 0) if !v6.is_loopback() && !v6.is_unspecified() => (high, low),
+        (0, 0, 0, 0, 0xffff, 0) => (high, low),
         (0x64, 0xff9b, 0, 0, 0, 0) | (0x64, 0xff9b, 1, ..) => (high, low),
         (0x2002, ..) => (b, c),
         _ => return address,

@@ -25,5 +25,6 @@ mod workload;
 pub use denial::Denial;
 pub use inject::{InjectorConfig, inject, warnings};
 pub use patch::{PatchError, between};
-pub use settings::{SettingsCache, SidecarSettings};
+pub use settings::{MountedSecrets, SettingsCache, SidecarSettings};
+pub use sidecar::mounted_secrets;
 pub use workload::{Fate, Report, inject_object};

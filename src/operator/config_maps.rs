@@ -1,17 +1,16 @@
 //! Watches of the ConfigMaps that specs name: one a name, so that nothing else is ever read.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::pin;
 
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::index::{ConfigMapChanges, ConfigMapFacts, ConfigMapState};
+use super::list_watch::list_watch;
 use super::metrics::Metrics;
 
 #[cfg(test)]
@@ -125,7 +124,7 @@ async fn watch(
 ) {
     let api = Api::<ConfigMap>::namespaced(client, &namespace);
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut events = pin!(watcher(api, config).default_backoff());
+    let mut events = list_watch(api, config);
     let mut listed = false;
     while let Some(event) = events.next().await {
         let state = match event {

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 
 use self::compiling::Compiling;
-use self::probe::StoreVersion;
+use self::probe::{Deaf, Probe};
 use self::slices::SliceWatches;
 use self::watch::{Listings, Observed};
 use self::writer::{Outcome, Stored, Writer};
@@ -129,17 +129,11 @@ impl Controller {
         state.index.set_leads(*leadership.borrow_and_update());
         let mut writes = JoinSet::new();
         let mut kept = JoinSet::new();
-        let mut store_version = StoreVersion::default();
-        let mut looks = JoinSet::new();
-        looks.spawn(probe::look(client.clone()));
+        let mut probe = Probe::new(client.clone());
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let due = [
-                state.writer.next_due(),
-                state.revisions.next_due(),
-                state.slices.due(),
-            ];
+            let due = [state.next_write(), state.slices.due()];
             let due = due.into_iter().flatten().min();
             tokio::select! {
                 Some(observed) = observed.next() => state.step(|state| state.observe(observed)),
@@ -159,13 +153,12 @@ impl Controller {
                         state.step(|state| state.stored(stored));
                     }
                 }
-                Some(seen) = looks.join_next() => {
-                    looks.spawn(probe::look(client.clone()));
-                    if let Ok(Some(seen)) = seen && store_version.went_back(seen) {
-                        tracing::warn!("the store went back in time: everything is listed anew");
-                        observed = watch::all(client.clone(), state.metrics.clone());
-                        state.config_maps.again();
-                        state.slices.again(Instant::now());
+                look = probe.next() => {
+                    let told = state.listings.entries_are_told();
+                    let known = told.then(|| state.index.versions());
+                    if let Some(deaf) = look.and_then(|look| probe.judge(look, known)) {
+                        observed = watch::all(client.clone(), metrics.clone());
+                        state.relist(deaf);
                     }
                 }
                 (outcome, took) = state.compiling.next() => {
@@ -190,7 +183,7 @@ impl Controller {
                     let leads = *leadership.borrow_and_update();
                     state.step(|state| state.index.set_leads(leads));
                 }
-                _ = tick.tick() => state.step(|state| state.index.tick(Instant::now())),
+                _ = tick.tick() => state.step(State::tick),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 () = shutdown.wait() => break,
             }
@@ -202,9 +195,13 @@ impl Controller {
                 kept.spawn(revisions::store(client.clone(), key, plan));
             }
             for (key, name) in state.restores.drain(..) {
-                state
-                    .loads
-                    .spawn(revisions::load(client.clone(), key, name));
+                let failures = metrics.revision_read_failures.clone();
+                let failed = move |key: &wire::ServiceKey, error: &kube::Error| {
+                    failures.inc();
+                    tracing::warn!(service = %key, %error, "cannot read a revision; it is tried again");
+                };
+                let load = revisions::load(client.clone(), key, name, failed);
+                state.loads.spawn(load);
             }
         }
         refresher.abort();
@@ -257,9 +254,27 @@ impl State {
         self.metrics.handled(started.elapsed());
     }
 
+    /// Time has passed.
+    fn tick(&mut self) {
+        self.index.tick(Instant::now());
+        self.metrics.outlived(self.index.outlived());
+    }
+
     fn observe(&mut self, observed: Observed) {
         self.listings.apply(observed, &mut self.index, &self.pods);
         self.metrics.reconciles.inc();
+    }
+
+    /// The watches of whole kinds begin anew; so do all others.
+    fn relist(&mut self, deaf: Deaf) {
+        self.metrics.relists.inc();
+        let why = match deaf {
+            Deaf::WentBack => "the store went back in time",
+            Deaf::Unheard => "the watches do not tell what is stored",
+        };
+        tracing::warn!(why, "everything is listed anew");
+        self.config_maps.again();
+        self.slices.again(Instant::now());
     }
 
     /// Once everything was listed, and what was listed was compiled, sidecars are let in, and what is not
@@ -319,10 +334,16 @@ impl State {
         self.revisions.finished(&key, outcome, Instant::now());
     }
 
+    /// When a status or a revision is to be written next. None is before everything was listed.
+    fn next_write(&self) -> Option<Instant> {
+        let due = [self.writer.next_due(), self.revisions.next_due()];
+        let due = due.into_iter().flatten().min();
+        due.filter(|_| self.synced.is_none())
+    }
+
     /// What is to be written and deleted of revisions now.
     fn plans_due(&mut self) -> Vec<(wire::ServiceKey, Plan)> {
         if self.synced.is_some() {
-            self.revisions.postpone(Instant::now());
             return Vec::new();
         }
         if !self.index.leads() {
@@ -353,8 +374,12 @@ impl State {
                 {
                     self.metrics.push_seconds.observe(took.as_secs_f64());
                 }
-                self.index.report(report, now);
+                let lives = self.index.report(report, now);
                 self.outbox.note(report, now);
+                // It connected just before its pod was gone: nobody will say so again.
+                if !lives && report.event == Event::Gone {
+                    self.outbox.forget(&report.pod.uid);
+                }
             }
         }
     }
@@ -460,6 +485,12 @@ impl State {
         for (key, uid, reason) in changes.withhold {
             self.hub.withhold(&key, Some(&uid), reason);
         }
+        // After it: a sidecar that is let in before would be told that nothing is withheld, and be ready.
+        for (namespace, name) in changes.admit {
+            if let Some(pod) = self.index.pod(&namespace, &name) {
+                self.pods.insert(pod);
+            }
+        }
         for (key, settings) in changes.settings {
             self.settings.set(key, settings);
         }
@@ -491,9 +522,7 @@ impl State {
         self.metrics.observe(services, pods, self.hub.streams());
         self.metrics.compile_panics(self.index.panics());
         let (compilations, config_maps) = (self.compiling.len(), self.config_maps.len());
-        let outlived = self.index.outlived();
-        self.metrics
-            .observe_sources(compilations, outlived, config_maps);
+        self.metrics.observe_sources(compilations, config_maps);
         let transitions = *self.transitions.borrow();
         let (leads, replicas) = (self.index.leads(), self.index.replicas());
         self.metrics.lead(leads, transitions, replicas);
@@ -514,7 +543,6 @@ impl State {
     /// The statuses to write now. None before everything was listed: half the pods are not all.
     fn writes_due(&mut self) -> Vec<(wire::ServiceKey, super::index::StatusUpdate)> {
         if self.synced.is_some() {
-            self.writer.postpone(Instant::now());
             return Vec::new();
         }
         let mut updates = Vec::new();

@@ -42,7 +42,7 @@ use super::capture::{KnownSlices, ServiceFacts, capture};
 use super::compiler::{Job, Outcome};
 use super::pod::InjectedPod;
 use super::revisions::{Plan, RevisionFacts};
-use super::status::{self, Facts, Sidecars, Verdict};
+use super::status::{self, Facts, OutdatedPod, Sidecars, Verdict};
 use crate::api::EndpointsServiceStatus;
 use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::jwks::Pace;
@@ -101,6 +101,9 @@ pub struct Changes {
     pub disconnect: Vec<String>,
     /// Why which pod's sidecar is to withhold its first readiness from now on; None: no more.
     pub withhold: Vec<(ServiceKey, String, Option<String>)>,
+    /// Pods that came or changed, as namespace and name: their sidecars may be let in as they are now, once
+    /// they were told to withhold what they are to withhold.
+    pub admit: Vec<(String, String)>,
     /// Services whose EndpointSlices are to be known from now on, and those that are not.
     pub slices: SliceChanges,
     /// Sources that became used, and those that are used no more.
@@ -252,11 +255,8 @@ impl Index {
     /// An EndpointsService was created or changed. To be compiled when the spec did.
     pub fn apply_entry(&mut self, key: &ServiceKey, object: ServiceObject) {
         let namespace = self.namespaces.entry(key.namespace.clone()).or_default();
-        for pod in namespace
-            .pods
-            .values()
-            .filter(|pod| pod.service == key.name)
-        {
+        let pods = namespace.pods_of.get(&key.name).into_iter().flatten();
+        for pod in pods.filter_map(|name| namespace.pods.get(name)) {
             // Gone again later is news again.
             namespace.told.remove(&pod.uid);
         }
@@ -452,6 +452,7 @@ impl Index {
             return;
         }
         let before = before.cloned();
+        self.changes.admit.push((name.clone(), pod.name.clone()));
         if let Some(before) = &before {
             namespace.touch(&name, &before.service, &mut self.changes);
             // A stream is of one pod and one service: what it said of another one counts no more.
@@ -554,15 +555,16 @@ impl Index {
         }
     }
 
-    /// A sidecar did something. `now` dates the end of a stream.
-    pub fn report(&mut self, report: &Report, now: Instant) {
+    /// A sidecar did something. `now` dates the end of a stream. Whether its pod lives: of others,
+    /// nothing is kept.
+    pub fn report(&mut self, report: &Report, now: Instant) -> bool {
         let Some(namespace) = self.namespaces.get_mut(&report.pod.namespace) else {
-            return;
+            return false;
         };
         // Reports of a pod that was already deleted must not be kept for ever.
         let pod = namespace.pods.get(&report.pod.name);
         if pod.is_none_or(|pod| pod.uid != report.pod.uid || pod.service != report.service.name) {
-            return;
+            return false;
         }
         let uid = &report.pod.uid;
         let state = self.reports.own(uid, &report.service, now);
@@ -572,13 +574,14 @@ impl Index {
             Event::Rejected { hash, reason } => state.rejected(hash, reason),
             Event::Gone => state.gone(now),
             // Says nothing about policies.
-            Event::KeysWanted { .. } => return,
+            Event::KeysWanted { .. } => return true,
         }
         namespace.touch(
             &report.service.namespace,
             &report.service.name,
             &mut self.changes,
         );
+        true
     }
 
     /// Another replica said how its sidecars are. Only the leader is told.
@@ -620,8 +623,17 @@ impl Index {
             let Some(hash) = hash else {
                 continue;
             };
+            if let Some((field, secret)) = entry.settings.lacking(&pod.secrets) {
+                counts.outdated += 1;
+                counts.outdated_pod.get_or_insert_with(|| OutdatedPod {
+                    pod: pod.name.clone(),
+                    field,
+                    secret: secret.to_owned(),
+                });
+            }
             let Some(state) = self.reports.newest(&pod.uid) else {
-                let before = |since| pod.created.is_some_and(|created| created <= since);
+                // Both are whole seconds: in the same one, it may have come after.
+                let before = |since| pod.created.is_some_and(|created| created < since);
                 counts.current += u32::from(presumed.is_some_and(before));
                 continue;
             };
@@ -712,6 +724,19 @@ impl Index {
             );
         }
         names
+    }
+
+    /// Which version is known of every EndpointsService that there is.
+    pub fn versions(&self) -> Versions {
+        let mut versions = Versions::new();
+        for (namespace_name, namespace) in &self.namespaces {
+            let entries = namespace.entries.iter().filter(|(_, entry)| entry.exists);
+            versions.extend(entries.map(|(name, entry)| {
+                let key = (namespace_name.clone(), name.clone());
+                (key, (entry.uid.clone(), entry.version.clone()))
+            }));
+        }
+        versions
     }
 
     /// The pod of this name, if it is injected.
@@ -808,6 +833,9 @@ impl Index {
     }
 }
 
+/// `metadata.uid` and `metadata.resourceVersion` of objects, by namespace and name.
+pub type Versions = BTreeMap<(String, String), (String, String)>;
+
 /// What the index keeps of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -896,13 +924,27 @@ impl Namespace {
 
     /// Tells each live pod once that its EndpointsService (`only`, or any) does not exist.
     fn tell_missing(&mut self, changes: &mut Changes, only: Option<&str>) {
-        for pod in self.pods.values().filter(|pod| pod.live) {
-            let entry = self.entries.get(&pod.service);
-            let is_missing = entry.is_none_or(|entry| !entry.exists && !entry.restoring);
-            if only.is_none_or(|service| service == pod.service)
-                && is_missing
-                && self.told.insert(pod.uid.clone())
-            {
+        match only {
+            Some(service) => self.tell_missing_one(changes, service),
+            None => {
+                let services: Vec<_> = self.pods_of.keys().cloned().collect();
+                for service in services {
+                    self.tell_missing_one(changes, &service);
+                }
+            }
+        }
+    }
+
+    fn tell_missing_one(&mut self, changes: &mut Changes, service: &str) {
+        let entry = self.entries.get(service);
+        if entry.is_some_and(|entry| entry.exists || entry.restoring) {
+            return;
+        }
+        let outlived = self.outlives(service);
+        let pods = self.pods_of.get(service).into_iter().flatten();
+        let pods = pods.filter_map(|name| self.pods.get(name));
+        for pod in pods.filter(|pod| pod.live) {
+            if self.told.insert(pod.uid.clone()) {
                 changes.notices.push(Notice::ServiceNotFound {
                     pod: PodRef {
                         namespace: pod.namespace.clone(),
@@ -910,7 +952,7 @@ impl Namespace {
                         uid: pod.uid.clone(),
                     },
                     service: pod.service.clone(),
-                    outlived: self.outlives(&pod.service),
+                    outlived,
                 });
             }
         }

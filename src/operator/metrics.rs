@@ -30,6 +30,8 @@ pub struct Metrics {
     pub panics: Counter,
     /// Watches that had to be started again.
     pub watch_errors: Counter,
+    /// Times that everything was listed anew, since no watch told what is stored.
+    pub relists: Counter,
     /// Statuses written.
     pub status_writes: Counter,
     /// Key sets fetched.
@@ -52,6 +54,8 @@ pub struct Metrics {
     pub revision_writes: Counter,
     /// Revisions that could not be written or deleted.
     pub revision_write_failures: Counter,
+    /// Reads of a revision that failed, and were tried again.
+    pub revision_read_failures: Counter,
     compile_panics: Counter,
     compilations: Gauge,
     outlived: Gauge,
@@ -75,6 +79,10 @@ impl Metrics {
         let panics = counter("reconcile_panics", "Events whose handling panicked");
         let compile_panics = counter("compile_panics", "Specs whose compilation panicked");
         let watch_errors = counter("watch_errors", "Watches that had to be started again");
+        let relists = counter(
+            "relists",
+            "Times that everything was listed anew, since the store had gone back in time or no watch told what it holds",
+        );
         let status_writes = counter("status_writes", "Statuses written");
         let key_fetches = counter("key_fetches", "Key sets fetched");
         let key_fetch_failures = counter("key_fetch_failures", "Key sets not fetched");
@@ -86,6 +94,10 @@ impl Metrics {
         let revision_write_failures = counter(
             "revision_write_failures",
             "Last good sources that could not be kept or cleared away",
+        );
+        let revision_read_failures = counter(
+            "revision_read_failures",
+            "Last good sources that could not be read, and were tried again",
         );
         own.register(
             "build",
@@ -152,6 +164,7 @@ impl Metrics {
             reconciles,
             panics,
             watch_errors,
+            relists,
             status_writes,
             push_seconds,
             convergence_seconds,
@@ -166,6 +179,7 @@ impl Metrics {
             replica_reports,
             revision_writes,
             revision_write_failures,
+            revision_read_failures,
             compile_panics,
             compilations,
             outlived,
@@ -194,11 +208,17 @@ impl Metrics {
     }
 
     /// What waits, and what is kept.
-    pub(super) fn observe_sources(&self, compilations: usize, outlived: usize, config_maps: usize) {
+    pub(super) fn observe_sources(&self, compilations: usize, config_maps: usize) {
         let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.compilations, compilations);
-        set(&self.outlived, outlived);
         set(&self.config_maps, config_maps);
+    }
+
+    /// How many EndpointsServices were deleted while pods use them. Counting looks at every one: not
+    /// with each event.
+    pub(super) fn outlived(&self, services: usize) {
+        self.outlived
+            .set(i64::try_from(services).unwrap_or(i64::MAX));
     }
 
     /// Who leads: whether this replica does, how often that changed, how many others report to it.

@@ -9,6 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 pub use self::workload::{Workload, WorkloadKind};
+use super::admission::{MountedSecrets, mounted_secrets};
 use super::authenticate::{PodFacts, Pods};
 use crate::api::annotations::{self, CaptureMode, InjectionStatus, SIDECAR_CONTAINER, TakenPort};
 
@@ -36,6 +37,8 @@ pub struct InjectedPod {
     pub capture: CaptureMode,
     /// The version that injected it; empty when nothing says.
     pub version: String,
+    /// The Secrets that its sidecar was given.
+    pub secrets: MountedSecrets,
     /// What it belongs to, as far as people can patch that.
     pub workload: Option<Workload>,
     /// Named container ports in the order in which Kubernetes looks names up (first match wins).
@@ -84,6 +87,7 @@ impl InjectedPod {
                 .map(|status| status.version.clone())
                 .unwrap_or_default(),
             taken: injected.map(|status| status.ports).unwrap_or_default(),
+            secrets: pod.spec.as_ref().map(mounted_secrets).unwrap_or_default(),
             workload: Workload::of(pod),
             named_ports: named_ports(pod),
             host_ports: host_ports(pod),

@@ -23,7 +23,7 @@ mod tests;
 /// The most warnings that a status lists; a last one counts the others.
 const MAX_WARNINGS: usize = 50;
 /// The most bytes of a message. The API server takes 32 KiB; people read a line.
-const MAX_MESSAGE: usize = 1024;
+pub(super) const MAX_MESSAGE: usize = 1024;
 
 /// What a status is made of.
 #[derive(Clone, Debug)]
@@ -90,6 +90,21 @@ pub struct Sidecars {
     pub rejected: u32,
     /// Pod and reason of the first refusal, by pod name.
     pub rejection: Option<(String, String)>,
+    /// Those whose pods were made without a Secret that the policy needs.
+    pub outdated: u32,
+    /// The first of them, by pod name.
+    pub outdated_pod: Option<OutdatedPod>,
+}
+
+/// A pod that was made before its EndpointsService named a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutdatedPod {
+    /// Its name.
+    pub pod: String,
+    /// The field that names the Secret.
+    pub field: &'static str,
+    /// The Secret.
+    pub secret: String,
 }
 
 /// The status to store. What did not change keeps its transition time from `previous`.
@@ -287,10 +302,10 @@ fn mounted(secrets: &[&str]) -> String {
     match secrets {
         [] => String::new(),
         [one] => format!(
-            "; Secret `{one}` is mounted by kubelet and not seen here: without it, a new pod passes no request on"
+            "; Secret `{one}` is mounted by kubelet and not seen here: without it, sidecars serve nothing that needs it"
         ),
         all => format!(
-            "; Secrets `{}` are mounted by kubelet and not seen here: without them, a new pod passes no request on",
+            "; Secrets `{}` are mounted by kubelet and not seen here: without them, sidecars serve nothing that needs them",
             all.join("` and `")
         ),
     }
@@ -350,6 +365,8 @@ fn programmed(facts: &Facts<'_>) -> State {
         current,
         rejected,
         rejection,
+        outdated,
+        outdated_pod,
     } = &facts.sidecars;
     if !matches!(facts.verdict, Verdict::Good(_)) {
         let message = match facts.policy {
@@ -364,15 +381,23 @@ fn programmed(facts: &Facts<'_>) -> State {
     if *total == 0 {
         return State::unknown(reason::NO_SIDECARS, "no pod has a sidecar");
     }
+    if let Some((pod, why)) = rejection {
+        let message = format!("{rejected}/{total} sidecars refused this policy; pod {pod}: {why}");
+        return State::no(reason::REJECTED, message);
+    }
+    if let Some(OutdatedPod { pod, field, secret }) = outdated_pod {
+        let message = format!(
+            "{outdated}/{total} pods were made without Secret `{secret}` of {field}, which no policy can \
+             bring them; pod {pod}: delete it, so that it is made anew (`kubectl rollout restart` of the \
+             workload)"
+        );
+        return State::no(reason::PODS_OUTDATED, message);
+    }
     if current == total {
         return State::yes(
             reason::ALL_CURRENT,
             format!("{current}/{total} sidecars run this policy"),
         );
-    }
-    if let Some((pod, why)) = rejection {
-        let message = format!("{rejected}/{total} sidecars refused this policy; pod {pod}: {why}");
-        return State::no(reason::REJECTED, message);
     }
     State::no(
         reason::PENDING,
@@ -463,7 +488,8 @@ fn cut(text: &str) -> String {
     cut_to(text, MAX_MESSAGE)
 }
 
-fn cut_to(text: &str, limit: usize) -> String {
+/// At most so many bytes of a text, and whether there was more of it.
+pub(super) fn cut_to(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }

@@ -146,6 +146,16 @@ impl Snapshot {
         self.tls
     }
 
+    /// Whether backends are shown a certificate.
+    pub fn shows_certificate(&self) -> bool {
+        self.prepared
+            .policy
+            .settings
+            .upstream
+            .tls
+            .client_certificate
+    }
+
     /// The keys of its providers, `now`: seconds since 1970.
     pub(super) fn keys(&self, now: u64) -> SnapshotKeys<'_> {
         SnapshotKeys {

@@ -3,6 +3,7 @@
 pub(super) mod rig;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_rustls::TlsAcceptor;
 
 use self::rig::{Authority, Rig, Seen, Sidecar, hello, soon};
+use super::client::{self, session};
 use super::server::Event;
 use super::wire::{self, Keys, PodRef, ServiceKey, ToOperator, ToSidecar};
 use crate::policy::format::{self, CorsMode, FORMAT, KeySource, Operation, Policy, Provider};
@@ -273,6 +275,22 @@ async fn an_operator_of_another_authority_is_not_believed() {
     assert_eq!(rig.event("u2").await, Event::Connected { hash: None });
     assert!(deceived.seen.try_recv().is_err());
     assert_eq!(rig.hub.streams(), 1);
+}
+
+/// Whoever has another certificate of that authority: the webhooks', were it one of their own.
+#[tokio::test]
+async fn an_operator_of_the_right_authority_with_another_name_is_not_believed() {
+    for (name, believed) in [
+        (wire::TLS_NAME, true),
+        ("endpoints-operator.endpoints-system.svc", false),
+        ("other.endpoints.dev", false),
+    ] {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let rig = Rig::at(address, Arc::new(Authority::naming(name))).await;
+        let tls = Arc::new(client::tls_config(&rig.authority.pem).unwrap());
+        let dialled = session::dial(&rig.address.to_string(), tls).await;
+        assert_eq!(dialled.is_ok(), believed, "{name}: {:?}", dialled.err());
+    }
 }
 
 #[tokio::test]

@@ -269,6 +269,57 @@ async fn what_an_injected_pod_was_injected_for_cannot_be_edited() {
         .unwrap();
 }
 
+/// Who has a right to another way in, as kubelets and schedulers have, does not have it to this.
+#[tokio::test]
+async fn other_ways_to_an_injected_pod_do_not_change_what_it_was_injected_for() {
+    let test = Test::start().await;
+    let pod = create_pod(&test, "web", "bookstore").await;
+    let edits = [
+        json!({ "annotations": { SERVICE: "other" } }),
+        json!({ "annotations": { SERVICE: "other", "kubernetes.io/config.mirror": "x" } }),
+        json!({ "labels": { INJECTED: "no" } }),
+    ];
+    for metadata in &edits {
+        for way in ["status", "binding"] {
+            // The API server takes a moment to know a policy.
+            let message = eventually(|| async {
+                match try_way(&test, "web", way, metadata).await {
+                    Ok(changed) => Err(format!("{metadata} is let through: {changed:?}")),
+                    Err(message) => Ok(message),
+                }
+            })
+            .await;
+            let told = [
+                "endpoints.dev are followed",
+                "is the injector's",
+                "mirror pod",
+            ];
+            assert!(
+                told.iter().any(|told| message.contains(told)),
+                "{way}, {metadata}: {message}"
+            );
+        }
+        for way in ["ephemeralcontainers", "resize"] {
+            let changed = match try_way(&test, "web", way, metadata).await {
+                Ok(changed) => changed,
+                // An API server that is too old for it.
+                Err(message) if message.contains("could not find") => continue,
+                Err(message) => panic!("{way}: {message}"),
+            };
+            assert_eq!(
+                changed.metadata.annotations, pod.metadata.annotations,
+                "{way}"
+            );
+            assert_eq!(changed.metadata.labels, pod.metadata.labels, "{way}");
+        }
+    }
+    // What they are for goes on, also with metadata of others.
+    let others = json!({ "annotations": { "team": "shop" }, "labels": { "zone": "a" } });
+    for way in ["status", "binding"] {
+        try_way(&test, "web", way, &others).await.unwrap();
+    }
+}
+
 /// Somebody took the webhook away: no pod starts that believes itself protected.
 #[tokio::test]
 async fn an_annotated_pod_is_refused_while_nothing_injects_the_sidecar() {
@@ -342,6 +393,34 @@ async fn try_edit(test: &Test, name: &str, edit: &Value) -> Result<(), String> {
     let edit = Patch::Merge(edit);
     let edited = test.api::<Pod>().patch(name, &parameters, &edit).await;
     edited.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Changes metadata through a subresource of the pod, were it not a dry run; the pod then, or the message.
+async fn try_way(test: &Test, name: &str, way: &str, metadata: &Value) -> Result<Pod, String> {
+    let api = test.api::<Pod>();
+    let changed = if way == "binding" {
+        let mut binding = json!({
+            "apiVersion": "v1", "kind": "Binding", "metadata": metadata,
+            "target": { "kind": "Node", "name": "node" }
+        });
+        binding["metadata"]["name"] = json!(name);
+        let parameters = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        let bound: Result<Value, _> = api
+            .create_subresource(way, name, &parameters, &binding)
+            .await;
+        bound.map(|_| Pod::default())
+    } else {
+        let parameters = PatchParams {
+            dry_run: true,
+            ..PatchParams::default()
+        };
+        let edit = Patch::Merge(json!({ "metadata": metadata }));
+        api.patch_subresource(way, name, &parameters, &edit).await
+    };
+    changed.map_err(|error| error.to_string())
 }
 
 fn app(pod: &Pod) -> &Container {

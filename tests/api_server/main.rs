@@ -25,6 +25,7 @@ mod pods;
 mod process;
 mod push_peers;
 mod push_tokens;
+mod relay;
 mod replicas;
 mod restarted_sidecar;
 mod rights;
@@ -35,6 +36,7 @@ mod sidecar_process;
 mod sidecars;
 mod status;
 mod store;
+mod storm;
 #[path = "../support/tokens.rs"]
 mod tokens;
 mod uninstall;

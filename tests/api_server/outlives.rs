@@ -4,10 +4,14 @@ use endpoints::api::EndpointsService;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DeleteParams, ListParams};
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::api_server::{Cluster, Operator, SYSTEM, Test, create_namespace, eventually};
+use crate::api_server::{
+    Cluster, Operator, SYSTEM, Test, create_namespace, eventually, install_rights, install_webhook,
+};
 use crate::objects::{create_pod, create_service, document, edit, wait_for, wait_for_sidecars};
 use crate::sidecars::Sidecar;
 
@@ -129,5 +133,63 @@ async fn new_pods_get_the_last_good_policy_from_a_new_operator_broken_or_deleted
         test.api::<Pod>().delete(name, &now).await.unwrap();
     }
     wait_for_revisions(&test, 1).await;
+    operator.stop();
+}
+
+/// It is the only one that there is: an operator that gave up would leave new pods without a policy.
+#[tokio::test]
+async fn last_good_policy_that_cannot_be_read_is_read_as_soon_as_it_can() {
+    let cluster = Cluster::own();
+    let test = Test::on(cluster).await;
+    create_namespace(&test.client, SYSTEM).await;
+    let operator = Operator::install(cluster).await;
+    create_service(&test, "bookstore", &document(&["/shelves"])).await;
+    wait_for(&test, "bookstore", "Accepted", "True", "Valid").await;
+    wait_for_revisions(&test, 1).await;
+    let broken = json!({ "openapi": { "inline": "broken" } });
+    edit(&test, "bookstore", broken).await;
+    wait_for(&test, "bookstore", "Accepted", "False", "InvalidOpenAPI").await;
+    let pod = create_pod(&test, "a", "bookstore").await;
+    operator.stop();
+
+    let kubeconfig = install_rights(cluster).await;
+    let roles = Api::<ClusterRole>::all(test.client.clone());
+    let reading = |may: bool| {
+        let roles = roles.clone();
+        async move {
+            let all = roles.list(&ListParams::default()).await.unwrap();
+            for role in all {
+                let name = role.metadata.name.clone().unwrap();
+                let mut rules = role.rules.unwrap_or_default();
+                let ours = |name: &String| name.starts_with("endpoints-operator");
+                let of_revisions = rules.iter_mut().find(|rule| {
+                    let resources = rule.resources.iter().flatten();
+                    ours(&name) && resources.into_iter().any(|it| it == "controllerrevisions")
+                });
+                let Some(rule) = of_revisions else {
+                    continue;
+                };
+                rule.verbs.retain(|verb| verb != "get");
+                if may {
+                    rule.verbs.push("get".to_owned());
+                }
+                let patch = Patch::Merge(json!({ "rules": rules }));
+                let params = PatchParams::default();
+                roles.patch(&name, &params, &patch).await.unwrap();
+                return;
+            }
+            panic!("no right to read ControllerRevisions");
+        }
+    };
+    reading(false).await;
+    let operator = Operator::spawn(&kubeconfig, &[]);
+    install_webhook(&test.client, operator.webhook_port).await;
+    operator.wait_for_log("cannot read a revision").await;
+    reading(true).await;
+    operator.wait_until_ready();
+    let sidecar = Sidecar::dial(operator.push_port, &test, &pod, "bookstore", Ok(())).await;
+    wait_for_operations(&sidecar, 2).await;
+    let failures = operator.metric("endpoints_operator_revision_read_failures_total");
+    assert!((1.0..=5.0).contains(&failures), "{failures}");
     operator.stop();
 }

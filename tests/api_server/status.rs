@@ -1,11 +1,13 @@
 //! Conditions of good, broken and mended specs.
 
 use endpoints::api::EndpointsService;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::api_server::Test;
-use crate::objects::{create_service, document, edit, wait_for};
+use crate::objects::{create_pod, create_service, document, edit, wait_for};
+use crate::sidecars::Sidecar;
 
 #[tokio::test]
 async fn good_spec_is_accepted_and_summed_up() {
@@ -34,6 +36,30 @@ async fn good_spec_is_accepted_and_summed_up() {
         columns,
         ["bookstore", "books.example", "2", "0/0", "Unknown"]
     );
+}
+
+#[tokio::test]
+async fn pod_made_before_a_secret_was_named_is_named_until_it_is_made_anew() {
+    let test = Test::start().await;
+    create_service(&test, "bookstore", &document(&[])).await;
+    let old = create_pod(&test, "old", "bookstore").await;
+    let _old = Sidecar::start(&test, &old, "bookstore").await;
+    wait_for(&test, "bookstore", "Programmed", "True", "AllCurrent").await;
+    let listener = json!({ "listener": { "tls": { "secretRef": { "name": "cert" } } } });
+    edit(&test, "bookstore", listener).await;
+    let programmed = wait_for(&test, "bookstore", "Programmed", "False", "PodsOutdated").await;
+    let message = programmed.message;
+    assert!(
+        message.contains("Secret `cert` of listener.tls"),
+        "{message}"
+    );
+    assert!(message.contains("pod old: delete it"), "{message}");
+
+    let new = create_pod(&test, "new", "bookstore").await;
+    let _new = Sidecar::start(&test, &new, "bookstore").await;
+    let now = DeleteParams::default().grace_period(0);
+    test.api::<Pod>().delete("old", &now).await.unwrap();
+    wait_for(&test, "bookstore", "Programmed", "True", "AllCurrent").await;
 }
 
 #[tokio::test]

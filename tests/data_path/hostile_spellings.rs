@@ -1,4 +1,4 @@
-//! Spellings of closed paths, by the hundred thousand, beside wildcards that are open: whatever a backend
+//! Spellings of closed paths, by the ten thousand, beside wildcards that are open: whatever a backend
 //! may take a path for that reaches it without a token, it is no path that needs one.
 
 use std::collections::BTreeSet;
@@ -132,7 +132,7 @@ fn no_spelling_of_a_closed_path_is_an_open_one() {
     };
     let mut problems = BTreeSet::new();
     let (mut forwarded, mut refused) = (0, 0);
-    for _ in 0..300_000 {
+    for _ in 0..60_000 {
         let mut path = String::from("/");
         for _ in 0..=any(4) {
             path.push_str(SEGMENTS[any(SEGMENTS.len())]);
@@ -166,7 +166,7 @@ fn no_spelling_of_a_closed_path_is_an_open_one() {
         problems.len()
     );
     assert!(
-        forwarded > 20_000 && refused > 20_000,
+        forwarded > 4_000 && refused > 20_000,
         "{forwarded}, {refused}"
     );
 }

@@ -1,7 +1,7 @@
 //! Installing, upgrading and uninstalling, by Helm 3 and by Helm 4.
 //!
-//! These have the cluster for themselves, one at a time: `tests/node/run` runs them before all others, and
-//! the run of those leaves them out.
+//! These have a cluster for themselves, one at a time: `tests/node/run` brings another one for all others,
+//! whose run leaves them out.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

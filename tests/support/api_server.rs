@@ -243,6 +243,14 @@ impl Cluster {
         .await;
     }
 
+    /// The API server's address, as kubeconfigs have it.
+    pub fn address(&self) -> std::net::SocketAddr {
+        let config = kube::config::Kubeconfig::read_from(&self.kubeconfig).unwrap();
+        let cluster = config.clusters[0].cluster.clone().unwrap();
+        let server = cluster.server.unwrap();
+        server.strip_prefix("https://").unwrap().parse().unwrap()
+    }
+
     /// Waits until it serves again.
     pub async fn serves(&self) {
         eventually(|| async { self.reachable().await.ok_or("it does not serve".to_owned()) }).await;
@@ -399,7 +407,12 @@ impl Operator {
     /// The same, with more arguments.
     pub async fn install_with(cluster: &Cluster, more: &[&str]) -> Self {
         let kubeconfig = install_rights(cluster).await;
-        let operator = Self::spawn(&kubeconfig, more);
+        Self::install_by(cluster, &kubeconfig, more).await
+    }
+
+    /// The same, by this kubeconfig.
+    pub async fn install_by(cluster: &Cluster, kubeconfig: &Path, more: &[&str]) -> Self {
+        let operator = Self::spawn(kubeconfig, more);
         install_webhook(&cluster.client().await, operator.webhook_port).await;
         operator.wait_until_ready();
         wait_until_injecting(&cluster.client().await).await;
@@ -476,6 +489,23 @@ impl Operator {
     /// What it logged so far.
     pub fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// Waits until it has logged this; longer than for what happens at once.
+    pub async fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + START;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "no `{text}`:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// One of its metrics, by name and labels as they are printed; nothing printed is nothing counted.
+    pub fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.admin("/metrics");
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
     }
 
     /// SIGTERM; its exit code and its log.

@@ -58,3 +58,28 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end -}}
+
+{{/* Where its pods may run: on Linux, and where the user says. */}}
+{{- define "endpoints-operator.nodeSelector" -}}
+{{- toYaml (merge (dict "kubernetes.io/os" "linux") .Values.nodeSelector) -}}
+{{- end -}}
+
+{{/* What the schema of the values cannot say, or not so that people understand it. */}}
+{{- define "endpoints-operator.checked" -}}
+{{- $taken := dict -}}
+{{- range $use := list "webhook" "push" "admin" -}}
+{{- $port := get $.Values.ports $use | int | toString -}}
+{{- with get $taken $port -}}
+{{- fail (printf "ports.%s and ports.%s are both %s: the operator listens on three different ports" . $use $port) -}}
+{{- end -}}
+{{- $_ := set $taken $port $use -}}
+{{- end -}}
+{{- $byte := "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])" -}}
+{{- $v4 := printf "%s([.]%s){3}/(3[0-2]|[12]?[0-9])" $byte $byte -}}
+{{- $v6 := "[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}([.][0-9]{1,3}){0,3}/(12[0-8]|1[01][0-9]|[1-9]?[0-9])" -}}
+{{- range .Values.jwks.allow -}}
+{{- if not (regexMatch (printf "^(%s|%s)$" $v4 $v6) .) -}}
+{{- fail (printf "jwks.allow: %q is no network: write it like 10.20.0.0/16 or fd12:3456::/32" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -25,8 +25,7 @@ const QUESTIONS: usize = 64;
 /// Puts what arrives in force.
 pub(super) struct PolicySink {
     policies: PolicyCell,
-    /// Where the certificate towards clients is, if the pod was created with one.
-    listener_tls: PathBuf,
+    certificates: Certificates,
     memory: Memory,
     store: KeyStore,
     /// Keys arrive before the policy that needs them, so the slots wait here.
@@ -37,13 +36,21 @@ pub(super) struct PolicySink {
     asked: mpsc::Receiver<KeySource>,
 }
 
+/// Where the Secrets are mounted, if the pod was created with them.
+pub(super) struct Certificates {
+    /// The certificate towards clients.
+    pub(super) listener: PathBuf,
+    /// The one that backends are shown.
+    pub(super) backend: PathBuf,
+}
+
 impl PolicySink {
     /// Puts policies where the proxy looks for them; its readiness follows from that.
-    pub(super) fn new(policies: PolicyCell, listener_tls: PathBuf, memory: Memory) -> Self {
+    pub(super) fn new(policies: PolicyCell, certificates: Certificates, memory: Memory) -> Self {
         let (ask, asked) = mpsc::channel(QUESTIONS);
         Self {
             policies,
-            listener_tls,
+            certificates,
             memory,
             store: KeyStore::default(),
             slots: BTreeMap::new(),
@@ -137,14 +144,13 @@ impl PolicySink {
         };
         let slots: Vec<_> = sources.iter().map(|source| self.slot(source)).collect();
         let snapshot = Snapshot::new(prepared, slots.clone()).map_err(|error| error.to_string())?;
-        let speaks_plainly = |snapshot: &Arc<Snapshot>| !snapshot.speaks_tls();
-        if snapshot.speaks_tls()
-            && !self.listener_tls.exists()
-            && self.policies.load().as_ref().is_some_and(speaks_plainly)
+        if let Some(field) = self
+            .certificates
+            .lacking(&snapshot, self.policies.load().as_deref())
         {
-            // Refusing every connection helps nobody, while pods created from now on have it.
-            let why = "listener.tls: this pod was created without the Secret: restart it";
-            return Err(why.to_owned());
+            return Err(format!(
+                "{field}: this pod was created without the Secret: restart it"
+            ));
         }
         self.policies
             .store(snapshot.of_generation(origin.generation));
@@ -160,6 +166,24 @@ impl PolicySink {
         let from = from.name();
         tracing::info!(generation, hash, from, "a policy is in force");
         Ok(())
+    }
+}
+
+impl Certificates {
+    /// The field of a policy that asks for a certificate which the pod was created without, and which the
+    /// policy in force does not ask for: refusing every request helps nobody, while pods created from now
+    /// on have it.
+    fn lacking(&self, wanted: &Snapshot, in_force: Option<&Snapshot>) -> Option<&'static str> {
+        let in_force = in_force?;
+        let asks = |policy: &Snapshot| [policy.speaks_tls(), policy.shows_certificate()];
+        let fields = [
+            ("listener.tls", &self.listener),
+            ("backend.tls", &self.backend),
+        ];
+        let mut asked = fields.into_iter().zip(asks(wanted)).zip(asks(in_force));
+        let lacking =
+            asked.find(|(((_, folder), is_new), was)| *is_new && !was && !folder.exists());
+        lacking.map(|(((field, _), _), _)| field)
     }
 }
 

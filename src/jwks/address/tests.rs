@@ -14,15 +14,21 @@ fn the_strict_rule_refuses_what_leads_to_this_host_or_to_metadata() {
         "0.1.2.3",
         "169.254.169.254",
         "169.254.0.1",
+        "169.254.170.2",
+        "169.254.170.23",
         "224.0.0.1",
         "255.255.255.255",
         "100.100.100.200",
         "168.63.129.16",
+        "192.0.0.192",
         "::",
         "::1",
         "fe80::1",
         "ff02::1",
+        "fec0::1",
         "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd00:ec2::253",
         "fd20:ce::254",
     ] {
         assert!(!permits(&rule, address), "{address}");
@@ -36,6 +42,7 @@ fn the_strict_rule_looks_inside_addresses_that_carry_another() {
         "::ffff:127.0.0.1",
         "::ffff:169.254.169.254",
         "::127.0.0.1",
+        "::ffff:0:169.254.169.254",
         "64:ff9b::169.254.169.254",
         "64:ff9b:1::127.0.0.1",
         "2002:7f00:1::",
@@ -45,6 +52,7 @@ fn the_strict_rule_looks_inside_addresses_that_carry_another() {
     }
     assert!(permits(&rule, "64:ff9b::8.8.8.8"));
     assert!(permits(&rule, "::ffff:8.8.8.8"));
+    assert!(permits(&rule, "::ffff:0:8.8.8.8"));
 }
 
 #[test]
@@ -57,6 +65,7 @@ fn public_and_private_addresses_are_fetched_from() {
         "172.16.0.1",
         "2606:4700::1",
         "fd12::1",
+        "fd00:ec2:0:1::23",
     ] {
         assert!(permits(&rule, address), "{address}");
     }

@@ -1,35 +1,34 @@
 //! The webhooks' HTTPS server: bounded in connections, bytes and time, and thin around [`review`]
 //! (pods) and [`check`] (EndpointsServices).
 
+mod bodies;
 mod check;
+mod connection;
 mod metrics;
 mod review;
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::pin::pin;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use http_body_util::Full;
+use hyper::body::Body;
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use self::bodies::{Arrived, Bodies, Missing};
 pub use self::check::CheckOutcome;
+use self::connection::{CONNECTIONS, CONNECTIONS_PER_ADDRESS};
 pub use self::metrics::Metrics;
 pub use self::review::Outcome;
 use super::{InjectorConfig, SettingsCache};
-use crate::connection_limit::{ConnectionLimit, Permit};
+use crate::connection_limit::{ConnectionLimit, Permit, Standing};
 use crate::shutdown::Shutdown;
 
 /// Where the API server posts its reviews of pods.
@@ -37,25 +36,20 @@ pub const INJECT_PATH: &str = "/inject";
 /// Where the API server posts its reviews of EndpointsServices.
 pub const CHECK_PATH: &str = "/check";
 
-/// The most that a review may hold. The API server takes requests of 3 MiB.
-const MAX_REVIEW: usize = 4 * 1024 * 1024;
-/// Reviews that are read or answered at one time; with [`MAX_REVIEW`], a bound on memory.
-const MAX_IN_FLIGHT: usize = 32;
-/// Connections at one time.
-const CONNECTIONS: usize = 256;
-/// Of these, from one address. An API server has one for each review that is under way.
-const CONNECTIONS_PER_ADDRESS: usize = 64;
-/// How long a TLS handshake may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a review may take to arrive; the API server waits 5 s for the answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a review may wait for others to be answered.
+/// Large reviews of pods that are in memory at one time; and of these, from one address.
+const LARGE_REVIEWS: (usize, usize) = (16, 4);
+/// Large reviews of EndpointsServices likewise: they take nothing from pods.
+const LARGE_CHECKS: (usize, usize) = (8, 4);
+/// Pods that are looked at at one time, each for well below a millisecond. Only what has arrived whole
+/// waits for its turn: whoever dawdles must hold up nobody.
+const TURNS: usize = 4;
+/// How long a review may wait for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a connection may stay without a request's head.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// EndpointsServices that are compiled at one time: a large document takes a whole core for a while,
 /// and pods must not wait for it.
 const CHECKS_IN_FLIGHT: usize = 1;
+/// EndpointsServices that are compiled or wait for it; one more is not checked.
+const CHECKS_QUEUED: usize = 4;
 /// How long a check may wait for others and take; nothing depends on its answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long connections may take to end at shutdown.
@@ -78,15 +72,7 @@ pub async fn serve(
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let admitted = ConnectionLimit::new(CONNECTIONS, CONNECTIONS_PER_ADDRESS);
-    let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
-    let server = Arc::new(Server {
-        config,
-        settings,
-        metrics,
-        in_flight,
-        checks: Arc::new(Semaphore::new(CHECKS_IN_FLIGHT)),
-        shutdown: shutdown.clone(),
-    });
+    let server = Arc::new(Server::new(config, settings, metrics, shutdown.clone()));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -101,7 +87,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                connections.spawn(connection(
+                connections.spawn(connection::serve(
                     server.clone(),
                     acceptor.clone(),
                     stream,
@@ -126,58 +112,44 @@ struct Server {
     config: Arc<ArcSwap<InjectorConfig>>,
     settings: SettingsCache,
     metrics: Metrics,
-    in_flight: Arc<Semaphore>,
+    reviewed: Bodies,
+    checked: Bodies,
+    turns: Arc<Semaphore>,
     checks: Arc<Semaphore>,
+    checks_queued: Arc<Semaphore>,
     shutdown: Shutdown,
 }
 
-async fn connection(
-    server: Arc<Server>,
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-    peer: SocketAddr,
-    _permit: Permit,
-) {
-    let mut shutdown = server.shutdown.clone();
-    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
-    let handshake = tokio::select! {
-        handshake = handshake => handshake,
-        () = shutdown.wait() => return,
-    };
-    let stream = match handshake {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            tracing::debug!(%peer, %error, "a TLS handshake with the webhook failed");
-            return;
-        }
-        Err(_) => {
-            tracing::debug!(%peer, "a TLS handshake with the webhook took too long");
-            return;
-        }
-    };
-    let service = service_fn(move |request| {
-        let server = server.clone();
-        async move { Ok::<_, Infallible>(server.answer(request).await) }
-    });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE_TIMEOUT);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = shutdown.wait() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%peer, %error, "a webhook connection ended");
-    }
-}
-
 impl Server {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    fn new(
+        config: Arc<ArcSwap<InjectorConfig>>,
+        settings: SettingsCache,
+        metrics: Metrics,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self {
+            config,
+            settings,
+            metrics,
+            reviewed: Bodies::new(LARGE_REVIEWS.0, LARGE_REVIEWS.1),
+            checked: Bodies::new(LARGE_CHECKS.0, LARGE_CHECKS.1),
+            turns: Arc::new(Semaphore::new(TURNS)),
+            checks: Arc::new(Semaphore::new(CHECKS_IN_FLIGHT)),
+            checks_queued: Arc::new(Semaphore::new(CHECKS_QUEUED)),
+            shutdown,
+        }
+    }
+
+    /// Answers a request from this address, and says how its connection stands.
+    async fn answer<B>(
+        &self,
+        address: IpAddr,
+        permit: &Permit,
+        request: Request<B>,
+    ) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let checks = match request.uri().path() {
             INJECT_PATH => false,
             CHECK_PATH => true,
@@ -196,21 +168,47 @@ impl Server {
             return response;
         }
         let begun = Instant::now();
-        let Ok(turn) = tokio::time::timeout(TURN_TIMEOUT, self.in_flight.acquire()).await else {
+        let bodies = if checks {
+            &self.checked
+        } else {
+            &self.reviewed
+        };
+        let body = match bodies.read(address, request.into_body()).await {
+            Ok(body) => body,
+            Err(missing) => return refused(missing),
+        };
+        let before = permit.standing().unwrap_or(Standing::Unknown);
+        permit.set(Standing::Served);
+        let response = if checks {
+            self.check(body).await
+        } else {
+            self.review(body, begun).await
+        };
+        let useful = response.status() == StatusCode::OK;
+        permit.set(if useful { Standing::Idle } else { before });
+        response
+    }
+
+    /// Looks at a pod, on a thread where computing holds up no other connection.
+    async fn review(&self, body: Arrived, begun: Instant) -> Response<Full<Bytes>> {
+        let turn = tokio::time::timeout(TURN_TIMEOUT, self.turns.clone().acquire_owned());
+        let Ok(turn) = turn.await else {
             return plain(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many reviews at one time",
             );
         };
-        let _turn = turn.expect("the semaphore is never closed");
-        let body = match read(request.into_body()).await {
-            Ok(body) => body,
-            Err(response) => return response,
-        };
-        if checks {
-            return self.check(body).await;
-        }
-        let answer = review::answer(&body, &self.config.load(), &self.settings);
+        let (config, settings) = (self.config.load_full(), self.settings.clone());
+        let looking = tokio::task::spawn_blocking(move || {
+            let answer = review::answer(&body.bytes, &config, &settings);
+            // Whoever waits may be gone; the turn is over only now.
+            drop(turn);
+            answer
+        });
+        let answer = looking.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a review of a pod failed");
+            review::Answer::Failed("a defect of the operator (see its log)".to_owned())
+        });
         self.metrics.count(&answer, begun.elapsed());
         match answer {
             review::Answer::Reviewed { review, .. } => json(review),
@@ -218,12 +216,15 @@ impl Server {
             review::Answer::Failed(reason) => plain(StatusCode::INTERNAL_SERVER_ERROR, &reason),
         }
     }
-}
 
-impl Server {
     /// Compiles an EndpointsService on a thread of its own, and warns.
-    async fn check(&self, body: Bytes) -> Response<Full<Bytes>> {
-        let check = match check::Check::parse(&body) {
+    async fn check(&self, body: Arrived) -> Response<Full<Bytes>> {
+        let parsing = tokio::task::spawn_blocking(move || check::Check::parse(&body.bytes));
+        let parsed = parsing.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a review of an EndpointsService failed");
+            Err("a defect of the operator (see its log)".to_owned())
+        });
+        let check = match parsed {
             Ok(check) => Arc::new(check),
             Err(reason) => {
                 self.metrics.count_check(CheckOutcome::Malformed);
@@ -245,9 +246,10 @@ impl Server {
         }
     }
 
-    /// `None`: it was not this one's turn in time, or it took too long, or it failed (a panic of the
-    /// compiler is caught, and logged, where the resource is compiled for good).
+    /// `None`: too many are in front, it was not this one's turn in time, or it took too long, or it
+    /// failed (a panic of the compiler is caught, and logged, where the resource is compiled for good).
     async fn findings(&self, check: Arc<check::Check>) -> Option<Vec<String>> {
+        let _queued = self.checks_queued.try_acquire().ok()?;
         let deadline = tokio::time::Instant::now() + CHECK_TIMEOUT;
         let turn = self.checks.clone().acquire_owned();
         let turn = tokio::time::timeout_at(deadline, turn).await.ok()?.ok()?;
@@ -264,20 +266,19 @@ impl Server {
     }
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Response<Full<Bytes>>> {
-    let read = Limited::new(body, MAX_REVIEW).collect();
-    match tokio::time::timeout(READ_TIMEOUT, read).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(plain(
+fn refused(missing: Missing) -> Response<Full<Bytes>> {
+    let (status, why) = match missing {
+        Missing::TooLarge => (
             StatusCode::PAYLOAD_TOO_LARGE,
             "a review holds at most 4 MiB",
-        )),
-        Ok(Err(_)) => Err(plain(StatusCode::BAD_REQUEST, "the review broke off")),
-        Err(_) => Err(plain(
+        ),
+        Missing::Broken => (StatusCode::BAD_REQUEST, "the review broke off"),
+        Missing::Late => (
             StatusCode::REQUEST_TIMEOUT,
             "the review did not arrive within 3 s",
-        )),
-    }
+        ),
+    };
+    plain(status, why)
 }
 
 fn json(body: Vec<u8>) -> Response<Full<Bytes>> {

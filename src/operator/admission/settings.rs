@@ -19,7 +19,29 @@ pub struct SidecarSettings {
     pub backend_secret: Option<String>,
 }
 
+/// The Secrets that a sidecar was given when its pod was created.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MountedSecrets {
+    /// The one with the certificate towards clients.
+    pub listener: Option<String>,
+    /// The one with the certificate towards backends.
+    pub backend: Option<String>,
+}
+
 impl SidecarSettings {
+    /// What a sidecar with these Secrets lacks, if anything: the field that names it, and the Secret. No
+    /// policy can bring it later: the pod is to be made anew.
+    pub fn lacking(&self, mounted: &MountedSecrets) -> Option<(&'static str, &str)> {
+        let wanted = [
+            ("listener.tls", &self.listener_secret, &mounted.listener),
+            ("backend.tls", &self.backend_secret, &mounted.backend),
+        ];
+        wanted.into_iter().find_map(|(field, wanted, mounted)| {
+            let wanted = wanted.as_ref().filter(|_| wanted != mounted)?;
+            Some((field, wanted.as_str()))
+        })
+    }
+
     /// Reads them out of a spec.
     pub fn of(spec: &EndpointsServiceSpec) -> Self {
         let listener = spec.listener.as_ref();

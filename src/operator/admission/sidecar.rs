@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceRequirements};
 
 pub(super) use self::volumes::is_own_volume;
+pub use self::volumes::mounted_secrets;
 use super::resources::{Earlier, keep_added};
 use super::{InjectorConfig, SidecarSettings, probes};
 use crate::api::annotations::{

@@ -12,7 +12,7 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, future};
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -21,6 +21,7 @@ use super::authority::AuthorityError;
 use super::rotation::{self, Sighting, Step, View};
 use super::stored::Authorities;
 use super::{Certificates, secret};
+use crate::operator::list_watch::list_watch;
 use crate::operator::metrics::Metrics;
 
 #[cfg(test)]
@@ -224,8 +225,7 @@ impl State {
 fn watch(api: Api<Secret>, name: &str, metrics: Metrics) -> BoxStream<'static, Seen> {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let mut listed = false;
-    watcher(api, config)
-        .default_backoff()
+    list_watch(api, config)
         .filter_map(move |event| {
             use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
             future::ready(match event {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::{TryStreamExt, pin_mut};
+use futures_util::TryStreamExt;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::pem;
+use crate::operator::list_watch::list_watch;
 use crate::operator::metrics::Metrics;
 use crate::readiness::Pending;
 
@@ -78,10 +79,7 @@ impl BundleKeeper {
         let api = Api::<K>::all(self.client.clone());
         let name = &self.name;
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let configurations = watcher(api.clone(), config)
-            .default_backoff()
-            .applied_objects();
-        pin_mut!(configurations);
+        let mut configurations = list_watch(api.clone(), config).applied_objects();
         let mut seen: Option<K> = None;
         let mut retry = false;
         loop {

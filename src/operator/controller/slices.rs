@@ -15,14 +15,14 @@ use futures_util::stream::{AbortHandle, BoxStream, SelectAll, abortable};
 use futures_util::{Stream, StreamExt, future};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::core::DeserializeGuard;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
 use tokio::time::Instant;
 
 use super::watch::PAGE;
 use crate::operator::capture::{SERVICE_NAME, SliceFacts};
 use crate::operator::index::{Index, SliceChanges};
+use crate::operator::list_watch::list_watch;
 use crate::operator::metrics::Metrics;
 
 #[cfg(test)]
@@ -178,8 +178,7 @@ impl SliceWatches {
             .labels(&format!("{SERVICE_NAME} in ({})", names.join(",")));
         let metrics = self.metrics.clone();
         let api = Api::<DeserializeGuard<EndpointSlice>>::all(self.client.clone());
-        watcher(api, config)
-            .default_backoff()
+        list_watch(api, config)
             .filter_map(move |event| {
                 let event = match event {
                     Ok(event) => read(event),

@@ -11,8 +11,7 @@ use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::PartialObjectMeta;
 use kube::core::DeserializeGuard;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -20,6 +19,7 @@ use self::service::entry;
 use crate::api::annotations::INJECTED;
 use crate::operator::capture::ServiceFacts;
 use crate::operator::index::{Index, Kind, ServiceObject};
+use crate::operator::list_watch::list_watch;
 use crate::operator::metrics::Metrics;
 use crate::operator::pod::{InjectedPod, PodCache};
 use crate::operator::revisions::{LABEL, RevisionFacts};
@@ -103,8 +103,7 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let metrics = metrics.clone();
-    watcher(api, config)
-        .default_backoff()
+    list_watch(api, config)
         .filter_map(move |event| {
             future::ready(match event {
                 Ok(event) => observed(kind, event, read),
@@ -127,8 +126,7 @@ fn revisions(
     use watcher::Event::{Apply, Delete, Init, InitApply, InitDone};
     let metrics = metrics.clone();
     let kind = Kind::Revision;
-    watcher(api, config)
-        .default_backoff()
+    list_watch(api, config)
         .filter_map(move |event| {
             let observed = match event {
                 Ok(Init) => Some(Observed::Listing(kind)),
@@ -218,6 +216,7 @@ pub(super) struct Listings {
 #[derive(Debug, Default)]
 struct Listing {
     unseen: BTreeSet<(String, String)>,
+    under_way: bool,
     complete: bool,
 }
 
@@ -235,12 +234,22 @@ impl Listings {
             .all(|listing| listing.complete)
     }
 
-    /// Tells the index, and the authenticator's cache, what was observed.
+    /// Whether what the index has of EndpointsServices is what their watch told, and not half a listing.
+    pub(super) fn entries_are_told(&self) -> bool {
+        self.entries.complete && !self.entries.under_way
+    }
+
+    /// Tells the index what was observed, and the authenticator's cache what is gone.
     pub(super) fn apply(&mut self, observed: Observed, index: &mut Index, pods: &PodCache) {
         match observed {
-            Observed::Listing(kind) => self.of(kind).unseen = index.names(kind),
+            Observed::Listing(kind) => {
+                let listing = self.of(kind);
+                listing.unseen = index.names(kind);
+                listing.under_way = true;
+            }
             Observed::Listed(kind) => {
                 let listing = self.of(kind);
+                listing.under_way = false;
                 listing.complete = true;
                 for (namespace, name) in std::mem::take(&mut listing.unseen) {
                     gone(kind, &namespace, &name, index, pods);
@@ -264,10 +273,8 @@ impl Listings {
                     Object::Entry(object) => {
                         index.apply_entry(&ServiceKey { namespace, name }, *object);
                     }
-                    Object::Pod(pod) => {
-                        pods.insert(&pod);
-                        index.apply_pod(*pod);
-                    }
+                    // It is let in when what follows from it is done.
+                    Object::Pod(pod) => index.apply_pod(*pod),
                     Object::Service(service) => index.apply_service(&namespace, service),
                     Object::Revision(revision) => index.apply_revision(&namespace, revision),
                     Object::Nothing(kind) => gone(kind, &namespace, &name, index, pods),

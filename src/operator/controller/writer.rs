@@ -2,7 +2,7 @@
 //! two at a time; what fails is tried again with backoff. A status is written to the very object that it
 //! was made of: whoever has not seen the newest spec, or status, writes nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use kube::api::{PartialObjectMeta, Patch, PatchParams};
@@ -31,11 +31,13 @@ const CONCURRENT: usize = 16;
 /// Who owns the fields of a status.
 const FIELD_MANAGER: &str = "endpoints-operator";
 
-/// What is to be written when.
+/// What is to be written when. Each event asks when there is something to do next, so the answer is ready.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    due: BTreeMap<ServiceKey, Instant>,
-    in_flight: BTreeMap<ServiceKey, ()>,
+    due: HashMap<ServiceKey, Instant>,
+    /// The same by time, but for those that are in flight.
+    queue: BTreeSet<(Instant, ServiceKey)>,
+    in_flight: HashSet<ServiceKey>,
     /// Not before this, and how many writes failed in a row.
     history: HashMap<ServiceKey, (Instant, u32)>,
 }
@@ -76,7 +78,8 @@ impl Writer {
             .get(&key)
             .map_or(now, |(earliest, _)| (*earliest).max(now))
             .max(now + DEBOUNCE);
-        self.due.entry(key).or_insert(earliest);
+        self.due.entry(key.clone()).or_insert(earliest);
+        self.enqueue(key);
     }
 
     /// When there is something to do next.
@@ -84,42 +87,33 @@ impl Writer {
         if self.in_flight.len() >= CONCURRENT {
             return None;
         }
-        let waiting = self
-            .due
-            .iter()
-            .filter(|(key, _)| !self.in_flight.contains_key(*key));
-        waiting.map(|(_, due)| *due).min()
+        self.queue.first().map(|(due, _)| *due)
     }
 
     /// Takes what is due, as far as there is room; each is in flight until [`Writer::finished`] or
     /// [`Writer::unchanged`].
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<ServiceKey> {
-        let room = CONCURRENT.saturating_sub(self.in_flight.len());
-        let ready = |(key, due): &(&ServiceKey, &Instant)| {
-            **due <= now && !self.in_flight.contains_key(*key)
-        };
-        let keys: Vec<_> = self
-            .due
-            .iter()
-            .filter(ready)
-            .take(room)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in &keys {
-            self.due.remove(key);
-            self.in_flight.insert(key.clone(), ());
+        let mut keys = Vec::new();
+        while self.next_due().is_some_and(|due| due <= now)
+            && let Some((_, key)) = self.queue.pop_first()
+        {
+            self.due.remove(&key);
+            self.in_flight.insert(key.clone());
+            keys.push(key);
         }
         keys
     }
 
     /// There was nothing to write.
     pub(super) fn unchanged(&mut self, key: &ServiceKey) {
-        self.in_flight.remove(key);
+        if let Some(key) = self.in_flight.take(key) {
+            self.enqueue(key);
+        }
     }
 
     /// A write ended.
     pub(super) fn finished(&mut self, key: &ServiceKey, outcome: Outcome, now: Instant) {
-        if self.in_flight.remove(key).is_none() {
+        if !self.in_flight.remove(key) {
             return;
         }
         let before = self.history.get(key).map_or(0, |(_, failures)| *failures);
@@ -135,11 +129,14 @@ impl Writer {
         if outcome != Outcome::Stored {
             self.due.insert(key.clone(), now + pause);
         }
+        self.enqueue(key.clone());
     }
 
     /// The object is gone.
     pub(super) fn forget(&mut self, key: &ServiceKey) {
-        self.due.remove(key);
+        if let Some(due) = self.due.remove(key) {
+            self.queue.remove(&(due, key.clone()));
+        }
         self.in_flight.remove(key);
         self.history.remove(key);
     }
@@ -147,12 +144,15 @@ impl Writer {
     /// Somebody else writes from now on.
     pub(super) fn clear(&mut self) {
         self.due.clear();
+        self.queue.clear();
     }
 
-    /// Nothing may be written yet: looks again in a moment.
-    pub(super) fn postpone(&mut self, now: Instant) {
-        for due in self.due.values_mut() {
-            *due = (*due).max(now + PAUSE);
+    /// What is due waits for its turn, but for what is in flight: that waits for its end first.
+    fn enqueue(&mut self, key: ServiceKey) {
+        if let Some(due) = self.due.get(&key)
+            && !self.in_flight.contains(&key)
+        {
+            self.queue.insert((*due, key));
         }
     }
 }

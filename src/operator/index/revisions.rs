@@ -59,8 +59,8 @@ impl Revisions {
 impl Namespace {
     /// Whether live pods use a service.
     pub(super) fn is_used(&self, service: &str) -> bool {
-        let mut pods = self.pods.values();
-        pods.any(|pod| pod.live && pod.service == service)
+        let mut pods = self.pods_of.get(service).into_iter().flatten();
+        pods.any(|name| self.pods.get(name).is_some_and(|pod| pod.live))
     }
 
     /// What is to be written and deleted of a service's revisions.

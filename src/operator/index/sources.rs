@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::SourceChanges;
 use crate::jwks::Pace;
-use crate::operator::status::Keys;
+use crate::operator::status::{Keys, MAX_MESSAGE, cut_to};
 use crate::policy::format::KeySource;
 
 /// The most distinct sources that one namespace may have us fetch: whoever may write an
@@ -134,17 +134,17 @@ impl Sources {
         news
     }
 
-    /// The sources of one policy, as one: the worst of them.
+    /// The sources of one policy, as one: the worst of them, and how many more are as bad.
     pub(super) fn summary(&self, namespace: &str, sources: &BTreeSet<KeySource>) -> Keys {
         let granted = self.namespaces.get(namespace);
-        let mut note = None;
+        let mut stale = Worst::default();
         let mut fetching = false;
-        let mut unavailable = None;
+        let mut unavailable = Worst::default();
         for source in sources {
             let state = match granted {
                 Some(granted) if granted.granted.contains(source) => self.states.get(source),
                 _ => {
-                    unavailable.get_or_insert_with(|| {
+                    unavailable.note(|| {
                         format!(
                             "namespace {namespace} names more than {MAX_SOURCES} key sources; {} is \
                              not fetched",
@@ -164,23 +164,51 @@ impl Sources {
                     ));
                 }
                 Some((true, KeyOutcome::Failed(why))) => {
-                    note = Some(format!(
-                        "every key set is known, but {} cannot be refreshed: {why}",
-                        name(source)
-                    ));
+                    stale.note(|| {
+                        format!(
+                            "every key set is known, but {} cannot be refreshed: {why}",
+                            name(source)
+                        )
+                    });
                 }
                 Some((false, KeyOutcome::Failed(why))) => {
-                    unavailable.get_or_insert_with(|| {
-                        format!("the key set of {} is unavailable: {why}", name(source))
-                    });
+                    unavailable
+                        .note(|| format!("the key set of {} is unavailable: {why}", name(source)));
                 }
             }
         }
-        match unavailable {
+        match unavailable.told() {
             Some(why) => Keys::Unavailable(why),
             None if fetching => Keys::Fetching,
-            None => Keys::Resolved(note),
+            None => Keys::Resolved(stale.told()),
         }
+    }
+}
+
+/// The first of what is wrong, and how many more there are.
+#[derive(Debug, Default)]
+struct Worst {
+    first: Option<String>,
+    more: usize,
+}
+
+impl Worst {
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        if self.first.is_none() {
+            self.first = Some(what());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn told(self) -> Option<String> {
+        // The first may quote a long URL: what follows it must survive the cut of the message.
+        let first = cut_to(&self.first?, MAX_MESSAGE - 128);
+        Some(match self.more {
+            0 => first,
+            1 => format!("{first}; so it is with 1 more key set"),
+            more => format!("{first}; so it is with {more} more key sets"),
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::api::endpoints_service::Mode;
 use crate::api::endpoints_service::OpenApiSource;
 use crate::openapi::Diagnostic;
 use crate::openapi::Place;
+use crate::operator::admission::MountedSecrets;
 use crate::operator::capture::{ServicePort, Target};
 use crate::operator::compiler::Cache;
 use crate::policy::format::{CorsMode, FORMAT, Operation, Provider};
@@ -106,6 +107,55 @@ fn an_audit_enforces_nothing_until_it_ends() {
     index.apply_entry(&key(), mk_object(3, "books"));
     let status = status_of(&index);
     assert_eq!(condition(&status, ENFORCED), ("True", "Enforcing", 3));
+}
+
+#[test]
+fn pods_made_without_the_secret_that_a_spec_names_are_named() {
+    let mut index = index();
+    let mut object = mk_object(1, "v1");
+    let spec = object.spec.as_mut().unwrap();
+    let listener = serde_json::json!({ "tls": { "secretRef": { "name": "cert" } } });
+    spec.listener = serde_json::from_value(listener).unwrap();
+    let tls = serde_json::json!({ "tls": { "clientCertificateRef": { "name": "client" } } });
+    spec.backend = serde_json::from_value(tls).unwrap();
+    index.apply_entry(&key(), object);
+    let hash = published(&mut index);
+    let secrets = |listener: &str, backend: &str| MountedSecrets {
+        listener: Some(listener.into()),
+        backend: Some(backend.into()),
+    };
+    for (pod, secrets) in [
+        ("a", secrets("cert", "client")),
+        ("b", secrets("cert", "another")),
+        ("c", MountedSecrets::default()),
+    ] {
+        let made = InjectedPod {
+            secrets,
+            ..mk_pod(pod, pod)
+        };
+        index.apply_pod(made);
+        let applied = Event::Applied { hash: hash.clone() };
+        index.report(&mk_report(pod, pod, applied), Instant::now());
+    }
+    let status = status_of(&index);
+    assert_eq!(
+        condition(&status, PROGRAMMED),
+        ("False", "PodsOutdated", 1),
+        "although all of them took the policy"
+    );
+    let message = &find(&status, PROGRAMMED).message;
+    let says = "2/3 pods were made without Secret `client` of backend.tls, which no policy can bring them; pod b: ";
+    assert!(message.starts_with(says), "{message}");
+
+    index.delete_pod("shop", "b");
+    let message = find(&status_of(&index), PROGRAMMED).message.clone();
+    assert!(
+        message.contains("Secret `cert` of listener.tls"),
+        "{message}"
+    );
+    index.delete_pod("shop", "c");
+    let status = status_of(&index);
+    assert_eq!(condition(&status, PROGRAMMED), ("True", "AllCurrent", 1));
 }
 
 #[test]
@@ -541,6 +591,39 @@ fn key_sets_are_fetched_while_used_and_reported() {
 }
 
 #[test]
+fn of_several_key_sets_that_fail_one_is_named_and_the_others_are_counted() {
+    let mut index = index();
+    let urls: Vec<_> = (0..5)
+        .map(|number| format!("https://z{number}.example/{}", "k".repeat(1500)))
+        .collect();
+    index.apply_entry(&key(), mk_object(1, &format!("v1 {}", urls.join(" "))));
+    let sources: Vec<_> = urls.into_iter().map(KeySource::Url).collect();
+    let mut message = |failing: usize| {
+        for (number, source) in sources.iter().enumerate() {
+            let failed = KeyOutcome::Failed("status 500".into());
+            let outcome = if number < failing {
+                failed
+            } else {
+                KeyOutcome::Fetched
+            };
+            index.keys(source, outcome);
+        }
+        find(&status_of(&index), RESOLVED_REFS).message.clone()
+    };
+    let five = message(5);
+    assert!(five.contains("z0.example"), "{five}");
+    assert!(five.ends_with("so it is with 4 more key sets"), "{five}");
+    // From here on all are known, and some cannot be refreshed.
+    assert_eq!(message(0), "every key set is known");
+    assert!(message(2).ends_with("so it is with 1 more key set"));
+    let one = message(1);
+    assert!(
+        one.contains("z0.example") && !one.contains("more key set"),
+        "{one}"
+    );
+}
+
+#[test]
 fn issuer_of_another_cluster_names_the_real_one() {
     let mut index = index();
     index.apply_entry(&key(), mk_object(1, "v1 kubernetes:https://wrong.example"));
@@ -916,6 +999,7 @@ pub(super) fn mk_pod(name: &str, uid: &str) -> InjectedPod {
         was_ready: false,
         version: String::new(),
         capture: CaptureMode::Named,
+        secrets: MountedSecrets::default(),
         workload: None,
         service_account: "default".into(),
         ips: Vec::new(),

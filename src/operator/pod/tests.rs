@@ -15,6 +15,22 @@ fn injected_pod_is_read() {
 }
 
 #[test]
+fn secrets_are_those_of_the_sidecars_own_volumes() {
+    let mut given = pod();
+    given["spec"]["volumes"] = json!([
+        { "name": "endpoints-listener-tls", "secret": { "secretName": "cert", "optional": true } },
+        { "name": "backend-tls", "secret": { "secretName": "the app's" } },
+    ]);
+    let secrets = read(given).unwrap().secrets;
+    let expected = MountedSecrets {
+        listener: Some("cert".into()),
+        backend: None,
+    };
+    assert_eq!(secrets, expected);
+    assert_eq!(read(pod()).unwrap().secrets, MountedSecrets::default());
+}
+
+#[test]
 fn only_pods_that_the_injector_marked_count() {
     let mut unmarked = pod();
     unmarked["metadata"]["labels"] = json!({});

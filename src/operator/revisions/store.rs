@@ -8,15 +8,21 @@ use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{DIGEST, Kept, Plan, SERVICE, SERVICE_UID};
 use crate::push::wire::ServiceKey;
+
+#[cfg(test)]
+mod tests;
 
 /// The label of all of them, which the operator watches by.
 pub const LABEL: &str = "endpoints.dev/last-good";
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The pause after a read that failed, doubled up to the longest.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// The most characters of the service's name in the name of a revision: a name has 253.
 const NAME_PART: usize = 180;
 /// Where in `data` the source stands.
@@ -71,17 +77,42 @@ pub async fn store(client: Client, key: ServiceKey, plan: Plan) -> Done {
     Done { key, result }
 }
 
-/// Reads a revision.
-pub async fn load(client: Client, key: ServiceKey, name: String) -> Loaded {
+/// Reads a revision, however long that takes: pods wait for it, and an older one is no substitute.
+/// `failed` is told of each try that failed.
+pub async fn load(
+    client: Client,
+    key: ServiceKey,
+    name: String,
+    failed: impl Fn(&ServiceKey, &kube::Error),
+) -> Loaded {
     let api = Api::<ControllerRevision>::namespaced(client, &key.namespace);
-    let encoded = match bounded(api.get(&name)).await {
-        Ok(revision) => revision
+    let read = || bounded(api.get(&name));
+    let revision = read_in_the_end(read, |error| failed(&key, error)).await;
+    let encoded = match revision {
+        Some(revision) => revision
             .data
             .and_then(|data| data.0.get(SOURCE)?.as_str().map(str::to_owned))
             .ok_or_else(|| "it holds no source".to_owned()),
-        Err(error) => Err(error.to_string()),
+        None => Err("it is gone".to_owned()),
     };
     Loaded { key, name, encoded }
+}
+
+/// Reads until there is an answer, with backoff. None: there is no such object.
+async fn read_in_the_end<T, R>(read: impl Fn() -> R, failed: impl Fn(&kube::Error)) -> Option<T>
+where
+    R: Future<Output = Result<T, kube::Error>>,
+{
+    let mut pause = FIRST_BACKOFF;
+    loop {
+        match read().await {
+            Ok(found) => return Some(found),
+            Err(kube::Error::Api(status)) if status.code == 404 => return None,
+            Err(error) => failed(&error),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_BACKOFF);
+    }
 }
 
 async fn create(api: &Api<ControllerRevision>, object: &ControllerRevision) -> Result<(), String> {

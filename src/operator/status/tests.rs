@@ -84,7 +84,7 @@ fn secrets_are_named_as_not_seen() {
     );
     // The volume is optional: the pod starts, and its sidecar answers 503 or is not ready.
     assert!(
-        one.ends_with("without it, a new pod passes no request on"),
+        one.ends_with("without it, sidecars serve nothing that needs it"),
         "{one}"
     );
     assert!(resolved(vec!["a", "b"]).contains("Secrets `a` and `b` are"));

@@ -35,12 +35,12 @@ struct Sidecar {
 }
 
 impl Outbox {
-    /// Notes what a sidecar did.
+    /// Notes what a sidecar did. One is known from its connecting until it is forgotten.
     pub fn note(&self, report: &Report, now: Instant) {
         let mut known = self.lock();
         let changed = known.version + 1;
         let uid = &report.pod.uid;
-        if matches!(report.event, Event::Connected { .. }) || !known.sidecars.contains_key(uid) {
+        if matches!(report.event, Event::Connected { .. }) {
             let sidecar = Sidecar {
                 changed,
                 began: now,
@@ -56,6 +56,7 @@ impl Outbox {
             };
             known.sidecars.insert(uid.clone(), sidecar);
         }
+        // A stream may outlive its pod, whose last words are for nobody.
         let Some(sidecar) = known.sidecars.get_mut(uid) else {
             return;
         };

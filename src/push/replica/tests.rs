@@ -157,6 +157,18 @@ fn applied(number: usize, hash: &str) -> Report {
     event(number, Event::Applied { hash: hash.into() })
 }
 
+#[test]
+fn a_stream_that_outlives_its_pod_leaves_nothing() {
+    let outbox = Outbox::default();
+    outbox.note(&connected(1), Instant::now());
+    outbox.forget("uid-1");
+    let version = outbox.since(0, Instant::now()).0;
+    for last_words in [applied(1, "h1"), event(1, Event::Gone)] {
+        outbox.note(&last_words, Instant::now());
+    }
+    assert_eq!(outbox.since(0, Instant::now()), (version, vec![]));
+}
+
 #[tokio::test]
 async fn the_leader_hears_everything_then_what_changes() {
     let mut port = Port::new().await;

@@ -85,11 +85,16 @@ struct Recorder {
 
 impl Authority {
     pub(in crate::push) fn new() -> Self {
+        Self::naming(wire::TLS_NAME)
+    }
+
+    /// One whose certificate has another name.
+    pub(super) fn naming(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(vec![wire::TLS_NAME.to_owned()])
+        let leaf = CertificateParams::new(vec![name.to_owned()])
             .unwrap()
             .signed_by(&key, &issuer)
             .unwrap();

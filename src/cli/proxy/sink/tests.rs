@@ -58,10 +58,18 @@ struct Rig {
     sink: PolicySink,
 }
 
+/// A pod that was created without any Secret.
+fn nowhere() -> Certificates {
+    Certificates {
+        listener: "/nowhere".into(),
+        backend: "/nowhere".into(),
+    }
+}
+
 fn rig() -> Rig {
     let policies = PolicyCell::new();
     let memory = Memory::new(None, policies.clone(), Readiness::new());
-    let sink = PolicySink::new(policies.clone(), "/nowhere".into(), memory);
+    let sink = PolicySink::new(policies.clone(), nowhere(), memory);
     Rig { policies, sink }
 }
 
@@ -185,10 +193,35 @@ fn tls_in_a_pod_without_its_certificate_is_refused_while_something_serves() {
     // The Secret is mounted, whatever is in it.
     let folder = tempfile::tempdir().unwrap();
     let mut mounted = rig();
-    mounted.sink.listener_tls = folder.path().to_owned();
+    mounted.sink.certificates.listener = folder.path().to_owned();
     mounted.sink.apply(policy(), &origin()).unwrap();
     mounted.sink.apply(with_tls(), &origin()).unwrap();
     assert!(mounted.policies.load().unwrap().speaks_tls());
+}
+
+#[test]
+fn certificate_for_backends_that_a_pod_was_created_without_is_refused_while_something_serves() {
+    let with_certificate = || {
+        let mut policy = policy();
+        policy.settings.upstream.tls.client_certificate = true;
+        policy
+    };
+    let mut late = rig();
+    late.sink.apply(policy(), &origin()).unwrap();
+    let why = late.sink.apply(with_certificate(), &origin()).unwrap_err();
+    assert!(why.starts_with("backend.tls: "), "{why}");
+    assert!(!late.policies.load().unwrap().shows_certificate());
+    // Nothing serves yet: requests to backends will be 503.
+    let mut first = rig();
+    first.sink.apply(with_certificate(), &origin()).unwrap();
+    assert!(first.policies.load().unwrap().shows_certificate());
+    // The Secret is mounted, whatever is in it.
+    let folder = tempfile::tempdir().unwrap();
+    let mut mounted = rig();
+    mounted.sink.certificates.backend = folder.path().to_owned();
+    mounted.sink.apply(policy(), &origin()).unwrap();
+    mounted.sink.apply(with_certificate(), &origin()).unwrap();
+    assert!(mounted.policies.load().unwrap().shows_certificate());
 }
 
 /// A container of a pod whose volume this is.
@@ -209,7 +242,7 @@ fn container(volume: &std::path::Path) -> Container {
     };
     let last_good = LastGood::new(volume.to_owned(), &pod, "bookstore");
     let memory = Memory::new(Some(last_good), policies.clone(), readiness.clone());
-    let mut sink = PolicySink::new(policies.clone(), "/nowhere".into(), memory);
+    let mut sink = PolicySink::new(policies.clone(), nowhere(), memory);
     let mut trust = Trust::new(&authority()).unwrap();
     sink.restore(&mut trust);
     Container {

@@ -1,13 +1,13 @@
 //! The sidecar's volumes.
 
 use k8s_openapi::api::core::v1::{
-    EmptyDirVolumeSource, ProjectedVolumeSource, SecretVolumeSource, ServiceAccountTokenProjection,
-    Volume, VolumeMount, VolumeProjection,
+    EmptyDirVolumeSource, PodSpec, ProjectedVolumeSource, SecretVolumeSource,
+    ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::api::annotations::{BACKEND_TLS_FOLDER, LISTENER_TLS_FOLDER, PUSH_AUDIENCE};
-use crate::operator::admission::SidecarSettings;
+use crate::operator::admission::{MountedSecrets, SidecarSettings};
 
 /// The token that the sidecar shows to the operator.
 const TOKEN_VOLUME: &str = "endpoints-token";
@@ -48,6 +48,19 @@ pub(super) fn is_of_injection(volume: &Volume) -> bool {
         NO_API_TOKEN_VOLUME | STATE_VOLUME => volume.empty_dir.is_some(),
         LISTENER_TLS_VOLUME | BACKEND_TLS_VOLUME => volume.secret.is_some(),
         _ => false,
+    }
+}
+
+/// The Secrets that the sidecar of this pod was given.
+pub fn mounted_secrets(spec: &PodSpec) -> MountedSecrets {
+    let secret = |name: &str| {
+        let mut volumes = spec.volumes.iter().flatten();
+        let volume = volumes.find(|volume| volume.name == name)?;
+        volume.secret.as_ref()?.secret_name.clone()
+    };
+    MountedSecrets {
+        listener: secret(LISTENER_TLS_VOLUME),
+        backend: secret(BACKEND_TLS_VOLUME),
     }
 }
 

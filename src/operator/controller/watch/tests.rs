@@ -95,6 +95,36 @@ async fn listings_come_in_small_pages() {
     polled.abort();
 }
 
+/// The streams are served by other threads: one that is let in before its pod's first readiness is
+/// withheld would be told that it is not.
+#[test]
+fn pod_is_let_in_only_with_what_follows_from_it() {
+    let mut held = Held::default();
+    held.index.set_synced();
+    let around = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "namespace": "shop", "name": "plain" },
+        "spec": { "selector": { "app": "a" }, "ports": [{ "port": 8080 }] }
+    });
+    let around = serde_json::from_value(around).unwrap();
+    held.see(observed(Kind::Service, watcher::Event::Apply(around), service).unwrap());
+    let mut pod = mk_pod("a");
+    pod["metadata"]["labels"]["app"] = json!("a");
+    pod["metadata"]["annotations"]["endpoints.dev/status"] = json!(
+        r#"{"version":"1","capture":"named","ports":[{"name":"http","app":8080,"listen":14080}]}"#
+    );
+    held.listings
+        .apply(applied(pod), &mut held.index, &held.pods);
+    assert_eq!(held.pods.pod("shop", "a"), None, "nobody gets in yet");
+    let changes = held.index.take_changes();
+    assert_eq!(changes.admit, [("shop".to_owned(), "a".to_owned())]);
+    let withheld: Vec<_> = changes
+        .withhold
+        .iter()
+        .map(|(_, uid, why)| (&**uid, why.is_some()))
+        .collect();
+    assert_eq!(withheld, [("a", true)], "in the same step");
+}
+
 struct Held {
     listings: Listings,
     index: Index,
@@ -115,6 +145,10 @@ impl Default for Held {
 impl Held {
     fn see(&mut self, observed: Observed) {
         self.listings.apply(observed, &mut self.index, &self.pods);
+        for (namespace, name) in self.index.take_changes().admit {
+            let pod = self.index.pod(&namespace, &name).unwrap();
+            self.pods.insert(pod);
+        }
     }
 
     /// Whether the index and the authenticator's cache have a pod; they must agree.

@@ -2,6 +2,7 @@ use super::*;
 use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::api::{EndpointsServiceSpec, conditions};
 use crate::openapi::Diagnostic;
+use crate::operator::admission::MountedSecrets;
 use crate::operator::capture::{Endpoint, ServicePort, SlicePort, Target};
 use crate::operator::compiler::Cache;
 use crate::operator::index::ServiceObject;
@@ -336,6 +337,7 @@ fn mk_pod(name: &str) -> InjectedPod {
         }],
         version: String::new(),
         capture: CaptureMode::Named,
+        secrets: MountedSecrets::default(),
         workload: None,
         named_ports: vec![("app-http".into(), 8080), ("http".into(), 14080)],
         host_ports: Vec::new(),

@@ -56,6 +56,8 @@ pub mod reason {
     pub const HEADLESS_SERVICE: &str = "HeadlessService";
     /// Captured: endpoints that were written by hand lead to the app's own number.
     pub const MANUAL_ENDPOINTS: &str = "ManualEndpoints";
+    /// Captured: a port of the node is forwarded to the app's own number.
+    pub const HOST_PORT: &str = "HostPort";
     /// Captured: a Service leads to sidecars, and to pods that have none.
     pub const MIXED_PODS: &str = "MixedPods";
     /// Captured: every pod has `capture: none`, so its Services are its owner's matter.

@@ -35,14 +35,15 @@ use tokio::time::Instant;
 
 use super::operator::client;
 use crate::api::annotations::INJECTED;
+use crate::operator::pod::InjectedPod;
 use remaining::Remaining;
 
 /// The Deployment's annotation that uninstalls although pods with sidecars run; its value is `force`.
 const FORCE: &str = "endpoints.dev/uninstall";
 /// Of the pods that the injector went over, those that have not ended.
 const NOT_ENDED: &str = "status.phase!=Succeeded,status.phase!=Failed";
-/// How many objects one answer of the API server holds.
-const PAGE: u32 = 500;
+/// How many pods one answer of the API server holds: some tens of KiB each.
+const PAGE: u32 = 100;
 /// How often the operator's pods are looked at while they end.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -126,7 +127,7 @@ fn is_forced(deployment: &Deployment) -> bool {
 }
 
 /// The pods whose sidecars would lose their operator, page by page: of most only their number is
-/// kept.
+/// kept. The label alone makes no sidecar: anybody may put it on a pod.
 async fn injected_pods(client: Client) -> anyhow::Result<Remaining> {
     let pods = Api::<Pod>::all(client);
     let mut remaining = Remaining::default();
@@ -136,12 +137,12 @@ async fn injected_pods(client: Client) -> anyhow::Result<Remaining> {
         .limit(PAGE);
     loop {
         let page = pods
-            .list_metadata(&params)
+            .list(&params)
             .await
             .context("cannot list the pods with sidecars")?;
         for pod in page.items {
             // One that is being deleted needs nobody any more.
-            if pod.metadata.deletion_timestamp.is_none() {
+            if pod.metadata.deletion_timestamp.is_none() && InjectedPod::read(&pod).is_some() {
                 remaining.add(
                     pod.metadata.namespace.unwrap_or_default(),
                     pod.metadata.name.unwrap_or_default(),

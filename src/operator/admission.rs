@@ -13,6 +13,7 @@ mod denial;
 mod evictable;
 pub mod inject;
 mod patch;
+mod platform;
 mod ports;
 mod probes;
 mod resources;

@@ -2,20 +2,23 @@
 //!
 //! Capture by name is steering: the sidecar has the name that a Service's `targetPort` asks for. A
 //! numeric (or omitted) `targetPort`, a name that still means the app's port, and the clients of a
-//! headless Service reach the app itself. So may EndpointSlices that somebody wrote by hand. And a
-//! Service can lead to sidecars and, beside them, to pods that have none.
+//! headless Service reach the app itself. So may EndpointSlices that somebody wrote by hand, and ports
+//! of nodes that are forwarded into pods. And a Service can lead to sidecars and, beside them, to pods
+//! that have none.
 
 mod bypass;
 mod service;
 mod slice;
+mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::bypass::Bypass;
 pub use self::service::{ServiceFacts, ServicePort, Target};
 pub use self::slice::{Endpoint, SERVICE_NAME, SliceFacts, SlicePort};
+use self::way::{Way, way};
 use super::pod::InjectedPod;
-use crate::api::annotations::{CaptureMode, TakenPort};
+use crate::api::annotations::CaptureMode;
 
 #[cfg(test)]
 mod tests;
@@ -127,6 +130,7 @@ pub fn withhold(pod: &InjectedPod, around: &Surroundings<'_>) -> Option<String> 
         found.specified(service, &[pod], around);
         found.written(service, &[pod], around, false);
     }
+    found.forwarded(&[pod], around);
     found.bypasses.sort();
     (!found.bypasses.is_empty()).then(|| bypass::list(&found.bypasses))
 }
@@ -152,6 +156,7 @@ fn look(pods: &[&InjectedPod], around: &Surroundings<'_>) -> Found {
         found.leading += 1;
         found.mixed(service, &leading, written, around);
     }
+    found.forwarded(pods, around);
     found.bypasses.sort();
     found
 }
@@ -239,6 +244,21 @@ impl Found {
         leads
     }
 
+    /// Looks for ports of nodes that lead to protected ports. Each is told of its first pod.
+    fn forwarded(&mut self, pods: &[&InjectedPod], around: &Surroundings<'_>) {
+        let mut told = BTreeSet::new();
+        for pod in pods {
+            for (number, host_port) in &pod.host_ports {
+                if let Way::Around(taken) = way(*number, pod)
+                    && told.insert(host_port)
+                {
+                    let bypass = Bypass::forwarded(around.namespace, pod, taken, *host_port);
+                    self.bypasses.push(bypass);
+                }
+            }
+        }
+    }
+
     /// Looks for pods without a sidecar behind the ports of a Service that lead to sidecars.
     fn mixed(
         &mut self,
@@ -281,27 +301,5 @@ fn is_injected(endpoint: &Endpoint, around: &Surroundings<'_>) -> bool {
             .get(name)
             .is_some_and(|pod| uid.is_empty() || pod.uid == *uid),
         None => around.pods.values().any(|pod| endpoint.is(pod)),
-    }
-}
-
-/// Where a number leads in one pod.
-enum Way<'p> {
-    /// To the sidecar.
-    Through,
-    /// To the app's protected port.
-    Around(&'p TakenPort),
-    Elsewhere,
-}
-
-fn way(number: u16, pod: &InjectedPod) -> Way<'_> {
-    if let Some(taken) = pod.taken.iter().find(|taken| taken.app == number) {
-        return match pod.capture {
-            CaptureMode::Redirect => Way::Through,
-            CaptureMode::Named | CaptureMode::None => Way::Around(taken),
-        };
-    }
-    match pod.taken.iter().any(|taken| taken.listen == number) {
-        true => Way::Through,
-        false => Way::Elsewhere,
     }
 }

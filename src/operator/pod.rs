@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, ContainerPort, Pod};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -43,6 +43,8 @@ pub struct InjectedPod {
     pub workload: Option<Workload>,
     /// Named container ports in the order in which Kubernetes looks names up (first match wins).
     pub named_ports: Vec<(String, u16)>,
+    /// TCP ports of its node that are forwarded into it: the number inside, and the node's.
+    pub host_ports: Vec<(u16, u16)>,
     /// `metadata.creationTimestamp`.
     pub created: Option<Timestamp>,
     /// Pending or Running, and not being deleted: its sidecar counts.
@@ -88,6 +90,7 @@ impl InjectedPod {
             secrets: pod.spec.as_ref().map(mounted_secrets).unwrap_or_default(),
             workload: Workload::of(pod),
             named_ports: named_ports(pod),
+            host_ports: host_ports(pod),
             created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
             live: pod.metadata.deletion_timestamp.is_none()
                 && matches!(phase, None | Some("Pending" | "Running")),
@@ -185,15 +188,26 @@ fn named_ports(pod: &Pod) -> Vec<(String, u16)> {
     };
     let stays = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
     let sidecars = spec.init_containers.iter().flatten().filter(stays);
-    spec.containers
-        .iter()
-        .chain(sidecars)
-        .flat_map(|container| container.ports.iter().flatten())
-        .filter(|port| {
-            port.protocol
-                .as_deref()
-                .is_none_or(|protocol| protocol == "TCP")
-        })
+    let ports = tcp_ports(spec.containers.iter().chain(sidecars));
+    ports
         .filter_map(|port| Some((port.name.clone()?, u16::try_from(port.container_port).ok()?)))
         .collect()
+}
+
+fn host_ports(pod: &Pod) -> Vec<(u16, u16)> {
+    let containers = pod.spec.iter().flat_map(|spec| {
+        let init = spec.init_containers.iter().flatten();
+        spec.containers.iter().chain(init)
+    });
+    let number = |number: i32| u16::try_from(number).ok().filter(|number| *number > 0);
+    tcp_ports(containers)
+        .filter_map(|port| Some((number(port.container_port)?, number(port.host_port?)?)))
+        .collect()
+}
+
+fn tcp_ports<'p>(
+    containers: impl Iterator<Item = &'p Container>,
+) -> impl Iterator<Item = &'p ContainerPort> {
+    let ports = containers.flat_map(|container| container.ports.iter().flatten());
+    ports.filter(|port| port.protocol.as_deref().is_none_or(|name| name == "TCP"))
 }

@@ -3,7 +3,9 @@
 
 use endpoints::api::annotations::{INJECTED, PUSH_AUDIENCE, SERVICE, SIDECAR_CONTAINER, STATUS};
 use k8s_openapi::api::core::v1::{Container, Pod, Volume};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{
+    Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
+};
 use serde_json::{Value, json};
 
 use crate::api_server::{Cluster, Operator, SYSTEM, Test, create_namespace, eventually};
@@ -121,6 +123,91 @@ async fn a_pod_that_is_injected_already_stays_as_it_is() {
     assert_eq!(again.spec, first.spec);
     assert_eq!(again.metadata.annotations, first.metadata.annotations);
     assert_eq!(again.metadata.labels, first.metadata.labels);
+}
+
+/// As Istio's classic sidecar comes, and other webhooks' containers: after ours, with ports that are
+/// called http. The API server asks the webhook again, and the ports stay as they were chosen.
+#[tokio::test]
+async fn containers_that_others_add_after_the_webhook_change_nothing_about_the_ports() {
+    let test = Test::start().await;
+    let version = test.client.apiserver_version().await.unwrap();
+    let minor: String = version.minor.chars().filter(char::is_ascii_digit).collect();
+    if minor.parse::<u32>().unwrap() < 36 {
+        // Before 1.36 the API server has no mutating policies.
+        return;
+    }
+    add_containers_after_ours(&test).await;
+    let made = eventually(|| async {
+        let asked = pod(&unique_name("meshed"), "bookstore");
+        let made = test.create::<Pod>(asked).await;
+        let made = made.map_err(|error| error.to_string())?;
+        let spec = made.spec.as_ref().unwrap();
+        match spec.containers.iter().any(|it| it.name == "exporter") {
+            true => Ok(made),
+            false => Err("nothing is added yet".to_owned()),
+        }
+    })
+    .await;
+    let ports = serde_json::to_value(&sidecar(&made).ports).unwrap();
+    assert_eq!(
+        (&ports[0]["name"], &ports[0]["containerPort"]),
+        (&json!("http"), &json!(14080))
+    );
+    assert!(made.metadata.annotations.as_ref().unwrap()[STATUS].contains("\"app\":8080"));
+    let containers = made.spec.as_ref().unwrap().containers.iter();
+    let names: Vec<_> = containers.map(|container| &*container.name).collect();
+    assert!(
+        names.ends_with(&["app", "istio-proxy", "exporter"]),
+        "{names:?}"
+    );
+}
+
+/// A mutating policy of this namespace that adds to each pod that has our sidecar already.
+async fn add_containers_after_ours(test: &Test) {
+    let container = |name: &str, port: &str, number: u16| {
+        format!(
+            "JSONPatch{{op: 'add', path: '/spec/containers/-', value: Object.spec.containers{{name: '{name}', \
+             image: 'x', ports: [Object.spec.containers.ports{{name: '{port}', containerPort: {number}, \
+             protocol: 'TCP'}}]}}}}"
+        )
+    };
+    let all = "(object.spec.containers + object.spec.?initContainers.orValue([]))";
+    let expression = format!(
+        "{all}.exists(c, c.name == 'endpoints-proxy') && !{all}.exists(c, c.name == 'exporter') ? [{}, {}] : []",
+        container("istio-proxy", "http-envoy-prom", 15090),
+        container("exporter", "http-exporter", 9100)
+    );
+    let spec = json!({
+        "reinvocationPolicy": "IfNeeded",
+        "matchConstraints": { "resourceRules": [{
+            "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]
+        }] },
+        "mutations": [{ "patchType": "JSONPatch", "jsonPatch": { "expression": expression } }]
+    });
+    let binding = json!({
+        "policyName": test.namespace,
+        "matchResources": { "namespaceSelector": {
+            "matchLabels": { "kubernetes.io/metadata.name": test.namespace }
+        } }
+    });
+    for (kind, spec) in [
+        ("MutatingAdmissionPolicy", spec),
+        ("MutatingAdmissionPolicyBinding", binding),
+    ] {
+        let version = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
+        let resource = ApiResource::from_gvk(&version);
+        let object = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind,
+            "metadata": { "name": test.namespace }, "spec": spec
+        });
+        Api::<DynamicObject>::all_with(test.client.clone(), &resource)
+            .create(
+                &PostParams::default(),
+                &serde_json::from_value(object).unwrap(),
+            )
+            .await
+            .unwrap();
+    }
 }
 
 /// The API server's own ServiceAccount admission runs before the webhook and once more after it.

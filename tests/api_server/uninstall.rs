@@ -78,6 +78,20 @@ async fn uninstall_removes_what_could_refuse_pods_first_and_can_be_repeated() {
     assert!(again.status.success(), "{again:?}");
 }
 
+/// Anybody who may create a pod may put a label on it: no sidecar, and nothing to take off.
+#[tokio::test]
+async fn uninstall_is_not_held_up_by_a_pod_that_merely_carries_the_label() {
+    let installed = Installed::new().await;
+    for value in ["true", "no"] {
+        let labels = json!({ "endpoints.dev/injected": value });
+        let name = format!("labelled-{value}");
+        installed.create_pod(&name, labels, "Running").await;
+    }
+    let done = installed.uninstall().await;
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(installed.left().await, NOTHING);
+}
+
 /// A hook that Helm gives up on must not have removed the Secret that operators still use.
 #[tokio::test]
 async fn uninstall_keeps_the_secret_while_an_operator_does_not_end() {
@@ -179,8 +193,16 @@ impl Installed {
     }
 
     async fn create_injected_pod(&self, name: &str, phase: &str) {
-        let labels = json!({ "endpoints.dev/injected": "true" });
-        self.create_pod(name, labels, phase).await;
+        let pod = json!({
+            "metadata": {
+                "name": name, "labels": { "endpoints.dev/injected": "true" },
+                "annotations": { "endpoints.dev/service": "shop" }
+            },
+            "spec": { "containers": [
+                { "name": "endpoints-proxy", "image": "proxy" }, { "name": "app", "image": "app" }
+            ] }
+        });
+        self.create(name, pod, phase).await;
     }
 
     async fn create_pod(&self, name: &str, labels: Value, phase: &str) {
@@ -188,6 +210,10 @@ impl Installed {
             "metadata": { "name": name, "labels": labels },
             "spec": { "containers": [{ "name": "app", "image": "app" }] }
         });
+        self.create(name, pod, phase).await;
+    }
+
+    async fn create(&self, name: &str, pod: Value, phase: &str) {
         self.test.create::<Pod>(pod).await.unwrap();
         let status = Patch::Merge(json!({ "status": { "phase": phase } }));
         self.test

@@ -152,8 +152,27 @@ fn what_is_not_a_pod_is_printed_as_it_was_written() {
     let written = "# a comment\napiVersion: v1\nkind: ConfigMap\ndata: {a: '1'}   # another\n";
     let output = inject(&["-f", "-"], written);
     assert_eq!(text(output.stdout), written);
-    assert_eq!(text(output.stderr), "");
+    assert_eq!(
+        text(output.stderr),
+        "note: printed as written, no pods of theirs being known here: 1 ConfigMap of v1\n"
+    );
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_kind_that_makes_annotated_pods_in_a_way_unknown_here_is_told() {
+    let written = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: shop}\n\
+                   spec: {template: {metadata: {annotations: {endpoints.dev/service: shop}}}}\n";
+    let output = inject(&["-f", "-"], written);
+    assert_eq!(text(output.stdout), written);
+    assert_eq!(output.status.code(), Some(0));
+    let told = text(output.stderr);
+    assert!(
+        told.starts_with(
+            "Rollout default/shop: printed as written: where a Rollout of argoproj.io/v1alpha1 has its pods"
+        ),
+        "{told}"
+    );
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! What people are told on stderr.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use crate::api::annotations::InjectionStatus;
 use crate::operator::admission::{Fate, Report};
 use crate::push::wire::ServiceKey;
+
+/// How many kinds are told by name.
+const MOST_KINDS: usize = 16;
 
 /// Lines about all objects.
 #[derive(Debug, Default)]
@@ -13,6 +16,8 @@ pub(super) struct Reports {
     lines: Vec<String>,
     /// Services that sidecars belong to and that nobody described.
     unknown: BTreeSet<ServiceKey>,
+    /// Objects that were left as they are because no pods of their kinds are known here, by kind.
+    others: BTreeMap<String, usize>,
     injected: usize,
     /// Something would be refused, or was not understood.
     pub(super) failed: bool,
@@ -63,6 +68,13 @@ impl Reports {
                     self.lines
                         .push(format!("{object}: cannot be read: {reason}"));
                 }
+                Fate::UnknownKind { kind, asks: true } => self.lines.push(format!(
+                    "{object}: printed as written: where a {kind} has its pods is not known here; the \
+                     cluster's webhook injects into them when they are created"
+                )),
+                Fate::UnknownKind { kind, asks: false } => {
+                    *self.others.entry(kind).or_default() += 1;
+                }
             }
         }
         changed
@@ -86,6 +98,7 @@ impl Reports {
             .lines
             .iter()
             .cloned()
+            .chain(self.others())
             .chain(unknown)
             .chain(without_trust)
         {
@@ -97,6 +110,26 @@ impl Reports {
             writeln!(out, "{line}")?;
         }
         Ok(())
+    }
+}
+
+impl Reports {
+    /// What was passed through without a look.
+    fn others(&self) -> Option<String> {
+        let kinds = self.others.iter().take(MOST_KINDS);
+        let kinds: Vec<_> = kinds
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        let more = match self.others.len().saturating_sub(MOST_KINDS) {
+            0 => String::new(),
+            more => format!(" and {more} kinds more"),
+        };
+        (!kinds.is_empty()).then(|| {
+            format!(
+                "note: printed as written, no pods of theirs being known here: {}{more}",
+                kinds.join(", ")
+            )
+        })
     }
 }
 

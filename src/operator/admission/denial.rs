@@ -21,6 +21,13 @@ pub enum Denial {
     /// The sidecar is a Linux program.
     #[error("Windows pods cannot be protected: the sidecar runs on Linux only")]
     Windows,
+    /// The sidecar would have to run as the pod's user, root, and may not.
+    #[error(
+        "spec.securityContext.runAsUser: 0 would make the sidecar root, as which it does not start, and this \
+         operator leaves users to the platform (setRunAsUser: false): set runAsUser: 0 in the containers that \
+         need it, not on the pod"
+    )]
+    RootUser,
     /// A classic sidecar never ends, so neither would the pod.
     #[error(
         "restartPolicy {policy} needs a native sidecar, and a classic one would keep the pod from ever \
@@ -42,8 +49,8 @@ pub enum Denial {
     },
     /// No port, or several, look like HTTP.
     #[error(
-        "{found} of the pod's ports look like HTTP (http, http-*, web, api, grpc, grpc-*): name the ones to \
-         protect in annotation {PORTS}; the pod declares {declared}"
+        "{found} of the pod's ports look like HTTP (http, http-*, web, api, grpc, grpc-*, none for metrics): \
+         name the ones to protect in annotation {PORTS}; the pod declares {declared}"
     )]
     Undecided {
         /// `none`, or those that do.
@@ -99,7 +106,7 @@ pub enum Denial {
          remove hostPort, or capture by number ({CAPTURE}: redirect)"
     )]
     HostPort {
-        /// Its name.
+        /// Its name and number.
         port: String,
         /// Who declares it.
         container: String,
@@ -208,6 +215,7 @@ impl Denial {
             },
             Self::HostNetwork => "HostNetwork",
             Self::Windows => "Windows",
+            Self::RootUser => "RootUser",
             Self::NeverCompletes { .. } => "NeverCompletes",
             Self::Reserved { .. } => "ReservedName",
             Self::Undecided { .. } => "UndecidedPort",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use super::sidecar::Plan;
-use super::{Denial, SidecarSettings, evictable, ports, probes, resources, sidecar};
+use super::{Denial, SidecarSettings, evictable, platform, ports, probes, resources, sidecar};
 use crate::api::annotations::{
     CAPTURE, CaptureMode, INJECTED, InjectionRequest, InjectionStatus, SIDECAR, STATUS, SidecarKind,
 };
@@ -62,7 +62,7 @@ pub fn service_of(pod: &Pod) -> Option<String> {
 /// the pod's EndpointsService says about its sidecars.
 ///
 /// Idempotent: what an earlier run put in is taken out first, so that another webhook's later
-/// changes, or a copied pod, end the same way.
+/// changes, or a copied pod, end the same way. The ports that it chose stay chosen.
 ///
 /// # Errors
 /// What the author of the pod has to change.
@@ -82,10 +82,14 @@ pub fn inject(
     let spec = pod.spec.get_or_insert_default();
     let native = is_native(request.sidecar, config);
     refuse_unsupported(spec, request.sidecar, native)?;
-    let earlier = claimed.and_then(|status| strip(spec, &status));
+    if platform::is_root(spec) && !config.set_run_as_user {
+        return Err(Denial::RootUser);
+    }
+    let earlier = claimed.and_then(|status| Some((strip(spec, &status)?, status.ports)));
+    let (earlier, chosen) = earlier.unwrap_or_default();
     refuse_reserved(spec)?;
 
-    let taken = ports::take(spec, &request.ports, request.capture)?;
+    let taken = ports::take(spec, &request.ports, request.capture, &chosen)?;
     let asked = match request.capture {
         CaptureMode::Redirect => probes::ask_sidecar(spec, &taken)?,
         CaptureMode::Named | CaptureMode::None => Vec::new(),
@@ -104,7 +108,7 @@ pub fn inject(
         probes: &asked,
         native,
         resources: own_resources,
-        earlier: earlier.unwrap_or_default(),
+        earlier,
     };
     sidecar::add(spec, &plan);
 
@@ -145,14 +149,7 @@ fn refuse_unsupported(spec: &PodSpec, wanted: SidecarKind, native: bool) -> Resu
     if spec.host_network == Some(true) {
         return Err(Denial::HostNetwork);
     }
-    let selected = spec
-        .node_selector
-        .as_ref()
-        .and_then(|labels| labels.get("kubernetes.io/os"));
-    let windows = |system: &str| system.eq_ignore_ascii_case("windows");
-    if spec.os.as_ref().is_some_and(|os| windows(&os.name))
-        || selected.is_some_and(|os| windows(os))
-    {
+    if platform::is_windows(spec) {
         return Err(Denial::Windows);
     }
     match spec.restart_policy.as_deref() {
@@ -169,8 +166,8 @@ fn refuse_unsupported(spec: &PodSpec, wanted: SidecarKind, native: bool) -> Resu
     }
 }
 
-/// Takes an earlier injection out again. The status is a user's to forge: it counts only beside the
-/// sidecar's container. Returns the resources that its containers have by now.
+/// Takes an earlier injection out again. The status is a user's to forge: it counts only beside a
+/// container that an injection made. Returns the resources that its containers have by now.
 fn strip(spec: &mut PodSpec, status: &InjectionStatus) -> Option<resources::Earlier> {
     let resources = sidecar::remove(spec)?;
     ports::give_back(spec, &status.ports);

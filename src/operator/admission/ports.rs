@@ -17,7 +17,8 @@ use super::denial::Denial;
 use super::sidecar::{ADMIN_PORT, FIRST_LISTENER};
 use crate::api::annotations::{CaptureMode, PortReference, TakenPort};
 
-/// Puts the sidecar in front of the wanted ports (none = the one that looks like HTTP).
+/// Puts the sidecar in front of the wanted ports (none = the one that looks like HTTP). `earlier`: the
+/// ports that an injection before this one took; where the choice is ours, it stays the same.
 ///
 /// # Errors
 /// A port that is not there, not to be told apart, or that the sidecar cannot stand in front of.
@@ -25,18 +26,23 @@ pub(super) fn take(
     spec: &mut PodSpec,
     wanted: &[PortReference],
     capture: CaptureMode,
+    earlier: &[TakenPort],
 ) -> Result<Vec<TakenPort>, Denial> {
     match capture {
-        CaptureMode::Named => take_names(spec, wanted),
-        CaptureMode::Redirect | CaptureMode::None => stand_before_numbers(spec, wanted),
+        CaptureMode::Named => take_names(spec, wanted, earlier),
+        CaptureMode::Redirect | CaptureMode::None => stand_before_numbers(spec, wanted, earlier),
     }
 }
 
-fn take_names(spec: &mut PodSpec, wanted: &[PortReference]) -> Result<Vec<TakenPort>, Denial> {
+fn take_names(
+    spec: &mut PodSpec,
+    wanted: &[PortReference],
+    earlier: &[TakenPort],
+) -> Result<Vec<TakenPort>, Denial> {
     let mut places = Vec::new();
-    for place in choose::places(spec, wanted)? {
+    for place in choose::places(spec, wanted, earlier)? {
         choose::refuse_shared_names(spec, &place.name)?;
-        refuse_host_port(spec, &place.name)?;
+        refuse_host_port(spec, place.number)?;
         if !places.contains(&place) {
             places.push(place);
         }
@@ -49,9 +55,10 @@ fn take_names(spec: &mut PodSpec, wanted: &[PortReference]) -> Result<Vec<TakenP
 fn stand_before_numbers(
     spec: &PodSpec,
     wanted: &[PortReference],
+    earlier: &[TakenPort],
 ) -> Result<Vec<TakenPort>, Denial> {
     let mut numbers = Vec::new();
-    for number in choose::numbers(spec, wanted)? {
+    for number in choose::numbers(spec, wanted, earlier)? {
         if !numbers.contains(&number) {
             numbers.push(number);
         }
@@ -75,22 +82,21 @@ fn stand_before_numbers(
         .collect())
 }
 
-/// The node forwards a host port to the app's number, and no name can change that.
-fn refuse_host_port(spec: &PodSpec, name: &str) -> Result<(), Denial> {
-    let found = all_ports(spec).find(|(_, port)| port.name.as_deref() == Some(name));
+/// The node forwards a host port to the app's number, and no name can change that: whichever entry of
+/// whichever container says so, for they all share the pod's network.
+fn refuse_host_port(spec: &PodSpec, number: u16) -> Result<(), Denial> {
+    let found = all_ports(spec).find_map(|(container, port)| {
+        let host_port = port.host_port.filter(|host_port| *host_port > 0)?;
+        let leads_there = is_tcp(port) && port.container_port == i32::from(number);
+        leads_there.then_some((container, port, host_port))
+    });
     match found {
-        Some((
-            container,
-            ContainerPort {
-                host_port: Some(host_port @ 1..),
-                ..
-            },
-        )) => Err(Denial::HostPort {
-            port: name.to_owned(),
+        Some((container, port, host_port)) => Err(Denial::HostPort {
+            port: text::label(port),
             container: container.name.clone(),
-            host_port: *host_port,
+            host_port,
         }),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

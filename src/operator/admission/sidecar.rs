@@ -78,7 +78,8 @@ pub(super) fn add(spec: &mut PodSpec, plan: &Plan<'_>) {
 }
 
 /// Takes the sidecar and all that came with it out of the pod; `None`, and nothing done, when it has
-/// none, or more than one: no injection leaves that. The resources of its containers.
+/// none, or more than one, or one that no injection made. The resources of its containers. Volumes of
+/// our names that no injection makes stay: they are somebody else's.
 pub(super) fn remove(spec: &mut PodSpec) -> Option<Earlier> {
     let all = spec
         .init_containers
@@ -92,6 +93,10 @@ pub(super) fn remove(spec: &mut PodSpec) -> Option<Earlier> {
     if count(SIDECAR_CONTAINER) != 1 || count(REDIRECT_CONTAINER) > 1 {
         return None;
     }
+    let mut own = all.filter(|container| is_own_container(&container.name));
+    if !own.all(environment::is_of_injection) {
+        return None;
+    }
     let mut removed = Vec::new();
     for list in spec
         .init_containers
@@ -102,7 +107,7 @@ pub(super) fn remove(spec: &mut PodSpec) -> Option<Earlier> {
         removed.extend(list.extract_if(.., |container| is_own_container(&container.name)));
     }
     if let Some(volumes) = &mut spec.volumes {
-        volumes.retain(|volume| !is_own_volume(&volume.name));
+        volumes.retain(|volume| !volumes::is_of_injection(volume));
     }
     let probes = removed.iter().find_map(asked_probes).unwrap_or_default();
     probes::put_back(spec, &probes);

@@ -40,11 +40,19 @@ pub enum Fate {
     Misplaced,
     /// Its pods would be refused.
     Denied(Denial),
-    /// Its pod (template) has not the form of one.
+    /// Its pod (template) has not the form of one: where, and what is wrong.
     Unreadable(String),
+    /// Where an object of its kind has its pods, if it makes any, is not known here.
+    UnknownKind {
+        /// `Rollout of argoproj.io/v1alpha1`.
+        kind: String,
+        /// Something in it has an annotation of ours.
+        asks: bool,
+    },
 }
 
-/// Injects into an object if it is a pod or makes pods, or into each of a list; others stay as they are.
+/// Injects into an object if it is a pod or makes pods, or into each of a list; others stay as they are,
+/// and are told, too, but for our own kinds.
 /// `namespace`: of objects that name none; `settings`: what is known of a service.
 pub fn inject_object(
     object: &mut Value,
@@ -72,19 +80,23 @@ impl Injector<'_> {
     fn visit(&self, object: &mut Value, depth: usize, reports: &mut Vec<Report>) {
         let kind = object["kind"].as_str().unwrap_or_default().to_owned();
         if kind.ends_with("List") && object["items"].is_array() {
-            if let (Some(depth), Some(items)) =
-                (depth.checked_sub(1), object["items"].as_array_mut())
-            {
-                for item in items {
-                    self.visit(item, depth, reports);
-                }
+            let Some(depth) = depth.checked_sub(1) else {
+                reports.push(Report {
+                    object: kind,
+                    fate: Fate::Unreadable(format!("lists in lists, more than {MAX_DEPTH} deep")),
+                });
+                return;
+            };
+            for item in object["items"].as_array_mut().into_iter().flatten() {
+                self.visit(item, depth, reports);
             }
             return;
         }
-        let group = object["apiVersion"].as_str().unwrap_or_default();
-        let Some(template) = template_of(group, &kind) else {
+        let version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
+        // Nothing at all, or nothing that is an object: no document of anybody's.
+        if !object.is_object() || version.starts_with(PREFIX) {
             return;
-        };
+        }
         let name = ["name", "generateName"]
             .into_iter()
             .find_map(|field| object["metadata"][field].as_str())
@@ -94,10 +106,20 @@ impl Injector<'_> {
             .unwrap_or(self.namespace)
             .to_owned();
         let title = format!("{kind} {namespace}/{name}");
+        let Some(template) = template_of(&version, &kind) else {
+            let asks = asks(object);
+            let kind = format!("{kind} of {version}");
+            reports.push(Report {
+                object: title,
+                fate: Fate::UnknownKind { kind, asks },
+            });
+            return;
+        };
         let misplaced = !template.is_empty() && has_annotation(&object["metadata"]);
+        let place = template.trim_start_matches('/').replace('/', ".");
         let fate = match object.pointer_mut(template) {
-            Some(pod) => self.inject(pod, &namespace),
-            None => Fate::Unreadable(format!("it has no {}", template.replace('/', "."))),
+            Some(pod) => self.inject(pod, &namespace, &place),
+            None => Fate::Unreadable(format!("it has no {place}")),
         };
         let fate = match fate {
             Fate::NotAsked if misplaced => Fate::Misplaced,
@@ -109,12 +131,11 @@ impl Injector<'_> {
         });
     }
 
-    /// Into a pod or a template, which has the same two parts.
-    fn inject(&self, raw: &mut Value, namespace: &str) -> Fate {
-        let pod = json!({ "metadata": raw["metadata"], "spec": raw["spec"] });
-        let pod: Pod = match serde_json::from_value(pod) {
+    /// Into a pod or a template, which has the same two parts. `place`: where it is in its object.
+    fn inject(&self, raw: &mut Value, namespace: &str, place: &str) -> Fate {
+        let pod = match read(raw, place) {
             Ok(pod) => pod,
-            Err(error) => return Fate::Unreadable(error.to_string()),
+            Err(reason) => return Fate::Unreadable(reason),
         };
         let service = service_of(&pod).map(|name| ServiceKey {
             namespace: namespace.to_owned(),
@@ -146,6 +167,30 @@ impl Injector<'_> {
     }
 }
 
+/// Maps from text to text.
+const TEXTS: [&str; 3] = [
+    "/metadata/annotations",
+    "/metadata/labels",
+    "/spec/nodeSelector",
+];
+
+/// Reads what matters of a pod. A null among texts is the empty text, as to the API server: templates of
+/// charts often leave one.
+fn read(raw: &Value, place: &str) -> Result<Pod, String> {
+    let mut pod = json!({ "metadata": raw["metadata"], "spec": raw["spec"] });
+    for texts in TEXTS {
+        let texts = pod.pointer_mut(texts).and_then(Value::as_object_mut);
+        let texts = texts.into_iter().flat_map(|texts| texts.values_mut());
+        texts
+            .filter(|text| text.is_null())
+            .for_each(|text| *text = json!(""));
+    }
+    serde_path_to_error::deserialize(pod).map_err(|error| {
+        let dot = if place.is_empty() { "" } else { "." };
+        format!("{place}{dot}{}: {}", error.path(), error.inner())
+    })
+}
+
 /// Where an object of this kind has its pod template: empty for a pod itself.
 fn template_of(api_version: &str, kind: &str) -> Option<&'static str> {
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
@@ -163,6 +208,15 @@ fn template_of(api_version: &str, kind: &str) -> Option<&'static str> {
 fn has_annotation(metadata: &Value) -> bool {
     let annotations = metadata["annotations"].as_object();
     annotations.is_some_and(|annotations| annotations.keys().any(|key| key.starts_with(PREFIX)))
+}
+
+/// Whether something in it has an annotation of ours.
+fn asks(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => has_annotation(value) || fields.values().any(asks),
+        Value::Array(elements) => elements.iter().any(asks),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

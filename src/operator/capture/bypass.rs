@@ -9,7 +9,7 @@ use super::service::{ServiceFacts, ServicePort, Target};
 use super::slice::{SliceFacts, SlicePort};
 use crate::api::annotations::{CAPTURE, INJECTED, TakenPort};
 use crate::api::conditions::reason::{
-    HEADLESS_SERVICE, MANUAL_ENDPOINTS, MIXED_PODS, NUMERIC_TARGET_PORT,
+    HEADLESS_SERVICE, HOST_PORT, MANUAL_ENDPOINTS, MIXED_PODS, NUMERIC_TARGET_PORT,
 };
 use crate::operator::pod::InjectedPod;
 
@@ -21,8 +21,8 @@ const MAX_LIST: usize = 900;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bypass {
     rank: u8,
-    /// The Service.
-    pub service: String,
+    /// The Service, or whose pods they are, as kubectl takes it: `service/NAME`.
+    pub object: String,
     /// Its port; 0 for all of them.
     pub port: u16,
     /// The reason of `Captured=False`.
@@ -66,7 +66,7 @@ impl Bypass {
         let fix = format!("kubectl patch service {name} -n {namespace} {patch}");
         Self {
             rank: 0,
-            service: name.clone(),
+            object: format!("service/{name}"),
             port: *number,
             reason: NUMERIC_TARGET_PORT,
             what: format!(
@@ -80,22 +80,13 @@ impl Bypass {
     /// A Service whose clients see the pods' own addresses.
     pub(super) fn headless(namespace: &str, service: &ServiceFacts, pod: &InjectedPod) -> Self {
         let name = &service.name;
-        let fix = pod.workload.as_ref().map(|workload| {
-            format!(
-                "kubectl patch {} {} -n {namespace} -p \
-                 '{{\"spec\":{{\"template\":{{\"metadata\":{{\"annotations\":\
-                 {{\"{CAPTURE}\":\"redirect\"}}}}}}}}}}'",
-                workload.kind.resource(),
-                workload.name,
-            )
-        });
-        let remedy = match fix {
+        let remedy = match redirect(namespace, pod) {
             Some(fix) => format!("have the port redirected: {fix}"),
             None => format!("annotate the pods {CAPTURE}: redirect, or give it a cluster IP"),
         };
         Self {
             rank: 1,
-            service: name.clone(),
+            object: format!("service/{name}"),
             port: 0,
             reason: HEADLESS_SERVICE,
             what: format!(
@@ -132,7 +123,7 @@ impl Bypass {
         };
         Self {
             rank: 2,
-            service: name.clone(),
+            object: format!("service/{name}"),
             port: port.number,
             reason: MANUAL_ENDPOINTS,
             what: format!(
@@ -141,6 +132,41 @@ impl Bypass {
                 port.number
             ),
             remedy: format!("make it {}: {fix}", taken.listen),
+        }
+    }
+
+    /// A port of the node that leads to the app's own.
+    pub(super) fn forwarded(
+        namespace: &str,
+        pod: &InjectedPod,
+        taken: &TakenPort,
+        host_port: u16,
+    ) -> Self {
+        let (object, who) = match &pod.workload {
+            Some(workload) => {
+                let (kind, name) = (workload.kind.resource(), &workload.name);
+                (
+                    format!("{kind}/{name}"),
+                    format!("The pods of {kind} {name} have"),
+                )
+            }
+            None => (format!("pod/{}", pod.name), format!("Pod {} has", pod.name)),
+        };
+        let remedy = match redirect(namespace, pod) {
+            Some(fix) => format!("remove the hostPort, or have the port redirected: {fix}"),
+            None => format!("remove the hostPort, or annotate the pods {CAPTURE}: redirect"),
+        };
+        Self {
+            rank: 3,
+            object,
+            port: host_port,
+            reason: HOST_PORT,
+            what: format!(
+                "{who} hostPort {host_port} for {}, the app's own port: requests to that port of the node go \
+                 around the sidecar",
+                taken.app
+            ),
+            remedy,
         }
     }
 
@@ -170,14 +196,25 @@ impl Bypass {
             None => "annotate and restart them, or take them out of its EndpointSlices".to_owned(),
         };
         Self {
-            rank: 3,
-            service: name.clone(),
+            rank: 4,
+            object: format!("service/{name}"),
             port: 0,
             reason: MIXED_PODS,
             what: format!("Service {name} leads to sidecars and to {who}"),
             remedy,
         }
     }
+}
+
+/// The command that has a pod's ports redirected, where it belongs to something that can be patched.
+fn redirect(namespace: &str, pod: &InjectedPod) -> Option<String> {
+    let workload = pod.workload.as_ref()?;
+    Some(format!(
+        "kubectl patch {} {} -n {namespace} -p '{{\"spec\":{{\"template\":{{\"metadata\":\
+         {{\"annotations\":{{\"{CAPTURE}\":\"redirect\"}}}}}}}}}}'",
+        workload.kind.resource(),
+        workload.name,
+    ))
 }
 
 /// Several in one message, as far as they fit; the first always does.

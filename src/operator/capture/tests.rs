@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::conditions::reason::{
-    HEADLESS_SERVICE, MANUAL_ENDPOINTS, MIXED_PODS, NUMERIC_TARGET_PORT,
+    HEADLESS_SERVICE, HOST_PORT, MANUAL_ENDPOINTS, MIXED_PODS, NUMERIC_TARGET_PORT,
 };
 
 #[test]
@@ -355,6 +355,47 @@ fn slices_that_are_not_listed_leave_the_verdict_open_unless_it_is_bad() {
     );
     let around = verdict(json!({ "port": 8080 }));
     assert!(matches!(around, Capture::Around(_)), "{around:?}");
+}
+
+/// Ports of nodes need no Service. The injector denies such pods; one of an older version may run.
+#[test]
+fn a_host_port_of_the_protected_number_goes_around() {
+    let forwarded = |mode: &str, port: Value| {
+        let mut pod = with_mode(mode);
+        let ports = pod["spec"]["containers"][0]["ports"].as_array_mut();
+        ports.unwrap().push(port);
+        pod
+    };
+    let service = || service(json!([{ "port": 80, "targetPort": "http" }]));
+    let edge = || json!({ "name": "edge", "containerPort": 8080, "hostPort": 80 });
+    let pods = [forwarded("named", edge()), forwarded("named", edge())];
+    let Capture::Around(around) = look_at(&pods, &[service()], &[]) else {
+        panic!("it goes around");
+    };
+    assert_eq!(around.reason, HOST_PORT);
+    assert_eq!(
+        around.message,
+        "Pod a has hostPort 80 for 8080, the app's own port: requests to that port of the node go around \
+         the sidecar; remove the hostPort, or annotate the pods endpoints.dev/capture: redirect"
+    );
+    let withheld = with(&pods, &[], &[], |pods, around| withhold(pods[0], around));
+    assert_eq!(withheld, Some(around.message), "whatever Services say");
+
+    for port in [
+        json!({ "containerPort": 9090, "hostPort": 80 }),
+        json!({ "containerPort": 8080, "hostPort": 80, "protocol": "UDP" }),
+        json!({ "containerPort": 8080, "hostPort": 0 }),
+    ] {
+        let captured = look_at(&[forwarded("named", port)], &[service()], &[]);
+        assert_eq!(captured, Capture::All { services: 1 });
+    }
+    let redirected = look_at(&[forwarded("redirect", edge())], &[service()], &[]);
+    assert_eq!(redirected, Capture::All { services: 1 });
+    let Capture::Exempt { around, .. } = look_at(&[forwarded("none", edge())], &[service()], &[])
+    else {
+        panic!("capture is none");
+    };
+    assert!(around.unwrap().contains("hostPort 80"));
 }
 
 #[test]

@@ -993,6 +993,7 @@ pub(super) fn mk_pod(name: &str, uid: &str) -> InjectedPod {
             renamed: None,
         }],
         named_ports: vec![("app-http".into(), 8080), ("http".into(), 14080)],
+        host_ports: Vec::new(),
         created: Some(now(-100)),
         live: true,
         was_ready: false,

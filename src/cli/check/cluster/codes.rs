@@ -14,7 +14,7 @@ codes! {
     CAPTURE_NONE = "capture-none", "pods that leave capture to their Services, one of which goes around them";
     ENDPOINTS_SERVICE_MISSING = "endpoints-service-missing", "pods are annotated with an EndpointsService that does not exist";
     ENDPOINTS_SERVICE_UNUSED = "endpoints-service-unused", "no pod has a sidecar for an EndpointsService";
-    GOES_AROUND = "goes-around", "a Service leads to the app, around its sidecar";
+    GOES_AROUND = "goes-around", "a Service, or a port of the node, leads to the app, around its sidecar";
     MIXED_PODS = "mixed-pods", "a Service leads to sidecars, and to pods that have none";
     NETWORK_POLICY_BLOCKS_OPERATOR = "network-policy-blocks-operator", "NetworkPolicies keep a sidecar from the operator";
     NETWORK_POLICY_BLOCKS_SIDECAR = "network-policy-blocks-sidecar", "NetworkPolicies keep requests from a sidecar";

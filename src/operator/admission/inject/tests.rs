@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::endpoints_service::{CountedWorkers, Workers};
 
+mod again;
 mod forms;
+mod platform;
 mod property;
 mod redirect;
 
@@ -134,9 +136,11 @@ fn pods_the_sidecar_cannot_stand_in_are_denied() {
     windows["os"] = json!({ "name": "windows" });
     assert_eq!(inject(pod(windows), &config()), Err(Denial::Windows));
 
-    let mut windows = http_app();
-    windows["nodeSelector"] = json!({ "kubernetes.io/os": "windows" });
-    assert_eq!(inject(pod(windows), &config()), Err(Denial::Windows));
+    for label in ["kubernetes.io/os", "beta.kubernetes.io/os"] {
+        let mut windows = http_app();
+        windows["nodeSelector"] = json!({ label: "windows" });
+        assert_eq!(inject(pod(windows), &config()), Err(Denial::Windows));
+    }
 }
 
 #[test]
@@ -163,6 +167,31 @@ fn the_only_port_that_looks_like_http_is_taken() {
         let injected = inject(pod(app(ports)), &config()).unwrap();
         assert_eq!(status_of(&injected).ports[0].name.as_deref(), Some(name));
     }
+}
+
+/// Prometheus would get 401, and the API beside it would stay open.
+#[test]
+fn ports_for_metrics_are_never_taken_unless_named() {
+    for name in [
+        "http-metrics",
+        "http-envoy-prom",
+        "http-prometheus",
+        "grpc-metrics",
+        "http-metrics-2",
+        "http-monitoring",
+    ] {
+        let scraped = json!({ "name": name, "containerPort": 9090 });
+        let alone = json!([scraped, { "name": "main", "containerPort": 8080 }]);
+        let message = denial(pod(app(alone.clone())));
+        assert!(message.starts_with("none of the pod's ports"), "{message}");
+        let injected = inject(with_ports(name, app(alone)), &config()).unwrap();
+        assert_eq!(status_of(&injected).ports[0].app, 9090, "it was named");
+        let beside = json!([scraped, { "name": "http", "containerPort": 8080 }]);
+        let injected = inject(pod(app(beside)), &config()).unwrap();
+        assert_eq!(status_of(&injected).ports[0].app, 8080, "{name}");
+    }
+    let api = json!([{ "name": "http-promotions", "containerPort": 8080 }]);
+    assert!(inject(pod(app(api)), &config()).is_ok());
 }
 
 #[test]
@@ -300,6 +329,32 @@ fn a_host_port_is_denied_on_the_taken_port_only() {
         { "name": "node", "containerPort": 9100, "hostPort": 9100 }
     ]);
     assert!(inject(pod(app(other)), &config()).is_ok());
+}
+
+/// All containers share one network: it is the number that the node forwards to.
+#[test]
+fn a_host_port_of_the_same_number_is_denied_whichever_entry_has_it() {
+    let http = json!({ "name": "http", "containerPort": 8080 });
+    let edge = json!({ "name": "edge", "containerPort": 8080, "hostPort": 80 });
+    let unnamed = json!({ "containerPort": 8080, "hostPort": 80 });
+    let udp = json!({ "containerPort": 8080, "hostPort": 80, "protocol": "UDP" });
+    for (other, told) in [
+        (&edge, "port edge (8080) of container app"),
+        (&unnamed, "port 8080 of"),
+    ] {
+        let message = denial(pod(app(json!([http, other]))));
+        assert!(message.contains(told), "{message}");
+        assert!(message.contains("hostPort 80"), "{message}");
+    }
+    assert!(inject(pod(app(json!([http, udp]))), &config()).is_ok());
+    let mut beside = app(json!([http]));
+    let other = json!({ "name": "edge", "ports": [unnamed] });
+    beside["containers"].as_array_mut().unwrap().push(other);
+    let message = denial(pod(beside));
+    assert!(
+        message.contains("of container edge has hostPort 80"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -584,11 +639,6 @@ fn a_user_is_set_only_where_the_pod_says_root() {
     assert_eq!(user(json!({ "runAsUser": 0 }), &config()), Some(65532));
     assert_eq!(user(json!({ "runAsUser": 1000 }), &config()), None);
     assert_eq!(user(json!(null), &config()), None);
-    let assigned = InjectorConfig {
-        set_run_as_user: false,
-        ..config()
-    };
-    assert_eq!(user(json!({ "runAsUser": 0 }), &assigned), None);
 }
 
 // === resources ===
@@ -669,63 +719,6 @@ fn what_a_limit_range_added_to_the_sidecar_stays() {
         serde_json::from_value(json!("500m")).unwrap(),
     );
     assert_eq!(inject(injected.clone(), &config()), Ok(injected));
-}
-
-// === again, and forged ===
-
-#[test]
-fn a_second_injection_changes_nothing() {
-    for config in [config(), classic()] {
-        let once = inject(pod(http_app()), &config).unwrap();
-        assert_eq!(inject(once.clone(), &config), Ok(once));
-    }
-}
-
-#[test]
-fn a_container_added_after_the_first_injection_is_taken_into_account() {
-    let mut once = inject(pod(http_app()), &classic()).unwrap();
-    let late = json!({ "name": "late", "ports": [{ "name": "web", "containerPort": 81 }] });
-    once.spec
-        .as_mut()
-        .unwrap()
-        .containers
-        .insert(0, serde_json::from_value(late).unwrap());
-    assert!(matches!(
-        inject(once, &classic()),
-        Err(Denial::Undecided { .. })
-    ));
-}
-
-#[test]
-fn a_pod_moves_between_native_and_classic() {
-    let native = inject(pod(http_app()), &config()).unwrap();
-    let both = inject(native, &classic()).unwrap();
-    let direct = inject(pod(http_app()), &classic()).unwrap();
-    assert_eq!(spec(&both).containers, spec(&direct).containers);
-    assert_eq!(sidecar_of(&both).restart_policy, None);
-}
-
-#[test]
-fn a_status_without_a_sidecar_is_not_trusted() {
-    let forged = json!({ "version": "1", "ports": [
-        { "name": "stolen", "listen": 1, "app": 8080, "renamed": "http" }
-    ] });
-    let annotations = json!({
-        "endpoints.dev/service": "bookstore", "endpoints.dev/status": forged.to_string()
-    });
-    let injected = inject(annotated(annotations, http_app()), &config()).unwrap();
-    let honest = inject(pod(http_app()), &config()).unwrap();
-    assert_eq!(injected, honest);
-}
-
-#[test]
-fn our_names_are_refused_where_we_did_not_put_them() {
-    let mut container = http_app();
-    container["initContainers"] = json!([{ "name": "endpoints-proxy" }]);
-    assert!(denial(pod(container)).contains("container endpoints-proxy is reserved"));
-    let mut volume = http_app();
-    volume["volumes"] = json!([{ "name": "endpoints-token", "emptyDir": {} }]);
-    assert!(denial(pod(volume)).contains("volume endpoints-token is reserved"));
 }
 
 // === what the service says about its sidecars ===

@@ -3,8 +3,19 @@
 use k8s_openapi::api::core::v1::{ContainerPort, PodSpec};
 
 use super::{all_ports, app_ports, is_tcp, text};
-use crate::api::annotations::PortReference;
+use crate::api::annotations::{PortReference, TakenPort};
 use crate::operator::admission::denial::{Denial, nearest};
+
+/// Containers that meshes inject, also after us. Whatever their ports are called, the API is not there.
+const MESH_CONTAINERS: [&str; 5] = [
+    "consul-dataplane",
+    "daprd",
+    "istio-proxy",
+    "kuma-sidecar",
+    "linkerd-proxy",
+];
+/// Words in names of ports that monitors scrape without a token.
+const SCRAPED: [&str; 4] = ["metrics", "monitoring", "prom", "prometheus"];
 
 /// A named TCP port of an app container.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,13 +26,18 @@ pub(super) struct Place {
     pub(super) number: u16,
 }
 
-/// The named ports that are wanted, in the order of the annotation.
+/// The named ports that are wanted, in the order of the annotation. `earlier`: those that an injection
+/// before this one took.
 ///
 /// # Errors
 /// One of them is not there, or cannot be told apart, or has no name.
-pub(super) fn places(spec: &PodSpec, wanted: &[PortReference]) -> Result<Vec<Place>, Denial> {
+pub(super) fn places(
+    spec: &PodSpec,
+    wanted: &[PortReference],
+    earlier: &[TakenPort],
+) -> Result<Vec<Place>, Denial> {
     if wanted.is_empty() {
-        return Ok(vec![the_http_port(spec)?]);
+        return Ok(vec![the_http_port(spec, earlier)?]);
     }
     wanted
         .iter()
@@ -36,9 +52,13 @@ pub(super) fn places(spec: &PodSpec, wanted: &[PortReference]) -> Result<Vec<Pla
 ///
 /// # Errors
 /// A name is not there, or means several numbers, or a port is none of TCP's.
-pub(super) fn numbers(spec: &PodSpec, wanted: &[PortReference]) -> Result<Vec<u16>, Denial> {
+pub(super) fn numbers(
+    spec: &PodSpec,
+    wanted: &[PortReference],
+    earlier: &[TakenPort],
+) -> Result<Vec<u16>, Denial> {
     if wanted.is_empty() {
-        let place = the_http_port(spec)?;
+        let place = the_http_port(spec, earlier)?;
         refuse_shared_names(spec, &place.name)?;
         return Ok(vec![place.number]);
     }
@@ -87,15 +107,23 @@ pub(super) fn refuse_shared_names(spec: &PodSpec, name: &str) -> Result<(), Deni
     })
 }
 
-fn the_http_port(spec: &PodSpec) -> Result<Place, Denial> {
-    let looks_like_http = |name: &str| {
-        matches!(name, "http" | "web" | "api" | "grpc")
-            || name.starts_with("http-")
-            || name.starts_with("grpc-")
-    };
+/// The only port that looks like HTTP. Of several, the one that an earlier injection took: the others
+/// came with containers that other webhooks added since, and the author of the pod never wrote them.
+fn the_http_port(spec: &PodSpec, earlier: &[TakenPort]) -> Result<Place, Denial> {
     let found: Vec<_> = app_ports(spec)
+        .filter(|(index, _)| !MESH_CONTAINERS.contains(&spec.containers[*index].name.as_str()))
         .filter(|(_, port)| is_tcp(port) && port.name.as_deref().is_some_and(looks_like_http))
         .collect();
+    let was_taken = |port: &ContainerPort| {
+        let same_name = |taken: &TakenPort| taken.name.is_none() || taken.name == port.name;
+        earlier
+            .iter()
+            .any(|taken| i32::from(taken.app) == port.container_port && same_name(taken))
+    };
+    let taken: Vec<_> = found.iter().filter(|(_, port)| was_taken(port)).collect();
+    if let [(container, port)] = taken[..] {
+        return place(spec, *container, port);
+    }
     match found[..] {
         [(container, port)] => place(spec, container, port),
         _ => Err(Denial::Undecided {
@@ -107,6 +135,14 @@ fn the_http_port(spec: &PodSpec) -> Result<Place, Denial> {
             declared: text::declared(spec),
         }),
     }
+}
+
+fn looks_like_http(name: &str) -> bool {
+    let rest = name
+        .strip_prefix("http-")
+        .or_else(|| name.strip_prefix("grpc-"));
+    let is_scraped = |rest: &str| rest.split('-').any(|word| SCRAPED.contains(&word));
+    matches!(name, "http" | "web" | "api" | "grpc") || rest.is_some_and(|rest| !is_scraped(rest))
 }
 
 fn by_name(spec: &PodSpec, name: &str) -> Result<Place, Denial> {

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{ADMIN_PORT, Plan, USER, environment, volumes};
 use crate::api::annotations::{SIDECAR_CONTAINER, TakenPort};
+use crate::operator::admission::platform;
 
 /// The binary in our image.
 const BINARY: &str = "/endpoints";
@@ -20,8 +21,6 @@ const OWN_GRACE_SECONDS: i64 = 5;
 
 /// The sidecar for a pod, without its resources.
 pub(super) fn container(spec: &PodSpec, plan: &Plan<'_>) -> Container {
-    let pod_context = spec.security_context.as_ref();
-    let root = pod_context.and_then(|context| context.run_as_user) == Some(0);
     Container {
         name: SIDECAR_CONTAINER.to_owned(),
         image: Some(plan.config.image.clone()),
@@ -32,8 +31,9 @@ pub(super) fn container(spec: &PodSpec, plan: &Plan<'_>) -> Container {
         ports: Some(ports(plan.taken)),
         restart_policy: plan.native.then(|| "Always".to_owned()),
         security_context: Some(SecurityContext {
-            // Root at pod level beside our runAsNonRoot would be a CreateContainerConfigError.
-            run_as_user: (root && plan.config.set_run_as_user).then_some(USER),
+            // Root at pod level beside our runAsNonRoot would be a CreateContainerConfigError. (Where the
+            // operator sets no users, such a pod was denied.)
+            run_as_user: platform::is_root(spec).then_some(USER),
             ..restricted()
         }),
         // The process listens: nothing that waits for the network may hold back the app's start.

@@ -1,12 +1,22 @@
 //! What the sidecar's processes are told.
 
-use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, PodSpec};
+use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, ObjectFieldSelector, PodSpec};
 
 use super::volumes::{STATE_FOLDER, TOKEN_FOLDER};
 use super::{ADMIN_PORT, Plan};
 use crate::api::annotations::TakenPort;
 use crate::api::probes;
 use crate::jwks::AddressRule;
+
+/// The variable that each of our containers has, of whatever version.
+const LISTENERS: &str = "ENDPOINTS_LISTENERS";
+
+/// Whether a container of one of our names was made by an injection. A user's own has not what only
+/// our processes read.
+pub(super) fn is_of_injection(container: &Container) -> bool {
+    let mut variables = container.env.iter().flatten();
+    variables.any(|variable| variable.name == LISTENERS)
+}
 
 /// The sidecar's variables.
 pub(super) fn of_sidecar(spec: &PodSpec, plan: &Plan<'_>) -> Vec<EnvVar> {
@@ -42,7 +52,7 @@ pub(super) fn listeners(taken: &[TakenPort]) -> EnvVar {
         .iter()
         .map(|port| format!("{}={}", port.listen, port.app))
         .collect();
-    literal("ENDPOINTS_LISTENERS", &pairs.join(","))
+    literal(LISTENERS, &pairs.join(","))
 }
 
 /// What the operator may fetch beyond the rules, the sidecar may, too: it does when the operator is

@@ -41,6 +41,16 @@ pub(in crate::operator::admission) fn is_own_volume(name: &str) -> bool {
     .contains(&name)
 }
 
+/// Whether a volume is as an injection makes it: of one of our names, and of its kind.
+pub(super) fn is_of_injection(volume: &Volume) -> bool {
+    match volume.name.as_str() {
+        TOKEN_VOLUME => volume.projected.is_some(),
+        NO_API_TOKEN_VOLUME | STATE_VOLUME => volume.empty_dir.is_some(),
+        LISTENER_TLS_VOLUME | BACKEND_TLS_VOLUME => volume.secret.is_some(),
+        _ => false,
+    }
+}
+
 /// The Secrets that the sidecar of this pod was given.
 pub fn mounted_secrets(spec: &PodSpec) -> MountedSecrets {
     let secret = |name: &str| {

@@ -52,11 +52,97 @@ fn lists_are_entered_and_others_left_alone() {
     pod["apiVersion"] = json!("v1");
     pod["kind"] = json!("Pod");
     let other = json!({ "apiVersion": "example.dev/v1", "kind": "Deployment", "spec": { "template": template() } });
-    let mut list = json!({ "apiVersion": "v1", "kind": "List", "items": [pod, other, 7, null] });
+    let plain = json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": {} });
+    let own = json!({ "apiVersion": "endpoints.dev/v1alpha1", "kind": "EndpointsService" });
+    let items = json!([pod, other, 7, null, plain, own]);
+    let mut list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
     let reports = run(&mut list);
-    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert_eq!(reports.len(), 3, "{reports:?}");
     assert_eq!(reports[0].object, "Pod default/(no name)");
     assert_eq!(list["items"][1], other);
+    let unknown = |kind: &str, asks| Fate::UnknownKind {
+        kind: kind.to_owned(),
+        asks,
+    };
+    assert_eq!(
+        reports[1].fate,
+        unknown("Deployment of example.dev/v1", true)
+    );
+    assert_eq!(reports[2].fate, unknown("ConfigMap of v1", false));
+}
+
+#[test]
+fn lists_that_are_too_deep_are_told() {
+    let mut pod = template();
+    pod["apiVersion"] = json!("v1");
+    pod["kind"] = json!("Pod");
+    let nested = |depth: usize| {
+        (0..depth).fold(
+            pod.clone(),
+            |inner, _| json!({ "apiVersion": "v1", "kind": "List", "items": [inner] }),
+        )
+    };
+    let fate = |mut list: Value| run(&mut list)[0].fate.clone();
+    assert!(matches!(fate(nested(4)), Fate::Injected { .. }));
+    assert!(matches!(fate(nested(5)), Fate::Unreadable(_)));
+}
+
+/// As a chart writes a value that it was not given; the API server makes the empty text of it.
+#[test]
+fn null_among_annotations_labels_and_node_labels_is_the_empty_text() {
+    let mut pod = template();
+    pod["apiVersion"] = json!("v1");
+    pod["kind"] = json!("Pod");
+    pod["metadata"]["annotations"]["team"] = json!(null);
+    pod["metadata"]["labels"] = json!({ "team": null });
+    pod["spec"]["nodeSelector"] = json!({ "pool": null });
+    let reports = run(&mut pod);
+    assert!(
+        matches!(reports[0].fate, Fate::Injected { .. }),
+        "{reports:?}"
+    );
+    assert_eq!(pod["metadata"]["labels"]["endpoints.dev/injected"], "true");
+    let once = pod.clone();
+    run(&mut pod);
+    assert_eq!(pod, once);
+    pod["metadata"]["annotations"]["endpoints.dev/service"] = json!(null);
+    let reports = run(&mut pod);
+    assert!(matches!(reports[0].fate, Fate::Denied(_)), "{reports:?}");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_by_its_place() {
+    let reason = |container: Value| {
+        let mut template = template();
+        template["spec"]["containers"][0] = container;
+        let mut deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "spec": { "template": template }
+        });
+        match run(&mut deployment).remove(0).fate {
+            Fate::Unreadable(reason) => reason,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (container, place) in [
+        (json!(null), "spec.template.spec.containers[0]: "),
+        (
+            json!({ "name": "app", "ports": [null] }),
+            "spec.template.spec.containers[0].ports[0]: ",
+        ),
+        (
+            json!({ "name": "app", "ports": [{ "containerPort": "80" }] }),
+            "spec.template.spec.containers[0].ports[0].containerPort: ",
+        ),
+    ] {
+        let reason = reason(container);
+        assert!(reason.starts_with(place), "{reason}");
+    }
+    let mut pod = json!({ "apiVersion": "v1", "kind": "Pod", "spec": { "containers": 7 } });
+    let reports = run(&mut pod);
+    let Fate::Unreadable(reason) = &reports[0].fate else {
+        panic!("{reports:?}");
+    };
+    assert!(reason.starts_with("spec.containers: "), "{reason}");
 }
 
 #[test]

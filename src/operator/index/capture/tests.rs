@@ -340,6 +340,7 @@ fn mk_pod(name: &str) -> InjectedPod {
         secrets: MountedSecrets::default(),
         workload: None,
         named_ports: vec![("app-http".into(), 8080), ("http".into(), 14080)],
+        host_ports: Vec::new(),
         created: None,
         live: true,
         was_ready: false,

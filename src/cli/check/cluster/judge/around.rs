@@ -53,8 +53,7 @@ pub(super) fn judge(namespace: &str, facts: &Namespace, seen: Seen, found: &mut 
         }
         for bypass in bypasses(&pods, &around) {
             if told.insert(bypass.clone()) {
-                let object = format!("service/{}", bypass.service);
-                found.push(namespace, &object, finding(&bypass));
+                found.push(namespace, &bypass.object, finding(&bypass));
             }
         }
     }

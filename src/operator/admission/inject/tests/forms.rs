@@ -224,3 +224,30 @@ fn other_meshes_are_told_apart_by_their_ports_only() {
     assert_eq!(names, ["endpoints-proxy", "istio-init", "istio-proxy"]);
     assert_eq!(status_of(&injected).ports[0].app, 8080);
 }
+
+/// Their classic sidecars stand among the app's containers.
+#[test]
+fn ports_of_a_meshs_container_are_never_the_api() {
+    for mesh in [
+        "istio-proxy",
+        "linkerd-proxy",
+        "kuma-sidecar",
+        "consul-dataplane",
+        "daprd",
+    ] {
+        let port = json!({ "name": "http-x", "containerPort": 15090 });
+        let mut meshed = http_app();
+        let containers = meshed["containers"].as_array_mut().unwrap();
+        containers.insert(0, json!({ "name": mesh, "ports": [port] }));
+        let injected = inject(pod(meshed), &config()).unwrap();
+        assert_eq!(status_of(&injected).ports[0].app, 8080, "{mesh}");
+
+        let mut alone = app(json!([{ "name": "main", "containerPort": 8080 }]));
+        let containers = alone["containers"].as_array_mut().unwrap();
+        containers.push(json!({ "name": mesh, "ports": [port] }));
+        assert!(
+            denial(pod(alone)).starts_with("none of the pod's ports"),
+            "{mesh}"
+        );
+    }
+}

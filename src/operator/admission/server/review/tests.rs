@@ -136,7 +136,8 @@ fn a_forged_status_of_3_mb_costs_no_more_than_a_pod_of_3_mb() {
     let mut object = pod(annotations);
     let container = json!({ "name": "c", "ports": [{ "name": "http", "containerPort": 80 }] });
     object["spec"]["containers"] = json!(vec![container; 20_000]);
-    object["spec"]["initContainers"] = json!([{ "name": "endpoints-proxy" }]);
+    let own = json!({ "name": "endpoints-proxy", "env": [{ "name": "ENDPOINTS_LISTENERS" }] });
+    object["spec"]["initContainers"] = json!([own]);
     let begun = tokio::time::Instant::now();
     let (_, outcome) = reviewed(&review_of(object));
     assert_eq!(outcome, Outcome::Denied);
@@ -149,7 +150,8 @@ fn several_containers_of_the_sidecars_name_were_not_injected() {
     let status = json!({ "version": "1", "ports": [] }).to_string();
     let annotations = json!({ "endpoints.dev/service": "a", "endpoints.dev/status": status });
     let mut object = pod(annotations);
-    object["spec"]["initContainers"] = json!(vec![json!({ "name": "endpoints-proxy" }); 2]);
+    let own = json!({ "name": "endpoints-proxy", "env": [{ "name": "ENDPOINTS_LISTENERS" }] });
+    object["spec"]["initContainers"] = json!(vec![own; 2]);
     let (answer, outcome) = reviewed(&review_of(object));
     assert_eq!(outcome, Outcome::Denied);
     let message = answer["response"]["status"]["message"].as_str().unwrap();

@@ -6,6 +6,8 @@
 mod hub;
 mod lobby;
 pub(super) mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +25,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use serde::de::DeserializeOwned;
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -177,8 +180,18 @@ async fn connection(
     peer: SocketAddr,
     guest: Guest,
 ) {
-    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
+    let handshake = async {
+        match gave_up(&stream).await {
+            true => Ok(None),
+            false => acceptor.accept(stream).await.map(Some),
+        }
+    };
+    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+        Ok(Ok(Some(stream))) => stream,
+        Ok(Ok(None)) => {
+            tracing::debug!(%peer, "a sidecar gave up before its turn came");
+            return;
+        }
         Ok(Err(error)) => {
             tracing::warn!(%peer, %error, "a sidecar's TLS handshake failed");
             return;
@@ -235,6 +248,14 @@ async fn connection(
     if let Err(error) = result {
         tracing::debug!(%peer, %error, "a sidecar's connection ended");
     }
+}
+
+/// Whether the peer has closed its connection again, having waited for too long; known from its first bytes
+/// on. A herd that comes faster than handshakes are made would otherwise have the operator make those of
+/// whom nobody waits for any more, and be late for all the others as well.
+async fn gave_up(stream: &TcpStream) -> bool {
+    let ready = stream.ready(Interest::READABLE).await;
+    ready.is_ok_and(|ready| ready.is_read_closed())
 }
 
 /// Waits until the connection's call is over, or no request came in time.

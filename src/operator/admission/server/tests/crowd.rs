@@ -81,8 +81,8 @@ async fn checks_wait_in_a_short_queue_and_hold_up_no_pod() {
 async fn reviews_that_dawdle_hold_up_no_other() {
     let rig = rig().await;
     let mut dawdlers = Vec::new();
-    for _ in 0..60 {
-        let mut stream = rig.connect([127, 0, 0, 2]).await;
+    for number in 0..120 {
+        let mut stream = rig.connect([127, 0, 0, 2 + number / 60]).await;
         let begun = b"POST /inject HTTP/1.1\r\nhost: webhook\r\ncontent-length: 1000\r\n\r\n{";
         stream.write_all(begun).await.unwrap();
         dawdlers.push(stream);

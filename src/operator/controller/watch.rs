@@ -1,8 +1,8 @@
 //! The watches of whole kinds, as one stream of what was observed.
 
+mod listings;
 mod service;
 
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use futures_util::stream::{BoxStream, select_all};
@@ -15,15 +15,15 @@ use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+pub(super) use self::listings::Listings;
 use self::service::entry;
 use crate::api::annotations::INJECTED;
 use crate::operator::capture::ServiceFacts;
-use crate::operator::index::{Index, Kind, ServiceObject};
+use crate::operator::index::{Kind, ServiceObject};
 use crate::operator::list_watch::list_watch;
 use crate::operator::metrics::Metrics;
-use crate::operator::pod::{InjectedPod, PodCache};
+use crate::operator::pod::InjectedPod;
 use crate::operator::revisions::{LABEL, RevisionFacts};
-use crate::push::wire::ServiceKey;
 
 #[cfg(test)]
 mod tests;
@@ -204,95 +204,6 @@ fn service(object: DeserializeGuard<Service>) -> Object {
     }
 }
 
-/// What of each kind a listing under way has not shown yet: when it ends, that is gone.
-#[derive(Debug, Default)]
-pub(super) struct Listings {
-    entries: Listing,
-    pods: Listing,
-    services: Listing,
-    revisions: Listing,
-}
-
-#[derive(Debug, Default)]
-struct Listing {
-    unseen: BTreeSet<(String, String)>,
-    under_way: bool,
-    complete: bool,
-}
-
-impl Listings {
-    /// Whether everything was listed at least once.
-    pub(super) fn complete(&self) -> bool {
-        let Self {
-            entries,
-            pods,
-            services,
-            revisions,
-        } = self;
-        [entries, pods, services, revisions]
-            .iter()
-            .all(|listing| listing.complete)
-    }
-
-    /// Whether what the index has of EndpointsServices is what their watch told, and not half a listing.
-    pub(super) fn entries_are_told(&self) -> bool {
-        self.entries.complete && !self.entries.under_way
-    }
-
-    /// Tells the index what was observed, and the authenticator's cache what is gone.
-    pub(super) fn apply(&mut self, observed: Observed, index: &mut Index, pods: &PodCache) {
-        match observed {
-            Observed::Listing(kind) => {
-                let listing = self.of(kind);
-                listing.unseen = index.names(kind);
-                listing.under_way = true;
-            }
-            Observed::Listed(kind) => {
-                let listing = self.of(kind);
-                listing.under_way = false;
-                listing.complete = true;
-                for (namespace, name) in std::mem::take(&mut listing.unseen) {
-                    gone(kind, &namespace, &name, index, pods);
-                }
-            }
-            Observed::Gone {
-                kind,
-                namespace,
-                name,
-            } => gone(kind, &namespace, &name, index, pods),
-            Observed::Object {
-                namespace,
-                name,
-                object,
-            } => {
-                let kind = object.kind();
-                self.of(kind)
-                    .unseen
-                    .remove(&(namespace.clone(), name.clone()));
-                match object {
-                    Object::Entry(object) => {
-                        index.apply_entry(&ServiceKey { namespace, name }, *object);
-                    }
-                    // It is let in when what follows from it is done.
-                    Object::Pod(pod) => index.apply_pod(*pod),
-                    Object::Service(service) => index.apply_service(&namespace, service),
-                    Object::Revision(revision) => index.apply_revision(&namespace, revision),
-                    Object::Nothing(kind) => gone(kind, &namespace, &name, index, pods),
-                }
-            }
-        }
-    }
-
-    fn of(&mut self, kind: Kind) -> &mut Listing {
-        match kind {
-            Kind::Entry => &mut self.entries,
-            Kind::Pod => &mut self.pods,
-            Kind::Service => &mut self.services,
-            Kind::Revision => &mut self.revisions,
-        }
-    }
-}
-
 impl Object {
     fn kind(&self) -> Kind {
         match self {
@@ -302,20 +213,5 @@ impl Object {
             Self::Revision(_) => Kind::Revision,
             Self::Nothing(kind) => *kind,
         }
-    }
-}
-
-fn gone(kind: Kind, namespace: &str, name: &str, index: &mut Index, pods: &PodCache) {
-    match kind {
-        Kind::Entry => index.delete_entry(&ServiceKey {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        }),
-        Kind::Pod => {
-            pods.remove(namespace, name);
-            index.delete_pod(namespace, name);
-        }
-        Kind::Service => index.delete_service(namespace, name),
-        Kind::Revision => index.delete_revision(namespace, name),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Changes, Entry, Namespace};
+use super::{Changes, Entry, Index, Namespace};
 use crate::operator::revisions::{Plan, RevisionFacts, plan};
 use crate::operator::status::Verdict;
 use crate::push::wire::ServiceKey;
@@ -56,7 +56,76 @@ impl Revisions {
     }
 }
 
+impl Index {
+    /// A revision was written.
+    pub fn apply_revision(&mut self, namespace_name: &str, facts: RevisionFacts) {
+        let namespace = self
+            .namespaces
+            .entry(namespace_name.to_owned())
+            .or_default();
+        let Some(service) = namespace.revisions.set(facts) else {
+            return;
+        };
+        if self.synced {
+            namespace.restore(namespace_name, &service, &mut self.changes);
+        }
+        self.revisions_changed(namespace_name, service);
+    }
+
+    /// A revision is gone.
+    pub fn delete_revision(&mut self, namespace_name: &str, name: &str) {
+        let namespace = self.namespaces.get_mut(namespace_name);
+        if let Some(service) = namespace.and_then(|it| it.revisions.remove(name)) {
+            self.revisions_changed(namespace_name, service);
+            self.tidy(namespace_name);
+        }
+    }
+
+    /// The digest that a revision says it has.
+    pub fn revision_digest(&self, key: &ServiceKey, name: &str) -> Option<String> {
+        let facts = self.namespaces.get(&key.namespace)?.revisions.get(name)?;
+        Some(facts.digest.clone())
+    }
+
+    /// What is to be done about the revisions of a service now. Nothing before everything was listed.
+    pub fn revision_plan(&self, key: &ServiceKey) -> Plan {
+        match self.namespaces.get(&key.namespace) {
+            Some(namespace) if self.synced => namespace.plan(&key.name),
+            _ => Plan::default(),
+        }
+    }
+
+    /// Restores what broke without having been good.
+    pub(super) fn restore_all(&mut self, namespace_name: &str) {
+        if let Some(namespace) = self.namespaces.get_mut(namespace_name)
+            && self.synced
+        {
+            for service in namespace.revisions.services() {
+                namespace.restore(namespace_name, &service, &mut self.changes);
+            }
+        }
+    }
+
+    pub(super) fn revisions_changed(&mut self, namespace: &str, name: String) {
+        let namespace = namespace.to_owned();
+        self.changes
+            .revisions
+            .insert(ServiceKey { namespace, name });
+    }
+}
+
 impl Namespace {
+    /// Looks at the revisions of every service that has or should have some.
+    pub(super) fn check_revisions(&self, namespace: &str, changes: &mut Changes) {
+        let services = self.revisions.services();
+        for name in services.iter().chain(self.entries.keys()) {
+            changes.revisions.insert(ServiceKey {
+                namespace: namespace.to_owned(),
+                name: name.clone(),
+            });
+        }
+    }
+
     /// Whether live pods use a service.
     pub(super) fn is_used(&self, service: &str) -> bool {
         let mut pods = self.pods_of.get(service).into_iter().flatten();

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::SourceChanges;
+use super::{Index, SourceChanges};
 use crate::jwks::Pace;
 use crate::operator::status::{Keys, MAX_MESSAGE, cut_to};
 use crate::policy::format::KeySource;
+use crate::push::wire::ServiceKey;
 
 /// The most distinct sources that one namespace may have us fetch: whoever may write an
 /// EndpointsService chooses what we dial.
@@ -44,6 +45,48 @@ struct State {
     /// Keys were fetched once: the last good ones are in force.
     known: bool,
     last: Option<KeyOutcome>,
+}
+
+impl Index {
+    /// An attempt to fetch a source's keys ended.
+    pub fn keys(&mut self, source: &KeySource, outcome: KeyOutcome) {
+        if !self.sources.record(source, outcome) {
+            return;
+        }
+        for (namespace_name, namespace) in &self.namespaces {
+            for (name, entry) in &namespace.entries {
+                if entry.sources().contains(source) {
+                    let key = ServiceKey {
+                        namespace: namespace_name.clone(),
+                        name: name.clone(),
+                    };
+                    self.changes.dirty.insert(key);
+                }
+            }
+        }
+    }
+
+    pub(super) fn recompute_sources(&mut self, namespace_name: &str) {
+        let used = self
+            .namespaces
+            .get(namespace_name)
+            .into_iter()
+            .flat_map(|namespace| namespace.entries.values())
+            .flat_map(|entry| entry.sources().iter().map(|source| (source, entry.pace())));
+        let mut paces: BTreeMap<KeySource, Pace> = BTreeMap::new();
+        for (source, pace) in used {
+            let known = paces.entry(source.clone()).or_insert(pace);
+            *known = known.or(pace);
+        }
+        let granted_before = self.sources.refused(namespace_name);
+        self.sources
+            .set_used(namespace_name, paces, &mut self.changes.sources);
+        if granted_before != self.sources.refused(namespace_name)
+            && let Some(namespace) = self.namespaces.get(namespace_name)
+        {
+            namespace.touch_all(namespace_name, &mut self.changes);
+        }
+    }
 }
 
 impl Sources {

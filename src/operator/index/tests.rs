@@ -4,19 +4,24 @@ mod lives;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
+use tokio::time::Instant;
+
 use super::*;
-use crate::api::EndpointsServiceSpec;
 use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::api::conditions::{ACCEPTED, CAPTURED, ENFORCED, PROGRAMMED, READY, RESOLVED_REFS};
 use crate::api::endpoints_service::Mode;
 use crate::api::endpoints_service::OpenApiSource;
+use crate::api::{EndpointsServiceSpec, EndpointsServiceStatus};
 use crate::openapi::Diagnostic;
 use crate::openapi::Place;
 use crate::operator::admission::MountedSecrets;
 use crate::operator::capture::{ServicePort, Target};
 use crate::operator::compiler::Cache;
-use crate::policy::format::{CorsMode, FORMAT, Operation, Provider};
+use crate::policy::format::{CorsMode, FORMAT, KeySource, Operation, Provider};
 use crate::policy::{self, ConfigMapTexts, Policy, ServiceIdentity};
+use crate::push::server::{Event, Report};
+use crate::push::wire::PodRef;
 
 #[test]
 fn good_spec_is_published_and_accepted() {

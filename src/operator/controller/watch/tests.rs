@@ -1,9 +1,13 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::operator::authenticate::Pods;
+use crate::operator::index::Index;
+use crate::operator::pod::PodCache;
 
 #[test]
 fn what_a_new_listing_does_not_show_is_gone() {

@@ -22,11 +22,7 @@ pub(super) fn request(headers: &mut HeaderMap, seen: Seen, plan: &HeaderPlan) {
     if !seen.stripped {
         return;
     }
-    let suspects: Vec<_> = headers
-        .keys()
-        .filter(|name| is_stripped(name.as_str(), plan))
-        .cloned()
-        .collect();
+    let suspects = names(headers, |name| is_stripped(name, plan));
     if suspects.is_empty() {
         return;
     }
@@ -43,11 +39,7 @@ pub(super) fn request(headers: &mut HeaderMap, seen: Seen, plan: &HeaderPlan) {
 
 /// Strips from a response what ends at each hop.
 pub(super) fn response(headers: &mut HeaderMap) {
-    let suspects: Vec<_> = headers
-        .keys()
-        .filter(|name| is_hop_by_hop(name.as_str()))
-        .cloned()
-        .collect();
+    let suspects = names(headers, is_hop_by_hop);
     if suspects.is_empty() {
         return;
     }
@@ -60,12 +52,7 @@ pub(super) fn response(headers: &mut HeaderMap) {
 /// (RFC 9110 section 6.5.1), what the proxy answers for there among it.
 pub(super) fn response_trailers(trailers: &mut HeaderMap) {
     response(trailers);
-    let suspects: Vec<_> = trailers
-        .keys()
-        .filter(|name| is_of_response_heads(name.as_str()))
-        .cloned()
-        .collect();
-    for name in suspects {
+    for name in names(trailers, is_of_response_heads) {
         trailers.remove(name);
     }
 }
@@ -73,21 +60,22 @@ pub(super) fn response_trailers(trailers: &mut HeaderMap) {
 /// Strips from a request's trailers what a request may not bring in its head either, and what means
 /// something only there (RFC 9110 section 6.5.1).
 pub(super) fn trailers(trailers: &mut HeaderMap, plan: &HeaderPlan) {
-    let suspects: Vec<_> = trailers
-        .keys()
-        .filter(|&name| {
-            let name = name.as_str();
-            plan.is_guarded(name)
-                || is_stripped(name, plan)
-                || is_kept_from_connection(name)
-                || is_of_heads(name)
-                || name.contains('_')
-        })
-        .cloned()
-        .collect();
-    for name in suspects {
+    let suspect = |name: &str| {
+        plan.is_guarded(name)
+            || is_stripped(name, plan)
+            || is_kept_from_connection(name)
+            || is_of_heads(name)
+            || name.contains('_')
+    };
+    for name in names(trailers, suspect) {
         trailers.remove(name);
     }
+}
+
+/// The names there of which this holds.
+fn names(headers: &HeaderMap, holds: impl Fn(&str) -> bool) -> Vec<HeaderName> {
+    let keys = headers.keys();
+    keys.filter(|name| holds(name.as_str())).cloned().collect()
 }
 
 fn is_stripped(name: &str, plan: &HeaderPlan) -> bool {

@@ -55,13 +55,13 @@ fn steps(reading: &Reading) -> Result<Vec<Reading>, Doubtful> {
     let path = &*reading.path;
     let mut next = Vec::new();
     let mut add = |path: String, decoded| next.push(Reading { path, decoded });
-    if path.contains('%') || !reading.decoded {
+    if path.contains('%') {
         for kept in Kept::ALL {
             add(decode(path, kept), true);
         }
-    }
-    if path.contains('%') {
         add(unescape(path).map_err(|_| Doubtful)?, reading.decoded);
+    } else if !reading.decoded {
+        add(path.to_owned(), true);
     }
     if let Some(bare) = without_parameters(path) {
         add(bare, reading.decoded);

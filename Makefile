@@ -69,6 +69,7 @@ lint: $(CARGO_DENY) ## Format, clippy, licences and bans
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --test node --test soak -- -D warnings
+	cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml > /dev/null
 	$(CARGO_DENY) check --hide-inclusion-graph bans licenses sources
 
 $(CARGO_DENY):

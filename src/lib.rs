@@ -16,6 +16,7 @@ pub mod jwks;
 pub mod openapi;
 pub mod operator;
 pub mod policy;
+pub mod priority;
 pub mod proxy;
 pub mod push;
 pub mod readiness;

@@ -1,6 +1,8 @@
 //! The operator of the real sidecar. It reads what to publish from its input, one word a line, and
-//! prints `applied` when the sidecar says so.
+//! prints `applied` when the sidecar says so. Each policy is compiled and encoded once, before it is
+//! published for the first time: what that costs is not the sidecar's, nor on its machine.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use endpoints::push::server::Event;
@@ -22,13 +24,17 @@ pub async fn run(keys: &Path) {
             let _ = written.send(line.expect("text"));
         }
     });
-    let mut number = 0;
+    // By name, each with the one that is published next time.
+    let mut encoded = BTreeMap::new();
     loop {
         tokio::select! {
             line = lines.recv() => {
                 let Some(line) = line else { return };
-                number += 1;
-                operator.publish(&shop::policy(shape(&line, number)));
+                let turns: &mut [_; 2] = encoded.entry(line).or_insert_with_key(|name| {
+                    [0, 1].map(|turn| operator.encode(&shop::policy(shape(name, turn))))
+                });
+                turns.swap(0, 1);
+                operator.send(turns[1].clone());
             }
             Some(report) = operator.reports.recv() => match report.event {
                 Event::Applied { .. } => println!("applied"),
@@ -40,7 +46,7 @@ pub async fn run(keys: &Path) {
 }
 
 /// What is published under a name.
-pub fn shape(name: &str, number: usize) -> Shape {
+pub fn shape(name: &str, turn: usize) -> Shape {
     let whole = Shape {
         whole: true,
         ..Shape::default()
@@ -58,7 +64,7 @@ pub fn shape(name: &str, number: usize) -> Shape {
         },
         // Another one each time.
         "thousand" => Shape {
-            further: 950 + number % 2,
+            further: 950 + turn,
             ..whole
         },
         other => panic!("{other} is no policy of this bench"),

@@ -35,7 +35,7 @@ use crate::proxy::{
 use crate::push::client;
 use crate::push::wire::PodRef;
 use crate::readiness::Readiness;
-use crate::{shutdown, telemetry};
+use crate::{priority, shutdown, telemetry};
 
 #[cfg(test)]
 mod tests;
@@ -159,6 +159,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start the control runtime")?;
     let running = Proxy::start(config, policies, readiness, shutdown.clone())?;
+    // The workers run; what this thread does from here on is read and prepare policies and keys.
+    priority::background();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         addresses = ?running.addresses(),

@@ -15,6 +15,7 @@ use super::exchange::Record;
 use super::metrics::ProcessMetrics;
 use super::trace::export;
 use super::upstream::BackendTls;
+use crate::priority;
 use crate::shutdown::{Shutdown, Trigger};
 
 /// How long the end of the process waits for the last spans.
@@ -57,7 +58,10 @@ impl Control {
         let exporting = export::run(setup.spans, setup.tls, setup.metrics);
         let thread = thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || runtime.block_on(run(admin, exporting, ended)))?;
+            .spawn(move || {
+                priority::background();
+                runtime.block_on(run(admin, exporting, ended));
+            })?;
         Ok(Self { end, thread })
     }
 

@@ -173,6 +173,7 @@ const ROWS: &[Row] = &[
             "policy",
             "jwks",
             "connection_limit",
+            "priority",
             "readiness",
             "shutdown",
             "telemetry",
@@ -263,6 +264,12 @@ const ROWS: &[Row] = &[
         place: "telemetry",
         ours: &[],
         crates: &["std", "tracing", "tracing_subscriber"],
+        pure: false,
+    },
+    Row {
+        place: "priority",
+        ours: &[],
+        crates: &["rustix", "std", "tracing"],
         pure: false,
     },
     Row {

@@ -57,17 +57,26 @@ impl Operator {
 
     /// Pushes a policy; its hash.
     pub fn publish(&mut self, policy: &Policy) -> String {
+        let snapshot = self.encode(policy);
+        let hash = snapshot.hash().to_owned();
+        self.send(snapshot);
+        hash
+    }
+
+    /// Makes a policy ready to send.
+    pub fn encode(&mut self, policy: &Policy) -> Snapshot {
         self.generation += 1;
         let bytes = policy.canonical_bytes();
-        let snapshot = Snapshot::new("uid".to_owned(), self.generation, &bytes);
-        let snapshot = snapshot.expect("a policy");
-        let hash = snapshot.hash().to_owned();
+        Snapshot::new("uid".to_owned(), self.generation, &bytes).expect("a policy")
+    }
+
+    /// Pushes it.
+    pub fn send(&self, snapshot: Snapshot) {
         let service = ServiceKey {
             namespace: "bench".to_owned(),
             name: "shop".to_owned(),
         };
         self.hub.publish(&service, snapshot);
-        hash
     }
 
     /// Waits until the sidecar says that it runs the policy.

@@ -20,7 +20,7 @@ mod tests;
 pub struct Hub(Arc<Shared>);
 
 /// A policy ready to send: encoded and compressed once, shared by all streams.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshot {
     hash: String,
     format: u32,

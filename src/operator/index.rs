@@ -28,7 +28,7 @@ mod statuses;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::capture::SliceChanges;
-use self::capture::WithheldPods;
+use self::capture::{Reach, WithheldPods};
 pub use self::changes::{Changes, Injected, Notice, SourceChanges};
 use self::config_maps::ConfigMaps;
 pub use self::config_maps::{ConfigMapChanges, ConfigMapFacts, ConfigMapState, MAX_CONFIG_MAPS};
@@ -77,6 +77,7 @@ struct Namespace {
     revisions: Revisions,
     /// By Service, of those that may lead to a sidecar.
     slices: BTreeMap<String, KnownSlices>,
+    reach: Reach,
     withheld: WithheldPods,
     /// Uids of the pods that were told that their EndpointsService does not exist.
     told: BTreeSet<String>,

@@ -1,24 +1,18 @@
 //! What follows from Services, EndpointSlices and pods for one another: which slices are worth
-//! listing, and which sidecars are to withhold their first readiness.
+//! listing, and whose statuses and first readiness are to be decided anew.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-use tokio::time::Instant;
-
-use super::{Changes, Index, Namespace, Notice};
-use crate::operator::capture::{KnownSlices, ServiceFacts, SliceFacts, Surroundings, withhold};
-use crate::operator::pod::InjectedPod;
-use crate::push::wire::{PodRef, ServiceKey};
-
+mod reach;
 #[cfg(test)]
 mod tests;
+mod withheld;
 
-/// A sidecar that is held back is told of only after so long: objects that are applied together come
-/// one after the other.
-const TELL_AFTER: Duration = Duration::from_secs(2);
-/// How often a pod is told why, at most: a Service that is changed back and forth is no news.
-const MAX_TOLD: u8 = 3;
+use std::collections::BTreeSet;
+
+pub(super) use self::reach::Reach;
+pub(super) use self::withheld::WithheldPods;
+use super::{Changes, Index, Namespace};
+use crate::operator::capture::{KnownSlices, ServiceFacts, SliceFacts, Surroundings};
+use crate::operator::pod::InjectedPod;
 
 /// Changes of the Services whose EndpointSlices are to be known, as namespace and name.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,18 +21,6 @@ pub struct SliceChanges {
     pub added: Vec<(String, String)>,
     /// Nobody needs these any more.
     pub removed: Vec<(String, String)>,
-}
-
-/// What a sidecar was asked for.
-#[derive(Debug, Default)]
-pub(super) struct Withheld {
-    /// Why it is to withhold its first readiness; None: no more.
-    reason: Option<String>,
-    /// Since the first tick that saw it.
-    since: Option<Instant>,
-    /// That the pod was told this reason.
-    is_told: bool,
-    told: u8,
 }
 
 impl Index {
@@ -54,15 +36,10 @@ impl Index {
         if known.slices.get(&slice.name) == Some(&slice) {
             return;
         }
-        let (service, is_managed) = (slice.service.clone(), slice.managed);
-        let before = known.slices.insert(slice.name.clone(), slice);
-        let was_managed = before.is_none_or(|before| before.managed);
-        namespace.slices_changed(
-            namespace_name,
-            &service,
-            is_managed && was_managed,
-            &mut self.changes,
-        );
+        let service = slice.service.clone();
+        let before = known.slices.insert(slice.name.clone(), slice.clone());
+        let changed = before.iter().chain([&slice]);
+        namespace.slices_changed(namespace_name, &service, changed, &mut self.changes);
     }
 
     /// An EndpointSlice is gone.
@@ -71,9 +48,8 @@ impl Index {
             return;
         };
         let known = namespace.slices.get_mut(service);
-        if let Some(slice) = known.and_then(|known| known.slices.remove(name)) {
-            let is_managed = slice.managed;
-            namespace.slices_changed(namespace_name, service, is_managed, &mut self.changes);
+        if let Some(before) = known.and_then(|known| known.slices.remove(name)) {
+            namespace.slices_changed(namespace_name, service, [&before], &mut self.changes);
         }
     }
 
@@ -127,6 +103,7 @@ impl Namespace {
 
     /// Everything was listed for the first time.
     pub(super) fn check_all(&mut self, name: &str, changes: &mut Changes) {
+        self.reach = Reach::of(self.services.values(), self.pods.values());
         let services: Vec<_> = self.services.keys().cloned().collect();
         for service in services {
             self.want(name, &service, changes);
@@ -160,15 +137,17 @@ impl Namespace {
             }
         }
         let after = self.pods.get(pod);
+        let leads = |service: &ServiceFacts, pod: Option<&InjectedPod>| {
+            pod.is_some_and(|pod| {
+                pod.live && (service.selector.is_empty() || service.selects(&pod.labels))
+            })
+        };
         let same = before.zip(after).is_some_and(|(before, after)| {
             (&before.labels, before.live) == (&after.labels, after.live)
         });
+        self.reach
+            .pod_changed(self.services.values(), before, after);
         if !same {
-            let leads = |service: &ServiceFacts, pod: Option<&InjectedPod>| {
-                pod.is_some_and(|pod| {
-                    pod.live && (service.selector.is_empty() || service.selects(&pod.labels))
-                })
-            };
             let concerned: Vec<_> = self
                 .services
                 .values()
@@ -193,6 +172,9 @@ impl Namespace {
         service: &str,
         changes: &mut Changes,
     ) {
+        let after = self.services.get(service);
+        self.reach
+            .service_changed(service, after, self.pods.values());
         self.want(name, service, changes);
         let after = self.services.get(service);
         let is_concerned = |pod: &&InjectedPod| {
@@ -207,113 +189,80 @@ impl Namespace {
         }
     }
 
-    fn slices_changed(
+    /// `changed`: as it was and as it is. What a slice says is of interest to the pods that its Service
+    /// selects, and to those that it leads to itself.
+    fn slices_changed<'a>(
         &mut self,
         name: &str,
         service: &str,
-        is_managed: bool,
+        changed: impl IntoIterator<Item = &'a SliceFacts>,
         changes: &mut Changes,
     ) {
-        if !self.slices.get(service).is_some_and(|known| known.listed) {
+        let Some(known) = self.slices.get(service).filter(|known| known.listed) else {
+            return;
+        };
+        for concerned in self.reach.selected(service) {
+            self.touch(name, concerned, changes);
+        }
+        // Those that Kubernetes writes say nothing about a pod that its Service does not.
+        let by_hand = |slice: &&SliceFacts| !slice.managed;
+        let changed: Vec<_> = changed.into_iter().filter(by_hand).collect();
+        if changed.is_empty() {
             return;
         }
-        self.touch_all(name, changes);
-        // Those that Kubernetes writes say nothing about a pod that its Service does not.
-        if !is_managed {
-            self.withhold_all(name, changes);
+        // Who is reached by one of them is told of the pods without sidecars in all of them.
+        let all = known
+            .slices
+            .values()
+            .filter(by_hand)
+            .chain(changed.iter().copied());
+        for pod in all.flat_map(|slice| self.reach.pods(slice, &self.pods)) {
+            self.touch(name, &pod.service, changes);
         }
+        self.led_by_hand(name, changed.into_iter(), changes);
     }
 
     /// Decides anew whether a Service's slices are to be known.
     fn want(&mut self, name: &str, service: &str, changes: &mut Changes) {
         let wanted = self.services.get(service).is_some_and(|service| {
-            let mut live = self.pods.values().filter(|pod| pod.live);
-            !service.external
-                && live.any(|pod| service.selector.is_empty() || service.selects(&pod.labels))
+            let leads = match service.selector.is_empty() {
+                true => self.pods.values().any(|pod| pod.live),
+                false => self.reach.selected(&service.name).next().is_some(),
+            };
+            !service.external && leads
         });
         let key = || (name.to_owned(), service.to_owned());
         if wanted && !self.slices.contains_key(service) {
             let nothing = KnownSlices::default();
             self.slices.insert(service.to_owned(), nothing);
             changes.slices.added.push(key());
-        } else if !wanted && self.slices.remove(service).is_some() {
+        } else if !wanted && let Some(known) = self.slices.remove(service) {
             let before = changes.slices.added.len();
             changes.slices.added.retain(|added| *added != key());
             // What nobody began to watch needs no end.
             if changes.slices.added.len() == before {
                 changes.slices.removed.push(key());
             }
+            let by_hand = known.slices.values().filter(|slice| !slice.managed);
+            self.led_by_hand(name, by_hand, changes);
         }
     }
 
-    fn withhold_all(&mut self, name: &str, changes: &mut Changes) {
-        let pods: Vec<_> = self.pods.keys().cloned().collect();
-        for pod in pods {
+    /// Decides anew for the pods that these slices lead, or led, to.
+    fn led_by_hand<'a>(
+        &mut self,
+        name: &str,
+        slices: impl Iterator<Item = &'a SliceFacts>,
+        changes: &mut Changes,
+    ) {
+        let pods = slices.flat_map(|slice| self.reach.pods(slice, &self.pods));
+        let pods: BTreeSet<_> = pods.map(|pod| (&pod.service, &pod.name)).collect();
+        let names: Vec<_> = pods.iter().map(|(_, pod)| (*pod).clone()).collect();
+        for (service, _) in pods {
+            self.touch(name, service, changes);
+        }
+        for pod in names {
             self.withhold(name, &pod, changes);
         }
     }
-
-    /// Decides anew whether a pod's sidecar is to withhold its first readiness.
-    fn withhold(&mut self, name: &str, pod: &str, changes: &mut Changes) {
-        let Some(pod) = self.pods.get(pod) else {
-            return;
-        };
-        let reason = withhold(pod, &self.surroundings(name));
-        let before = self
-            .withheld
-            .get(&pod.uid)
-            .and_then(|before| before.reason.as_deref());
-        if before == reason.as_deref() {
-            return;
-        }
-        let withheld = self.withheld.entry(pod.uid.clone()).or_default();
-        withheld.since = withheld.since.filter(|_| withheld.reason.is_some());
-        withheld.is_told = false;
-        withheld.reason.clone_from(&reason);
-        let service = ServiceKey {
-            namespace: pod.namespace.clone(),
-            name: pod.service.clone(),
-        };
-        changes.withhold.push((service, pod.uid.clone(), reason));
-    }
-
-    /// Whoever led before may not have come to it.
-    pub(super) fn tell_withheld_again(&mut self) {
-        for withheld in self.withheld.values_mut() {
-            withheld.is_told = false;
-            withheld.told = 0;
-        }
-    }
-
-    /// Tells pods why their sidecars withhold their first readiness, if they have for a moment.
-    pub(super) fn tell_withheld(&mut self, now: Instant, changes: &mut Changes) {
-        for pod in self.pods.values() {
-            let Some(withheld) = self.withheld.get_mut(&pod.uid) else {
-                continue;
-            };
-            let Some(reason) = &withheld.reason else {
-                continue;
-            };
-            let since = *withheld.since.get_or_insert(now);
-            if withheld.is_told
-                || withheld.told >= MAX_TOLD
-                || now.duration_since(since) < TELL_AFTER
-            {
-                continue;
-            }
-            withheld.is_told = true;
-            withheld.told += 1;
-            changes.notices.push(Notice::ReadinessWithheld {
-                pod: PodRef {
-                    namespace: pod.namespace.clone(),
-                    name: pod.name.clone(),
-                    uid: pod.uid.clone(),
-                },
-                reason: reason.clone(),
-            });
-        }
-    }
 }
-
-/// By pod uid.
-pub(super) type WithheldPods = BTreeMap<String, Withheld>;

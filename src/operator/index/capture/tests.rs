@@ -1,3 +1,9 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::withheld::MAX_TOLD;
 use super::*;
 use crate::api::annotations::{CaptureMode, TakenPort};
 use crate::api::{EndpointsServiceSpec, conditions};
@@ -7,6 +13,7 @@ use crate::operator::capture::{Endpoint, ServicePort, SlicePort, Target};
 use crate::operator::compiler::Cache;
 use crate::operator::index::ServiceObject;
 use crate::policy::{Compiled, ConfigMapTexts, ServiceIdentity};
+use crate::push::wire::ServiceKey;
 
 #[test]
 fn slices_are_wanted_only_of_services_that_may_lead_to_sidecars() {
@@ -270,6 +277,229 @@ fn mended_before_it_lasted_is_not_told() {
     assert_eq!(index.take_changes().notices, []);
 }
 
+/// In a namespace of many, a roll-out of one is nobody else's business.
+#[test]
+fn slice_concerns_the_services_of_the_pods_that_its_service_selects_and_no_other() {
+    let mut index = crowded();
+    index.apply_slice("shop", mk_slice("bookstore", &[("old", "9")]));
+    assert_eq!(dirty(&mut index), ["bookstore"]);
+    index.apply_slice("shop", mk_slice("both", &[("old", "9")]));
+    assert_eq!(dirty(&mut index), ["bookstore", "other"]);
+    index.delete_slice("shop", "both", "both-1");
+    assert_eq!(dirty(&mut index), ["bookstore", "other"]);
+
+    // What a Service selects changes with pods and with Services.
+    index.apply_pod(InjectedPod {
+        labels: [("app".to_owned(), "unlike".to_owned())].into(),
+        ..mk_pod("a")
+    });
+    dirty(&mut index);
+    index.apply_slice("shop", mk_slice("both", &[("old", "9")]));
+    assert_eq!(dirty(&mut index), ["other"]);
+    index.apply_pod(mk_pod("a"));
+    index.apply_service("shop", mk_selecting("both", "app", "bookstore"));
+    dirty(&mut index);
+    index.delete_slice("shop", "both", "both-1");
+    assert_eq!(dirty(&mut index), ["bookstore"]);
+    index.apply_pod(InjectedPod {
+        service: "third".into(),
+        ..mk_pod("a")
+    });
+    dirty(&mut index);
+    index.apply_slice("shop", mk_slice("both", &[("old", "9")]));
+    assert_eq!(dirty(&mut index), ["third"]);
+}
+
+#[test]
+fn slice_written_by_hand_concerns_whom_it_leads_to_and_no_other() {
+    let mut index = crowded();
+    let leading = |number: usize, endpoint: Endpoint| SliceFacts {
+        name: format!("by-hand-{number}"),
+        managed: false,
+        endpoints: vec![endpoint],
+        ..mk_slice("by-hand", &[])
+    };
+    let to = |address: &str| Endpoint {
+        address: Some(address.parse().unwrap()),
+        pod: None,
+    };
+    index.apply_slice("shop", leading(1, to("10.0.0.2")));
+    let changes = index.take_changes();
+    assert_eq!(names(&changes), ["other"]);
+    assert_eq!(changes.withhold.len(), 1, "{:?}", changes.withhold);
+    assert_eq!(changes.withhold[0].1, "uid-o");
+    // A second one leads to nobody, and is beside the first.
+    index.apply_slice("shop", leading(2, to("10.9.9.9")));
+    assert_eq!(dirty(&mut index), ["other"]);
+    // Whoever it led to is concerned as well as whoever it leads to.
+    index.apply_pod(mk_pod("named"));
+    dirty(&mut index);
+    let named = Endpoint {
+        address: None,
+        pod: Some(("named".into(), String::new())),
+    };
+    index.apply_slice("shop", leading(1, named));
+    let changes = index.take_changes();
+    assert_eq!(names(&changes), ["bookstore", "other"]);
+    let mut withhold: Vec<_> = changes.withhold.iter().collect();
+    withhold.sort();
+    let [(_, named, Some(_)), (_, other, None)] = &withhold[..] else {
+        panic!("{withhold:?}");
+    };
+    assert_eq!((&**named, &**other), ("uid-named", "uid-o"));
+}
+
+/// A Service that selects others, with an endpoint written by hand: its slices are known as long as those live.
+#[test]
+fn pod_is_released_when_the_slice_that_led_to_it_is_of_no_interest_any_more() {
+    let mut index = crowded();
+    let slice = SliceFacts {
+        managed: false,
+        ..mk_slice("other", &[("a", "uid-a")])
+    };
+    index.apply_slice("shop", slice);
+    assert_eq!(index.take_changes().withhold.len(), 1);
+    index.delete_pod("shop", "o");
+    let changes = index.take_changes();
+    assert_eq!(names(&changes), ["bookstore", "other"]);
+    assert_eq!(changes.withhold, [(key(), "uid-a".to_owned(), None)]);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// Whatever happens, in whatever order: a slice changes what is said of those that are marked, if at all,
+    /// and every pod was told what it would be told if all were looked at.
+    #[test]
+    fn what_a_slice_changes_is_marked(steps in proptest::collection::vec(proptest::prelude::any::<[u8; 4]>(), 1..40)) {
+        let mut index = crowded();
+        let mut told = BTreeMap::new();
+        for [what, which, how, more] in steps {
+            let which = usize::from(which);
+            let label = ["bookstore", "other", "unlike"][usize::from(how) % 3];
+            let service = ["bookstore", "other", "both", "by-hand"][which % 4];
+            let before = verdicts(&index);
+            match what % 5 {
+                0 => index.apply_pod(InjectedPod {
+                    service: ["bookstore", "other", "third"][usize::from(more) % 3].into(),
+                    labels: [("app".to_owned(), label.to_owned())].into(),
+                    live: what < 200,
+                    ips: vec![std::net::IpAddr::from([10, 0, 0, more % 4])],
+                    ..mk_pod(["a", "o", "x"][which % 3])
+                }),
+                1 => index.delete_pod("shop", ["a", "o", "x"][which % 3]),
+                2 if service != "by-hand" => {
+                    index.apply_service("shop", mk_selecting(service, "app", label));
+                }
+                3 => index.delete_slice("shop", service, &format!("{service}-{}", how % 2)),
+                _ => {
+                    let pod = ["a", "o", "x", "old"][usize::from(more) % 4];
+                    let mut slice = mk_slice(service, &[(pod, &format!("uid-{pod}"))]);
+                    slice.name = format!("{service}-{}", how % 2);
+                    slice.managed = service != "by-hand" && how < 128;
+                    slice.ports[0].number = if more < 128 { 8080 } else { 14080 };
+                    if what >= 128 {
+                        slice.endpoints[0] = Endpoint {
+                            address: Some([10, 0, 0, more % 4].into()),
+                            pod: None,
+                        };
+                    }
+                    index.apply_slice("shop", slice);
+                }
+            }
+            index.slices_listed(&["bookstore", "other", "both", "by-hand"].map(str::to_owned).into());
+            let after = verdicts(&index);
+            let changes = index.take_changes();
+            let dirty = names(&changes);
+            let namespace = &index.namespaces["shop"];
+            told.retain(|uid, _| namespace.pods.values().any(|pod| pod.uid == *uid));
+            told.extend(changes.withhold.into_iter().map(|(_, uid, reason)| (uid, reason)));
+            for pod in namespace.pods.values() {
+                let reason = crate::operator::capture::withhold(pod, &namespace.surroundings("shop"));
+                proptest::prop_assert_eq!(told.get(&pod.uid).cloned().flatten(), reason);
+            }
+            if what % 5 < 3 {
+                continue;
+            }
+            for ((service, before), (_, after)) in before.iter().zip(&after) {
+                let marked = dirty.contains(service);
+                proptest::prop_assert!(marked || before == after, "{service}: {before} then {after}");
+            }
+        }
+    }
+}
+
+/// Three EndpointsServices with a pod each, a Service for each of two, one for both, and one without a
+/// selector; all slices are listed.
+fn crowded() -> Index {
+    let mut index = synced();
+    for name in ["bookstore", "other", "third"] {
+        apply_named(&mut index, name, mk_object());
+    }
+    index.apply_service("shop", mk_selecting("bookstore", "app", "bookstore"));
+    index.apply_service("shop", mk_selecting("other", "app", "other"));
+    index.apply_service("shop", mk_selecting("both", "tier", "web"));
+    index.apply_service(
+        "shop",
+        ServiceFacts {
+            selector: BTreeMap::new(),
+            ..mk_service("by-hand", "8080")
+        },
+    );
+    index.apply_pod(InjectedPod {
+        labels: labels(&[("app", "bookstore"), ("tier", "web")]),
+        ips: vec!["10.0.0.1".parse().unwrap()],
+        ..mk_pod("a")
+    });
+    index.apply_pod(InjectedPod {
+        service: "other".into(),
+        labels: labels(&[("app", "other"), ("tier", "web")]),
+        ips: vec!["10.0.0.2".parse().unwrap()],
+        ..mk_pod("o")
+    });
+    index.slices_listed(
+        &["bookstore", "other", "both", "by-hand"]
+            .map(str::to_owned)
+            .into(),
+    );
+    index.take_changes();
+    index
+}
+
+fn labels(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    labels.iter().map(owned).collect()
+}
+
+fn mk_selecting(name: &str, key: &str, value: &str) -> ServiceFacts {
+    ServiceFacts {
+        selector: labels(&[(key, value)]),
+        ..mk_service(name, "http")
+    }
+}
+
+fn dirty(index: &mut Index) -> Vec<String> {
+    names(&index.take_changes())
+}
+
+fn names(changes: &Changes) -> Vec<String> {
+    changes.dirty.iter().map(|key| key.name.clone()).collect()
+}
+
+/// What the statuses say of capture, by EndpointsService.
+fn verdicts(index: &Index) -> Vec<(String, String)> {
+    let namespace = &index.namespaces["shop"];
+    let said = |name: &String| {
+        let pods = namespace.pods.values();
+        let pods: Vec<_> = pods
+            .filter(|pod| pod.live && pod.service == *name)
+            .collect();
+        let said = crate::operator::capture::capture(&pods, &namespace.surroundings("shop"));
+        (name.clone(), format!("{said:?}"))
+    };
+    namespace.entries.keys().map(said).collect()
+}
+
 fn synced() -> Index {
     let mut index = Index::new();
     index.set_synced();
@@ -292,6 +522,10 @@ fn captured(index: &Index) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Co
 
 /// A spec that is of no use: what Services do is seen all the same.
 fn apply_entry(index: &mut Index, object: ServiceObject) {
+    apply_named(index, "bookstore", object);
+}
+
+fn apply_named(index: &mut Index, name: &str, object: ServiceObject) {
     fn compile(
         _: &EndpointsServiceSpec,
         _: &ConfigMapTexts,
@@ -299,7 +533,11 @@ fn apply_entry(index: &mut Index, object: ServiceObject) {
     ) -> Result<Compiled, Vec<Diagnostic>> {
         Err(Vec::new())
     }
-    index.apply_entry(&key(), object);
+    let key = ServiceKey {
+        name: name.into(),
+        ..key()
+    };
+    index.apply_entry(&key, object);
     for job in index.take_jobs() {
         index.compiled(job.run(compile, &Cache::default()));
     }

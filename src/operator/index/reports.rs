@@ -30,6 +30,8 @@ pub(super) struct Reports {
 struct Replica {
     session: u64,
     heard: Instant,
+    /// May hold pods that are gone, if their replica told of them late: those of one stream, which lives for
+    /// half an hour at most.
     sidecars: HashMap<String, SidecarState>,
     /// What a new stream has told so far; takes the place of `sidecars` when that is everything.
     incoming: Option<HashMap<String, SidecarState>>,

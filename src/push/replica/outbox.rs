@@ -10,6 +10,11 @@ use super::{Refusal, SidecarReport};
 use crate::push::server::{Event, Report};
 
 /// How this replica's sidecars are. Cheap to clone.
+///
+/// Bounded by the pods that there are and the streams that are open: the controller has a sidecar forgotten
+/// when its pod goes, or when the stream ends that outlived it. A leader that was told of a sidecar after
+/// its pod was gone (the watch was faster than the report) keeps that until the replica's stream ends, as it
+/// does after half an hour at most: the next stream tells everything anew, and takes its place.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox(Arc<Shared>);
 

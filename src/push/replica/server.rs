@@ -27,6 +27,7 @@ enum End {
     Silent,
     #[error("it says what nobody asked")]
     Unasked,
+    // What was told of pods that are gone goes with it.
     #[error("it is old enough, or its token expired")]
     Lifetime,
     #[error("this replica leads no more")]

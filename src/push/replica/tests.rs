@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -31,8 +30,8 @@ struct Port {
     _trigger: Trigger,
 }
 
-/// A fake: `token-of-UID` is who it says.
-struct ByToken(Mutex<Duration>);
+/// A fake: `token-of-UID` is who it says, for so long.
+struct ByToken(Duration);
 
 impl AuthenticateReplica for ByToken {
     fn authenticate<'a>(
@@ -42,7 +41,7 @@ impl AuthenticateReplica for ByToken {
         hello: &'a ReplicaHello,
     ) -> BoxFuture<'a, Result<SystemTime, Refused>> {
         let answer = if token == format!("token-of-{}", hello.replica.uid) {
-            Ok(SystemTime::now() + *self.0.lock().unwrap())
+            Ok(SystemTime::now() + self.0)
         } else {
             Err(Refused::new(StatusCode::FORBIDDEN, "not an operator"))
         };
@@ -52,6 +51,10 @@ impl AuthenticateReplica for ByToken {
 
 impl Port {
     async fn new() -> Self {
+        Self::with_tokens_of(Duration::from_secs(600)).await
+    }
+
+    async fn with_tokens_of(lifetime: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let authority = Authority::new();
@@ -60,7 +63,7 @@ impl Port {
         let leads = watch::Sender::new(true);
         let (trigger, shutdown) = shutdown::channel();
         let port = ReplicaPort {
-            authenticator: Arc::new(ByToken(Mutex::new(Duration::from_secs(600)))),
+            authenticator: Arc::new(ByToken(lifetime)),
             leads: leads.subscribe(),
             heard: sender,
         };
@@ -229,6 +232,29 @@ async fn who_does_not_lead_hears_nobody_and_who_leads_no_more_says_so() {
     assert_eq!(port.heard().await.said, Said::Complete);
     port.leads.send_replace(false);
     soon(reporting).await.unwrap().unwrap();
+}
+
+/// What it told late of pods that are gone would otherwise stay for as long as the leader leads.
+#[tokio::test]
+async fn a_stream_ends_with_its_token_and_the_next_one_tells_what_there_is_then() {
+    let mut port = Port::with_tokens_of(Duration::from_millis(500)).await;
+    let outbox = Outbox::default();
+    outbox.note(&connected(1), Instant::now());
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let reporting = port.report("r", "token-of-r", &outbox);
+        assert_eq!(port.heard().await.said, Said::Hello);
+        match port.heard().await.said {
+            Said::Sidecars(sidecars) => {
+                told.push(sidecars.len());
+                assert_eq!(port.heard().await.said, Said::Complete);
+            }
+            said => assert_eq!((said, told.len()), (Said::Complete, 1)),
+        }
+        soon(reporting).await.unwrap().unwrap();
+        outbox.forget("uid-1");
+    }
+    assert_eq!(told, [1]);
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ mod version;
 
 pub use description::Description;
 pub use diagnostic::{Diagnostic, Findings, Place, Severity};
+pub(crate) use fields::nearest;
+pub(crate) use indentation::{finding as lost_indentation, lost_in_text};
 
 use dialect::Version;
 use source::{Cursor, Node};

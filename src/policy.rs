@@ -22,6 +22,7 @@ mod lint;
 pub mod path;
 pub mod prepare;
 pub mod route;
+pub mod spec_form;
 pub mod verdict;
 
 pub use compile::{Compiled, ConfigMapTexts, ServiceIdentity, compile, compile_with};

@@ -16,6 +16,7 @@ mod limits;
 mod listener;
 mod observability;
 mod routing;
+mod schema;
 mod secret;
 mod status;
 
@@ -39,6 +40,7 @@ pub use self::limits::{LimitsSpec, TimeoutsSpec};
 pub use self::listener::{CountedWorkers, ListenerSpec, ListenerTlsSpec, MAX_WORKERS, Workers};
 pub use self::observability::{AccessLogMode, AccessLogSpec, TracingSpec};
 pub use self::routing::{EscapedSlashesMode, Mode, RoutingSpec};
+pub use self::schema::spec_schema;
 pub use self::secret::SecretReference;
 pub use self::status::{
     ConfigMapVersion, EndpointsServiceStatus, PolicyStatus, SidecarStatus, Warning,

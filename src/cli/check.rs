@@ -16,6 +16,7 @@ mod github;
 mod json;
 mod routes;
 mod sarif;
+mod stream;
 mod text;
 
 use std::io::Write as _;

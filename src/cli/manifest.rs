@@ -4,20 +4,17 @@
 //! `endpoints dev` and `endpoints check` read files by this, so that both say the same of one.
 
 mod config_maps;
+mod indentation;
 mod looks;
+mod resource;
 mod value;
 
 use std::path::Path;
 
-use kube::Resource as _;
-
 use self::value::Budget;
-use crate::api::endpoints_service::{
-    CorsSpec, EndpointsService, EndpointsServiceSpec, OpenApiSource,
-};
-use crate::cli::report::{self, Home};
+use crate::api::endpoints_service::{CorsSpec, EndpointsServiceSpec, OpenApiSource};
+use crate::cli::report::Home;
 use crate::openapi::Diagnostic;
-use crate::openapi::diagnostic::{Place, code, quote};
 use crate::openapi::source::{Cursor, PointerIndex};
 use crate::policy::{self, Compiled, ConfigMapTexts, ServiceIdentity};
 
@@ -131,7 +128,9 @@ fn read_objects(
                 read_objects(document, &item, budget, contents);
             }
         }
-        Looks::EndpointsService => contents.services.push(resource(document, object, budget)),
+        Looks::EndpointsService => contents
+            .services
+            .push(resource::read(document, object, budget)),
         Looks::Kubernetes => {
             contents.config_maps.read(document, object);
             contents.others += 1;
@@ -141,91 +140,6 @@ fn read_objects(
             .push(String::from("an OpenAPI document inside a list")),
         Looks::Other(what) => contents.strangers.push(what),
     }
-}
-
-/// An EndpointsService.
-fn resource(document: usize, object: &Cursor<'_>, budget: &mut Budget) -> Entry {
-    let mut findings = wrong_kind(object);
-    let metadata = object.get("metadata");
-    let mut text = |field: &str| {
-        let value = metadata.as_ref()?.get(field)?;
-        if value.string().is_none() {
-            findings.push(finding(
-                &format!("/metadata/{field}"),
-                format!(
-                    "metadata.{field} must be text, but is {}",
-                    value.kind_name()
-                ),
-            ));
-        }
-        value.string().map(str::to_owned)
-    };
-    let name = text("name");
-    let namespace = text("namespace").filter(|namespace| !namespace.is_empty());
-    if name.as_deref().is_none_or(str::is_empty)
-        && findings.iter().all(|f| f.place.pointer != "/metadata/name")
-    {
-        findings.push(finding(
-            "/metadata/name",
-            "the EndpointsService has no name",
-        ));
-    }
-    let spec = match object.get("spec") {
-        Some(spec) => read_spec(&spec, budget, &mut findings),
-        None => {
-            findings.push(finding("/spec", "the EndpointsService has no spec"));
-            None
-        }
-    };
-    Entry {
-        home: Home::Resource {
-            document,
-            pointer: object.pointer().to_owned(),
-            text: None,
-        },
-        identity: ServiceIdentity {
-            name: name.unwrap_or_default(),
-            namespace: namespace.unwrap_or_else(|| String::from("default")),
-        },
-        spec: match spec {
-            Some(spec) if findings.is_empty() => Ok(spec),
-            _ => Err(findings),
-        },
-        texts: ConfigMapTexts::default(),
-    }
-}
-
-fn read_spec(
-    spec: &Cursor<'_>,
-    budget: &mut Budget,
-    findings: &mut Vec<Diagnostic>,
-) -> Option<EndpointsServiceSpec> {
-    let value = match value::value(&Cursor::root(spec.node()), budget) {
-        Ok(value) => value,
-        Err(mut broken) => {
-            broken.place = Place::resource(format!("/spec{}", broken.place.pointer));
-            findings.push(broken);
-            return None;
-        }
-    };
-    let mut track = serde_path_to_error::Track::new();
-    let deserializer = serde_path_to_error::Deserializer::new(value, &mut track);
-    let mut unknown = Vec::new();
-    let result = serde_ignored::deserialize(deserializer, |field| unknown.push(ignored(&field)));
-    findings.extend(unknown.into_iter().map(|pointer| {
-        // The API server would drop it; here nobody would notice.
-        let name = pointer.rsplit('/').next().unwrap_or_default();
-        finding(
-            &pointer,
-            format!("no such field: {}", report::one_line(name)),
-        )
-    }));
-    result
-        .map_err(|error| {
-            let pointer = failed(&track.path());
-            findings.push(finding(&pointer, report::one_line(&error.to_string())));
-        })
-        .ok()
 }
 
 fn identity_of(stem: &str) -> ServiceIdentity {
@@ -315,61 +229,4 @@ impl Entry {
         }
         self
     }
-}
-
-/// A cluster takes no other kind and version, however alike the rest is.
-fn wrong_kind(object: &Cursor<'_>) -> Vec<Diagnostic> {
-    [
-        ("apiVersion", EndpointsService::api_version(&())),
-        ("kind", EndpointsService::kind(&())),
-    ]
-    .into_iter()
-    .filter_map(|(field, right)| {
-        let written = object.get(field);
-        let written = written.as_ref().and_then(Cursor::string);
-        (written != Some(&right)).then(|| {
-            let found = written.map_or_else(String::new, |text| {
-                format!("write `{right}` instead of {}", quote(text))
-            });
-            let finding = finding(&format!("/{field}"), format!("{field} is not {right}"));
-            match found.is_empty() {
-                true => finding,
-                false => finding.help(found),
-            }
-        })
-    })
-    .collect()
-}
-
-/// A finding about a field of the manifest.
-fn finding(pointer: &str, message: impl Into<String>) -> Diagnostic {
-    Diagnostic::error(code::INVALID_SPEC, Place::resource(pointer), message)
-}
-
-/// The JSON pointer, from the resource, of a field of the spec that was passed over.
-fn ignored(field: &serde_ignored::Path<'_>) -> String {
-    use serde_ignored::Path;
-    match field {
-        Path::Root => String::from("/spec"),
-        Path::Seq { parent, index } => format!("{}/{index}", ignored(parent)),
-        Path::Map { parent, key } => format!("{}/{}", ignored(parent), escaped(key)),
-        Path::Some { parent }
-        | Path::NewtypeStruct { parent }
-        | Path::NewtypeVariant { parent } => ignored(parent),
-    }
-}
-
-/// The JSON pointer, from the resource, of the value of the spec that has the wrong form.
-fn failed(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    path.iter()
-        .fold(String::from("/spec"), |pointer, segment| match segment {
-            Segment::Seq { index } => format!("{pointer}/{index}"),
-            Segment::Map { key } => format!("{pointer}/{}", escaped(key)),
-            Segment::Enum { .. } | Segment::Unknown => pointer,
-        })
-}
-
-fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }

@@ -47,7 +47,7 @@ pub(super) fn check<'f>(
 }
 
 /// The field that a mistyped key means, if one is near enough.
-pub(super) fn nearest<'f>(key: &str, mut fields: impl Iterator<Item = &'f str>) -> Option<&'f str> {
+pub(crate) fn nearest<'f>(key: &str, mut fields: impl Iterator<Item = &'f str>) -> Option<&'f str> {
     fields.find(|field| is_near(field, key))
 }
 

@@ -106,7 +106,8 @@ fn beside_empty_scheme(schemes: &Cursor<'_>) -> Option<Diagnostic> {
     None
 }
 
-fn finding(place: Place, key: &str, home: &str, parent: Option<Place>) -> Diagnostic {
+/// The finding that `key`, at `place`, belongs into `home`, whose own place is `parent`.
+pub(crate) fn finding(place: Place, key: &str, home: &str, parent: Option<Place>) -> Diagnostic {
     let message = format!(
         "the indentation of this document was lost: {} belongs into {home}, not beside it",
         quote(key)
@@ -119,7 +120,11 @@ fn finding(place: Place, key: &str, home: &str, parent: Option<Place>) -> Diagno
 }
 
 /// Lines after whose key something must be indented deeper.
-const OPENING: [&str; 8] = [
+const OPENING: [&str; 12] = [
+    "metadata",
+    "spec",
+    "openapi",
+    "inline",
     "securityDefinitions",
     "securitySchemes",
     "components",
@@ -146,10 +151,20 @@ const INNER: [&str; 10] = [
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
 /// Keys of an item of `x-google-endpoints` besides its name.
 const ENDPOINT: [&str; 2] = ["allowCors", "target"];
+/// What an EndpointsService has below some of its keys.
+const BELOW_IN_MANIFEST: [(&str, &[&str]); 4] = [
+    ("metadata", &["name", "namespace", "labels", "annotations"]),
+    (
+        "spec",
+        &["openapi", "cors", "jwt", "backend", "serviceName"],
+    ),
+    ("openapi", &["inline", "document", "configMapKeyRef"]),
+    ("inline", &["swagger", "openapi", "info", "paths"]),
+];
 
 /// The finding for text that does not even parse, if its indentation was lost; `instead` is the finding
 /// for what the parser saw, and where.
-pub(super) fn lost_in_text(text: &str, instead: &Diagnostic) -> Option<Diagnostic> {
+pub(crate) fn lost_in_text(text: &str, instead: &Diagnostic) -> Option<Diagnostic> {
     let seen = Place::document("", Some(instead.place.position?));
     let mut previous: Option<(usize, &str, usize)> = None;
     for (index, line) in text.lines().enumerate() {
@@ -170,7 +185,10 @@ pub(super) fn lost_in_text(text: &str, instead: &Diagnostic) -> Option<Diagnosti
                 "x-google-endpoints" => ENDPOINT.contains(&key),
                 "paths" => key.starts_with('/') || INNER.contains(&key),
                 path if path.starts_with('/') => METHODS.contains(&key),
-                _ => INNER.contains(&key),
+                _ => match BELOW_IN_MANIFEST.iter().find(|(name, _)| *name == opener) {
+                    Some((_, below)) => below.contains(&key),
+                    None => INNER.contains(&key),
+                },
             }
         {
             let place = Place::document(
@@ -191,7 +209,9 @@ pub(super) fn lost_in_text(text: &str, instead: &Diagnostic) -> Option<Diagnosti
             return Some(finding.related(seen, instead.message.clone()));
         }
         let is_item = line.trim_start().starts_with('-');
-        let is_empty = value.trim().is_empty() || value.trim().starts_with('#');
+        let is_empty = value.trim().is_empty()
+            || value.trim().starts_with('#')
+            || (key == "inline" && value.trim().starts_with(['|', '>']));
         previous = match previous {
             // The name of a scheme, flush with what it stands in.
             Some((above, opener @ ("securityDefinitions" | "securitySchemes"), at))

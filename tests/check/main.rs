@@ -26,6 +26,11 @@ const RUNS: &[(&str, &[&str], i32)] = &[
     ("minified", &["minified.json"], 1),
     ("hostile", &["hostile.yaml", "latin1.yaml"], 1),
     ("broken", &["broken.yaml", "template.yaml"], 1),
+    (
+        "malformed",
+        &["malformed.yaml", "flat.yaml", "empty.yaml"],
+        1,
+    ),
     ("neither", &["words.txt", "package.json"], 1),
     ("tree", &["tree"], 1),
     ("missing", &["missing.yaml", "good/openapi.yaml"], 2),

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Unread;
 use super::files::File;
+use super::stream;
 use crate::cli::manifest::{self, ConfigMaps, Contents, Entry};
 use crate::cli::report::{Home, Located, Source};
-use crate::openapi::Diagnostic;
 use crate::openapi::diagnostic::{Place, Position, code};
 use crate::openapi::source::positions;
+use crate::openapi::{Diagnostic, lost_in_text};
 use crate::policy::{Policy, ServiceIdentity};
 
 /// The most that is read of one file, in bytes; one service has 2 MiB at most.
@@ -18,6 +19,11 @@ const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
 
 /// The most findings of one file; what comes after them is not looked at.
 const MAX_FINDINGS: usize = 1000;
+
+/// The most YAML documents of one file that may be broken: what comes after them is not looked at.
+const MAX_BROKEN: usize = 8;
+/// What a file without content is.
+const EMPTY: &str = "empty";
 
 /// A file, checked.
 #[derive(Debug)]
@@ -137,7 +143,10 @@ fn check(file: &File, keep: bool, known: &ConfigMaps) -> Result<Option<Checked>,
             Place::document("", None),
             format!("this is neither an OpenAPI document nor an EndpointsService: it is {what}"),
         )
-        .help("name a folder, and what is neither is passed over");
+        .help(match what == EMPTY {
+            true => "write one of them into it, or look whether what should have written it failed",
+            false => "name a folder, and what is neither is passed over",
+        });
         checked.findings = Source::new("", None).locate(&Home::File, vec![finding]);
     }
     Ok(Some(checked))
@@ -179,8 +188,22 @@ impl Checked {
         let index = match positions(&text) {
             Ok(index) => index,
             Err(finding) => {
-                let finding = with_template_help(finding, &text);
-                return self.broken(stem, &text, finding, "text that is not valid YAML or JSON");
+                let at = finding.place.position;
+                let parts = at.and_then(|at| stream::part(&text, at.line));
+                let broken = parts.as_ref().map_or(&*text, |parts| &parts.broken);
+                let lost = lost_in_text(broken, &finding);
+                let finding = with_template_help(lost.unwrap_or(finding), &text);
+                let what = "text that is not valid YAML or JSON";
+                let stranger = self.broken(stem, &text, finding, what);
+                return match parts {
+                    // The other documents of the stream have findings of their own.
+                    Some(parts) if stranger.is_none() && self.services.len() < MAX_BROKEN => {
+                        let stranger = self.understand(stem, parts.others.as_bytes(), keep, known);
+                        self.findings.sort_by_key(|located| located.spot.position);
+                        stranger
+                    }
+                    _ => stranger,
+                };
             }
         };
         let source = Source::new(&text, Some(&index));
@@ -217,7 +240,7 @@ impl Checked {
         }
         self.others = others;
         match (strangers.into_iter().next(), others) {
-            (None, 0) => Some(String::from("empty")),
+            (None, 0) => Some(String::from(EMPTY)),
             (stranger, _) => stranger,
         }
     }
@@ -234,7 +257,8 @@ impl Checked {
             return Some(what.to_owned());
         }
         let entry = manifest::bare(stem, "");
-        self.findings = Source::new(text, None).locate(&entry.home, vec![finding]);
+        self.findings
+            .extend(Source::new(text, None).locate(&entry.home, vec![finding]));
         self.services.push(Service {
             identity: entry.identity,
             policy: None,

@@ -39,21 +39,23 @@ pub(super) fn looks(root: &Cursor<'_>) -> Looks {
             .is_some_and(|value| value.text().is_some() || *value.kind() == Kind::Null)
     };
     let has = |key: &str| root.get(key).is_some();
-    if is_version("swagger")
-        || is_version("openapi")
-        || text("type") == Some("google.api.Service")
-        || (has("info") && has("paths"))
-    {
-        return Looks::OpenApi;
-    }
     let kind = text("kind");
     let group = text("apiVersion").and_then(|version| version.split_once('/'));
     let is_ours = group.is_some_and(|(group, _)| group == EndpointsService::group(&()));
+    // A manifest that lost its indentation has the document's keys beside its own.
+    let is_manifest = is_ours || kind == Some(&*EndpointsService::kind(&()));
+    if !is_manifest
+        && (is_version("swagger")
+            || is_version("openapi")
+            || text("type") == Some("google.api.Service")
+            || (has("info") && has("paths")))
+    {
+        return Looks::OpenApi;
+    }
     match (kind, text("apiVersion")) {
         (Some("List"), Some("v1")) => Looks::List,
         (Some("EndpointsServiceList"), Some(_)) if is_ours => Looks::List,
-        (Some(kind), _) if kind == EndpointsService::kind(&()) => Looks::EndpointsService,
-        _ if is_ours => Looks::EndpointsService,
+        _ if is_manifest => Looks::EndpointsService,
         (Some(_), Some(_)) => Looks::Kubernetes,
         _ => Looks::Other(match entries.first() {
             None => String::from("an empty mapping"),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::openapi::diagnostic::code;
 use crate::openapi::source::positions;
 
 fn contents(text: &str) -> Contents {
@@ -169,4 +170,103 @@ fn a_config_map_of_another_file_is_taken_where_there_is_none() {
     assert!(alone.services[0].is_unresolved());
     alone.resolve_with(&contents(config_map).config_maps);
     assert!(!alone.services[0].is_unresolved());
+}
+
+const HEAD: &str =
+    "apiVersion: endpoints.dev/v1alpha1\nkind: EndpointsService\nmetadata:\n  name: a\n";
+
+fn findings(text: &str) -> Vec<Diagnostic> {
+    let [entry] = &contents(text).services[..] else {
+        panic!("{text}");
+    };
+    entry.compile().1
+}
+
+#[test]
+fn lost_indentation_is_one_finding_that_says_what_belongs_where() {
+    for (rest, key, home) in [
+        (
+            "spec:\nopenapi:\n  inline: x\ncors: {}\n",
+            "openapi",
+            "spec",
+        ),
+        (
+            "spec:\n  openapi:\n  inline: |\n    swagger: '2.0'\n",
+            "inline",
+            "openapi",
+        ),
+        (
+            "spec:\n  openapi:\n    inline: |\nswagger: '2.0'\npaths: {}\n",
+            "swagger",
+            "inline",
+        ),
+        (
+            "spec:\n  openapi:\n    inline: |\n    openapi: 3.0.0\n    paths: {}\n",
+            "openapi",
+            "inline",
+        ),
+        (
+            "spec:\n  openapi:\n    document:\n    swagger: '2.0'\n    paths: {}\n",
+            "swagger",
+            "document",
+        ),
+        (
+            "spec:\nopenapi:\ninline: |\nswagger: '2.0'\npaths: {}\n",
+            "openapi",
+            "spec",
+        ),
+    ] {
+        let found = findings(&format!("{HEAD}{rest}"));
+        assert_eq!(found.len(), 1, "{rest}: {found:?}");
+        let expected = format!("`{key}` belongs into `{home}`, not beside it");
+        assert!(found[0].message.ends_with(&expected), "{rest}: {found:?}");
+        assert!(found[0].help.is_some() && found[0].related.len() == 1);
+        assert!(found[0].place.position.is_some());
+    }
+}
+
+#[test]
+fn an_empty_field_alone_is_no_lost_indentation() {
+    for rest in [
+        "spec:\n  openapi: {inline: x}\n  cors:\n  jwt:\n",
+        "spec:\n  openapi: {inline: \"\"}\n",
+        "spec:\n",
+    ] {
+        for finding in findings(&format!("{HEAD}{rest}")) {
+            assert!(
+                !finding.message.contains("indentation"),
+                "{rest}: {finding}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_in_the_document_is_told_beside_what_is_wrong_around_it() {
+    let document =
+        "openapi:\n    inline: |\n      swagger: '2.0'\n      paths: {/a: {get: {securty: []}}}\n";
+    for (text, around) in [
+        (
+            format!("{HEAD}spec:\n  {document}  mode: 3\n  corss: {{}}\n"),
+            2,
+        ),
+        (format!("{HEAD}spec:\n  {document}cors: {{}}\n"), 1),
+        (
+            format!("{}spec:\n  {document}", HEAD.replace("name", "nam")),
+            1,
+        ),
+        (
+            format!("{}spec:\n  {document}", HEAD.replace("v1alpha1", "v9")),
+            1,
+        ),
+    ] {
+        let found = findings(&text);
+        assert_eq!(found.len(), around + 1, "{text}: {found:?}");
+        assert!(
+            found.iter().any(|f| f.message.contains("securty")),
+            "{found:?}"
+        );
+        let around = found.iter().filter(|f| f.code == code::INVALID_SPEC);
+        assert!(around.clone().all(|f| f.help.is_some()), "{found:?}");
+    }
 }

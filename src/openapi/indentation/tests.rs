@@ -119,3 +119,36 @@ fn other_mistakes_are_not_taken_for_lost_indentation() {
         );
     }
 }
+
+#[test]
+fn a_manifest_that_does_not_even_parse_is_told_what_belongs_where() {
+    let head = "apiVersion: endpoints.dev/v1alpha1\nkind: EndpointsService\n";
+    for (rest, line, words) in [
+        (
+            "metadata:\nname: a\nspec: [\n",
+            4,
+            "`name` belongs into `metadata`",
+        ),
+        (
+            "spec:\nopenapi:\n\tinline: x\n",
+            4,
+            "`openapi` belongs into `spec`",
+        ),
+        (
+            "spec:\n  openapi:\n  inline: |\n   x\n y\n",
+            5,
+            "`inline` belongs into `openapi`",
+        ),
+        (
+            "spec:\n  openapi:\n    inline: |-\nswagger: '2.0'\ninfo: {a: 1}\ninfo: {}\n",
+            6,
+            "`swagger` belongs into `inline`",
+        ),
+    ] {
+        let text = format!("{head}{rest}");
+        let syntax = super::super::source::positions(&text).unwrap_err();
+        let found = super::lost_in_text(&text, &syntax).unwrap();
+        assert!(found.message.contains(words), "{found}");
+        assert_eq!(found.place.position.unwrap().line, line, "{found}");
+    }
+}

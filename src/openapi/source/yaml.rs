@@ -58,6 +58,8 @@ fn remedy(info: &str) -> &'static str {
         "indent with spaces: YAML takes no tabs there"
     } else if info.contains("mapping values") {
         "begin the key on a line of its own, indented like the others beside it, or put text that holds `: ` in quotes"
+    } else if info.contains("':' indicator") || info.contains("flow") {
+        "close the `[`, `{` or quote that was opened on a line before, or put text that begins with one in quotes"
     } else if info.contains("BOM") {
         "remove the character: a byte order mark only stands at the start of a file"
     } else if info.contains("unexpected character") {

@@ -4,10 +4,11 @@
 
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
+use serde::Deserialize as _;
 
 use crate::api::EndpointsServiceSpec;
 use crate::openapi::Diagnostic;
-use crate::policy::{self, ServiceIdentity};
+use crate::policy::{self, ServiceIdentity, spec_form};
 
 /// The most warnings that are sent; the API server passes on 4 KiB in all.
 const MAX_WARNINGS: usize = 10;
@@ -78,9 +79,15 @@ impl Check {
         let Some(spec) = self.object.data.get("spec") else {
             return Vec::new();
         };
-        let spec: EndpointsServiceSpec = match serde_json::from_value(spec.clone()) {
+        let spec = match EndpointsServiceSpec::deserialize(spec) {
             Ok(spec) => spec,
-            Err(error) => return vec![warning("error", &format!("spec: {error}"))],
+            Err(error) => {
+                let mut findings = spec_form::findings_of(spec);
+                if findings.is_empty() {
+                    findings.push(spec_form::other("", &error.to_string()));
+                }
+                return lines(&findings);
+            }
         };
         let metadata = &self.object.metadata;
         let name = metadata.name.as_ref().or(metadata.generate_name.as_ref());

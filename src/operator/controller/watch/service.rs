@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::Object;
 use crate::api::{EndpointsService, EndpointsServiceSpec};
 use crate::operator::index::ServiceObject;
+use crate::policy::spec_form;
 
 /// The most fields that are named.
 const MAX_NAMED: usize = 5;
@@ -61,7 +62,7 @@ pub(super) fn entry(object: DeserializeGuard<StoredService>) -> Object {
     let version = meta.resource_version.clone().unwrap_or_default();
     let (spec, status) = match object.0 {
         Ok(service) => (
-            read(service.spec),
+            read(&service.spec),
             serde_json::from_value(service.status).unwrap_or_default(),
         ),
         Err(invalid) => (Err(invalid.error), Default::default()),
@@ -77,7 +78,7 @@ pub(super) fn entry(object: DeserializeGuard<StoredService>) -> Object {
 
 /// Reads a spec. One with a field that is not known here was written by another version, and means
 /// something that would not be enforced.
-fn read(spec: Value) -> Result<EndpointsServiceSpec, String> {
+fn read(spec: &Value) -> Result<EndpointsServiceSpec, String> {
     let mut track = serde_path_to_error::Track::new();
     let deserializer = serde_path_to_error::Deserializer::new(spec, &mut track);
     let mut unknown = Vec::new();
@@ -93,9 +94,14 @@ fn read(spec: Value) -> Result<EndpointsServiceSpec, String> {
             "{} is not known to this version of the operator: upgrade it, or remove the field",
             unknown.join(", ")
         )),
-        Err(error) => match track.path().to_string() {
-            root if root == "." => Err(format!("spec: {error}")),
-            path => Err(format!("spec.{path}: {error}")),
-        },
+        Err(error) => {
+            let findings = spec_form::findings_of(spec).into_iter().take(MAX_NAMED);
+            let findings: Vec<_> = findings.map(|finding| finding.to_string()).collect();
+            match (&findings[..], track.path().to_string()) {
+                ([_, ..], _) => Err(findings.join("; ")),
+                ([], root) if root == "." => Err(format!("spec: {error}")),
+                ([], path) => Err(format!("spec.{path}: {error}")),
+            }
+        }
     }
 }

@@ -91,12 +91,6 @@ fn warnings_are_bounded_in_number_and_length_and_hold_no_line_break() {
 }
 
 #[test]
-fn a_spec_that_does_not_parse_says_so() {
-    let findings = findings(&review_of(json!({ "openapi": { "inline": 7 } })));
-    assert!(findings[0].starts_with("error: spec: "), "{findings:#?}");
-}
-
-#[test]
 fn what_is_no_such_review_is_refused_with_its_reason() {
     let mut pod = inline(GOOD);
     pod["request"]["resource"] = json!({ "group": "", "version": "v1", "resource": "pods" });
@@ -121,4 +115,16 @@ fn a_config_map_is_not_looked_for() {
     let findings = findings(&review_of(spec));
     assert_eq!(findings.len(), 1, "the fields around it are: {findings:#?}");
     assert!(findings[0].contains("/spec/serviceName"), "{findings:#?}");
+}
+
+#[test]
+fn a_spec_of_the_wrong_form_is_told_in_words_for_people() {
+    let spec = json!({"openapi": {"inline": GOOD}, "serviceName": 3, "corss": {}});
+    assert_eq!(
+        findings(&review_of(spec)),
+        [
+            "error[InvalidSpec]: /spec/corss: no such field: corss (did you mean `cors`?)",
+            "error[InvalidSpec]: /spec/serviceName: `serviceName` must be text, but is the number `3` (write it in quotes: `\"3\"`)",
+        ]
+    );
 }

@@ -178,6 +178,7 @@ async fn a_bad_token_is_refused_with_a_reason_and_a_renewed_one_is_read() {
     std::fs::write(&sidecar.token, "an old token").unwrap();
     let mut rig = rig.restart().await;
     rig.publish(&policy("two"));
+    soon(rig.authenticator.refused.notified()).await;
     assert_eq!(rig.hub.streams(), 0);
     std::fs::write(&sidecar.token, "token-of-u1").unwrap();
     assert_eq!(sidecar.next().await, seen("two"));
@@ -197,6 +198,7 @@ async fn a_pod_that_may_not_is_refused_until_it_may() {
         .unwrap()
         .insert("u1".into());
     let mut sidecar = rig.sidecar("u1");
+    soon(rig.authenticator.refused.notified()).await;
     let (_writer, response) = rig.peer("u1").await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     assert!(sidecar.seen.try_recv().is_err());

@@ -16,6 +16,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -53,6 +54,8 @@ pub(super) struct Rig {
 #[derive(Default)]
 pub(in crate::push) struct FakeAuthenticator {
     pub(super) forbidden: Mutex<HashSet<String>>,
+    /// Told of each refusal.
+    pub(super) refused: Notify,
 }
 
 /// A sidecar's client and what it was handed.
@@ -234,6 +237,9 @@ impl Authenticate for FakeAuthenticator {
                 expires,
             })
         };
+        if answer.is_err() {
+            self.refused.notify_one();
+        }
         std::future::ready(answer).boxed()
     }
 }

@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{pod, service};
 use crate::policy::Policy;
-use crate::policy::format::KeySource;
+use crate::policy::format::{FORMAT, KeySource};
 use crate::push::body::{self, Writer};
 use crate::push::client::{self, Apply, Config, Origin};
 use crate::push::server::{
@@ -329,7 +329,7 @@ pub(super) fn hello(uid: &str) -> Hello {
         pod: pod(uid),
         service: service().name,
         version: "0.1.0".into(),
-        format: 1,
+        format: FORMAT,
         protocol: wire::PROTOCOL,
         hash: None,
     }

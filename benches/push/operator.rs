@@ -171,6 +171,8 @@ fn spawn(kubeconfig: &Path, [webhook, push, admin]: [u16; 3]) -> Child {
             "warn",
         ])
         .env("KUBECONFIG", kubeconfig)
+        // As in the chart.
+        .env("MALLOC_ARENA_MAX", "2")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log.unwrap())

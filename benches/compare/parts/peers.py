@@ -126,13 +126,15 @@ class Proxy:
         return [self.process.pid] + [int(pid) for pid in children.read_text().split()]
 
     def resident(self):
-        """Megabytes; shared pages of several processes are counted once, by their share."""
-        total = 0
+        """Megabytes, and those of them that are no file's; shared pages of several processes are counted
+        once, by their share."""
+        total = {"Pss:": 0, "Pss_Anon:": 0}
         for pid in self.pids():
             for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
-        return total / 1024
+                name, size, *_ = line.split()
+                if name in total:
+                    total[name] += int(size)
+        return total["Pss:"] / 1024, total["Pss_Anon:"] / 1024
 
     def stop(self):
         self.stage.running.remove(self)

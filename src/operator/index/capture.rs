@@ -147,6 +147,19 @@ impl Namespace {
         });
         self.reach
             .pod_changed(self.services.values(), before, after);
+        let uid = |pod: Option<&InjectedPod>| pod.map(|pod| pod.uid.clone());
+        if !same || uid(before) != uid(after) {
+            // Its endpoint may have been there before it, as one without a sidecar.
+            let of_others = self
+                .services
+                .values()
+                .filter(|service| leads(service, after));
+            for service in of_others {
+                for concerned in self.reach.selected(&service.name) {
+                    self.touch(name, concerned, changes);
+                }
+            }
+        }
         if !same {
             let concerned: Vec<_> = self
                 .services

@@ -310,6 +310,28 @@ fn slice_concerns_the_services_of_the_pods_that_its_service_selects_and_no_other
     assert_eq!(dirty(&mut index), ["third"]);
 }
 
+/// The watches run side by side: which of the two comes first is luck.
+#[test]
+fn pod_that_comes_after_its_endpoint_is_no_longer_told_of_as_one_without_a_sidecar() {
+    let mut index = crowded();
+    let both = [("a", "uid-a"), ("o", "uid-o"), ("late", "uid-late")];
+    index.apply_slice("shop", mk_slice("both", &both));
+    dirty(&mut index);
+    let mixed = |index: &Index| {
+        let verdicts = verdicts(index).into_iter();
+        let mixed = verdicts.filter(|(_, said)| said.contains("MixedPods"));
+        mixed.map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(mixed(&index), ["bookstore", "other"]);
+    index.apply_pod(InjectedPod {
+        service: "third".into(),
+        labels: labels(&[("tier", "web")]),
+        ..mk_pod("late")
+    });
+    assert_eq!(dirty(&mut index), ["bookstore", "other", "third"]);
+    assert_eq!(mixed(&index), Vec::<String>::new());
+}
+
 #[test]
 fn slice_written_by_hand_concerns_whom_it_leads_to_and_no_other() {
     let mut index = crowded();

@@ -100,7 +100,7 @@ instructions: ## Instructions a request, by callgrind, against the committed one
 
 .PHONY: bench
 bench: instructions ## Envoy, nginx and ours in turn, into docs/performance.md; instructions, lookups, compiling
-	cargo bench --locked --bench route --bench compile --bench admission
+	cargo bench --locked --profile quick-release --bench route --bench compile --bench admission
 	benches/compare/run
 
 .PHONY: bench-push

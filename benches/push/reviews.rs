@@ -10,6 +10,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use rustix::process::setpriority_process;
 use rustls::pki_types::ServerName;
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -22,6 +23,8 @@ use crate::figures::Quantiles;
 const CONNECTIONS: u32 = 4;
 /// Between two reviews.
 const INTERVAL: Duration = Duration::from_millis(10);
+/// The priority of the thread: before all others here.
+const FIRST: i32 = -10;
 /// Between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -61,6 +64,8 @@ pub fn start(port: u16, bundle: &str, name: String) -> Reviews {
     let delays = Arc::new(Mutex::new(Vec::new()));
     let reviews = Reviews(delays.clone());
     std::thread::spawn(move || {
+        // Who measures must not wait for a processor itself; without the right to go first, it does.
+        let _ = setpriority_process(None, FIRST);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

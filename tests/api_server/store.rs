@@ -264,7 +264,7 @@ async fn specs_of_another_version_say_so_and_stop_no_other() {
     }
     for (name, words) in [
         ("bookstore", "spec.jwt.demandMore is not known"),
-        ("odd", "spec.openapi"),
+        ("odd", "/spec/openapi: `openapi` must be a mapping"),
     ] {
         eventually(|| async {
             // What does not parse cannot be read as what it is.

@@ -147,8 +147,7 @@ impl Namespace {
         });
         self.reach
             .pod_changed(self.services.values(), before, after);
-        let uid = |pod: Option<&InjectedPod>| pod.map(|pod| pod.uid.clone());
-        if !same || uid(before) != uid(after) {
+        if !same || before.map(|pod| &pod.uid) != after.map(|pod| &pod.uid) {
             // Its endpoint may have been there before it, as one without a sidecar.
             let of_others = self
                 .services

@@ -201,13 +201,7 @@ fn readiness_that_was_there_is_not_taken_away() {
 #[test]
 fn endpoints_written_by_hand_withhold_too() {
     let mut index = synced();
-    index.apply_service(
-        "shop",
-        ServiceFacts {
-            selector: BTreeMap::new(),
-            ..mk_service("by-hand", "8080")
-        },
-    );
+    index.apply_service("shop", mk_by_hand());
     index.apply_pod(InjectedPod {
         ips: vec!["10.0.0.1".parse().unwrap()],
         ..mk_pod("a")
@@ -461,13 +455,7 @@ fn crowded() -> Index {
     index.apply_service("shop", mk_selecting("bookstore", "app", "bookstore"));
     index.apply_service("shop", mk_selecting("other", "app", "other"));
     index.apply_service("shop", mk_selecting("both", "tier", "web"));
-    index.apply_service(
-        "shop",
-        ServiceFacts {
-            selector: BTreeMap::new(),
-            ..mk_service("by-hand", "8080")
-        },
-    );
+    index.apply_service("shop", mk_by_hand());
     index.apply_pod(InjectedPod {
         labels: labels(&[("app", "bookstore"), ("tier", "web")]),
         ips: vec!["10.0.0.1".parse().unwrap()],
@@ -491,6 +479,14 @@ fn crowded() -> Index {
 fn labels(labels: &[(&str, &str)]) -> BTreeMap<String, String> {
     let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     labels.iter().map(owned).collect()
+}
+
+/// Without a selector: its slices are written by hand.
+fn mk_by_hand() -> ServiceFacts {
+    ServiceFacts {
+        selector: BTreeMap::new(),
+        ..mk_service("by-hand", "8080")
+    }
 }
 
 fn mk_selecting(name: &str, key: &str, value: &str) -> ServiceFacts {

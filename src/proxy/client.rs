@@ -174,19 +174,25 @@ impl Client {
 
     /// Ready: the deadline of the answer passed. `waits`: for more of the request's body, which the
     /// client sends in time of its own ([`Limits::body_progress_timeout`]): the backend's begins when it
-    /// has the request, as Envoy's does.
-    pub(super) fn poll_deadline(&self, waits: bool, context: &mut Context<'_>) -> Poll<()> {
+    /// has the request, as Envoy's does. `moved`: something of that body went on its way.
+    pub(super) fn poll_deadline(
+        &self,
+        waits: bool,
+        moved: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
         if waits && self.time.get().is_some() {
             self.held.set(true);
             return Poll::Pending;
         }
-        self.release_deadline();
+        self.release_deadline(moved);
         self.deadline.borrow_mut().poll(context)
     }
 
-    /// Nobody waits for more of the request's body: the deadline runs again, from its beginning.
-    pub(super) fn release_deadline(&self) {
-        if let (true, Some(time)) = (self.held.take(), self.time.get()) {
+    /// The deadline runs, from its beginning if it stood still, or if something of the request's body
+    /// has `moved`.
+    pub(super) fn release_deadline(&self, moved: bool) {
+        if let (true, Some(time)) = (self.held.take() || moved, self.time.get()) {
             self.deadline.borrow_mut().set(Instant::now() + time);
         }
     }

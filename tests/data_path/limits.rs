@@ -111,6 +111,8 @@ async fn a_body_that_stalls_is_408() {
 #[tokio::test]
 async fn a_body_may_come_for_longer_than_the_backend_may_take() {
     const POST: &str = "POST /v1/shelves HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
+    /// More than sockets hold.
+    const LONG: usize = 64 << 20;
     let limits = Limits {
         backend_deadline: SHORT,
         body_progress_timeout: SHORT * 4,
@@ -128,6 +130,34 @@ async fn a_body_may_come_for_longer_than_the_backend_may_take() {
         }
         assert_eq!(client.answer().await.status, 200, "{pauses:?}");
     }
+
+    // So it is where the backend takes its time to read.
+    let reader = raw(|mut stream, _| async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut some = vec![0; 2 << 20];
+        for _ in 0..12 {
+            let _ = stream.read_exact(&mut some).await;
+            sleep(SHORT / 3).await;
+        }
+        // What sockets hold is the backend's already.
+        let mut left = LONG - 12 * some.len();
+        while left > 0 {
+            let most = some.len().min(left);
+            left -= stream.read(&mut some[..most]).await.unwrap_or(left).max(1);
+        }
+        let _ = stream.write_all(&ok("ok")).await;
+        let _ = stream.read_to_end(&mut some).await;
+    })
+    .await;
+    let patient = Limits {
+        backend_deadline: SHORT * 2,
+        ..limits.clone()
+    };
+    let slow = TestProxy::with(reader, patient, 1).under(OPEN);
+    let mut upload = Client::connect(slow.address).await;
+    let post = POST.replace(": 4", &format!(": {LONG}"));
+    upload.send(post + &"x".repeat(LONG)).await;
+    assert_eq!(upload.answer().await.status, 200);
 
     // Who stops for good is to blame, not the backend.
     client.send(POST).await;

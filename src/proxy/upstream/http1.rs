@@ -135,7 +135,7 @@ impl Connection {
             poll_fn(
                 |context| match self.poll_head(context, to_head, &mut informational) {
                     Poll::Pending => client
-                        .poll_deadline(self.sending.waits(), context)
+                        .poll_deadline(self.sending.waits(), self.sending.take_moved(), context)
                         .map(|()| Err(UpstreamError::Deadline)),
                     ready => ready,
                 },
@@ -143,7 +143,7 @@ impl Connection {
             .await;
         match answered {
             Ok(head) => {
-                client.release_deadline();
+                client.release_deadline(self.sending.take_moved());
                 let response = self.take_up(client, head).map_err(Failure::from)?;
                 let kept = keeps.then(|| Request::from_parts(parts, RequestBody::Empty));
                 Ok((response, kept))

@@ -23,6 +23,8 @@ pub(super) struct Sending {
     progress: Progress,
     /// All that came of the request is sent, and more is to come.
     waits: bool,
+    /// A piece of the body was taken since somebody asked.
+    moved: bool,
     /// The backend takes no more.
     failure: Option<io::Error>,
 }
@@ -49,6 +51,7 @@ impl Sending {
         };
         self.failure = None;
         self.progress = Progress::Untouched;
+        self.moved = false;
         self.out.clear();
         self.out.frame(framing);
         head::write(head, framing, self.out.lines());
@@ -63,6 +66,11 @@ impl Sending {
     /// Whether the client must send more before anything happens.
     pub(super) fn waits(&self) -> bool {
         self.waits
+    }
+
+    /// Whether something of the body has come and found room since this was asked.
+    pub(super) fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// After a failure: the body, if another connection may have the request.
@@ -139,6 +147,7 @@ impl Sending {
             return Ok(false);
         };
         self.progress = Progress::Begun;
+        self.moved = true;
         let frame = frame.map_err(|error| UpstreamError::ClientBody(error.into()))?;
         let is_last = match frame.into_data() {
             Ok(piece) => self.out.put(piece).map_err(other_length)?,

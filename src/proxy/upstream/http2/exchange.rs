@@ -103,10 +103,11 @@ pub(in crate::proxy::upstream) async fn exchange(
                 (UpstreamError::from_h2(error), cause)
             }));
         }
-        let waits = sending
-            .as_ref()
-            .is_some_and(|sending| !sent && sending.waits());
-        if client.poll_deadline(waits, context).is_ready() {
+        let (waits, moved) = match &mut sending {
+            Some(sending) => (!sent && sending.waits(), sending.take_moved()),
+            None => (false, false),
+        };
+        if client.poll_deadline(waits, moved, context).is_ready() {
             place.0.timed_out(begun);
             return Poll::Ready(Err((UpstreamError::Deadline, Cause::Final)));
         }
@@ -115,7 +116,7 @@ pub(in crate::proxy::upstream) async fn exchange(
     .await;
     match answered {
         Ok(response) => {
-            client.release_deadline();
+            client.release_deadline(sending.as_mut().is_some_and(Sending::take_moved));
             place.0.heard();
             let (parts, stream) = response.into_parts();
             if parts.headers.len() > HEADER_COUNT {

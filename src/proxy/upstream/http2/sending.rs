@@ -19,6 +19,8 @@ pub(super) struct Sending {
     touched: bool,
     /// All that came of it is sent, and more is to come.
     waits: bool,
+    /// A piece of it was taken since somebody asked.
+    moved: bool,
 }
 
 impl Sending {
@@ -29,6 +31,7 @@ impl Sending {
             piece: Bytes::new(),
             touched: false,
             waits: false,
+            moved: false,
         }
     }
 
@@ -40,6 +43,11 @@ impl Sending {
     /// Whether the client must send more before anything happens.
     pub(super) fn waits(&self) -> bool {
         self.waits
+    }
+
+    /// Whether something of the body has come and found room since this was asked.
+    pub(super) fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// Ready: sent, or no longer wanted. What the backend has against it is told by its answer.
@@ -79,6 +87,7 @@ impl Sending {
                 }
             };
             self.touched = true;
+            self.moved = true;
             match frame.into_data() {
                 Ok(piece) => {
                     self.stream.reserve_capacity(piece.remaining());

@@ -15,8 +15,9 @@ use std::time::Duration;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use thiserror::Error;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use super::loopback;
 
 /// A probe of the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,9 +109,7 @@ pub(super) fn longest(probes: &[AppProbe]) -> Duration {
 impl AppProbe {
     async fn ask(&self, request: &Request<Incoming>) -> Result<(), Failure> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(Failure::Connect)?;
+        let stream = loopback::connect(address).await.map_err(Failure::Connect)?;
         match &self.question {
             Question::TcpSocket => Ok(()),
             Question::HttpGet { path } => {

@@ -161,7 +161,11 @@ fn recall(
     claims.check(provider, audiences, means.now).ok()?;
     let key = remembered.key(&provider.fingerprint)?;
     let is_held = means.keys.keys(provider.index)?.holds(key);
-    (is_held && claims.grants(&requirement.scopes)).then(|| Verified {
+    if !is_held || !claims.grants(&requirement.scopes) {
+        return None;
+    }
+    means.cache.note(true);
+    Some(Verified {
         provider: provider.index,
         told: Arc::clone(&remembered.told),
         expires: claims.expires,

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use self::alternatives::check;
-use self::candidate::Means;
+use self::candidate::{MAX_TRIES, Means};
 use self::refusal::{Failure, Fault};
 use super::Prepared;
 use super::key_set::KeySet;
@@ -111,6 +111,7 @@ pub fn authenticate(
         cache,
         forwarding: &prepared.forwarding,
         now,
+        tries: MAX_TRIES,
     };
     if let Some(verified) = recall(security, headers, query, &mut means) {
         return Authentication::Verified(verified);

@@ -99,6 +99,12 @@ pub(super) async fn answer(
     })
 }
 
+/// The longest that any of them may take.
+pub(super) fn longest(probes: &[AppProbe]) -> Duration {
+    let timeouts = probes.iter().map(|probe| probe.timeout);
+    timeouts.max().unwrap_or_default()
+}
+
 impl AppProbe {
     async fn ask(&self, request: &Request<Incoming>) -> Result<(), Failure> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
@@ -112,5 +118,23 @@ impl AppProbe {
             }
             Question::Grpc { service } => grpc::ask(stream, self.port, service).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_is_that_of_the_most_patient() {
+        let probe = |seconds| AppProbe {
+            path: String::new(),
+            port: 80,
+            timeout: Duration::from_secs(seconds),
+            question: Question::TcpSocket,
+        };
+        let probes = [probe(1), probe(90), probe(3)];
+        assert_eq!(longest(&probes), Duration::from_secs(90));
+        assert_eq!(longest(&[]), Duration::ZERO);
     }
 }

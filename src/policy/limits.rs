@@ -21,7 +21,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 pub const BODY_PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest a client may leave our answer unread.
 pub const WRITE_PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
-/// From sending a request to the backend to the end of its answer.
+/// From the end of a request, as the backend gets it, to the end of its answer.
 pub const BACKEND_DEADLINE: Duration = Duration::from_secs(15);
 /// How long connecting to the backend may take.
 pub const BACKEND_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

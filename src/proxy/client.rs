@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -34,6 +34,10 @@ pub(super) struct Client {
     pub(super) forwarded_for: HeaderValue,
     /// The backend's deadline for the request being served.
     pub(super) deadline: RefCell<LazyTimer>,
+    /// How long the backend has for its answer once it has the request; None: the deadline does not move.
+    time: Cell<Option<Duration>>,
+    /// The deadline stands still: the rest of the request is waited for.
+    held: Cell<bool>,
     /// Of the body of the request being served, as far as it was read.
     pub(super) request_bytes: Cell<u64>,
     /// How many pieces of its body were read, where its silence is looked at.
@@ -58,6 +62,8 @@ impl Client {
             peer,
             forwarded_for: forwarded_peer(peer.ip()),
             deadline: RefCell::new(LazyTimer::default()),
+            time: Cell::default(),
+            held: Cell::default(),
             request_bytes: Cell::new(0),
             sent: Cell::new(0),
             upgrade: upgrade::Slot::default(),
@@ -81,6 +87,8 @@ impl Client {
             peer: self.peer,
             forwarded_for: self.forwarded_for.clone(),
             deadline: RefCell::default(),
+            time: Cell::default(),
+            held: Cell::default(),
             request_bytes: Cell::new(0),
             sent: Cell::new(0),
             upgrade: upgrade::Slot::default(),
@@ -145,10 +153,42 @@ impl Client {
         self.idle_since.get()
     }
 
-    /// Starts the deadline of the request being served; `of_rule`: where it is not the usual one.
-    pub(super) fn start_deadline(&self, from: Instant, of_rule: Option<Duration>) {
-        let deadline = of_rule.unwrap_or_else(|| self.limits.borrow().backend_deadline);
-        self.deadline.borrow_mut().set(from + deadline);
+    /// Starts the deadline of the request being served; `of_rule`: where it is not the usual one;
+    /// `is_call`: of gRPC, where both sides speak at once, and either may be silent meanwhile.
+    pub(super) fn start_deadline(&self, from: Instant, of_rule: Option<Duration>, is_call: bool) {
+        let time = of_rule.unwrap_or_else(|| self.limits.borrow().backend_deadline);
+        self.time.set((!is_call).then_some(time));
+        self.held.set(false);
+        self.deadline.borrow_mut().set(from + time);
+    }
+
+    /// Gives the backend another time for its answer; returns the one that it had.
+    pub(super) fn replace_time(&self, time: Option<Duration>) -> Option<Duration> {
+        self.time.replace(time)
+    }
+
+    /// How long the backend has for its answer; None: its deadline does not move.
+    pub(super) fn time(&self) -> Option<Duration> {
+        self.time.get()
+    }
+
+    /// Ready: the deadline of the answer passed. `waits`: for more of the request's body, which the
+    /// client sends in time of its own ([`Limits::body_progress_timeout`]): the backend's begins when it
+    /// has the request, as Envoy's does.
+    pub(super) fn poll_deadline(&self, waits: bool, context: &mut Context<'_>) -> Poll<()> {
+        if waits && self.time.get().is_some() {
+            self.held.set(true);
+            return Poll::Pending;
+        }
+        self.release_deadline();
+        self.deadline.borrow_mut().poll(context)
+    }
+
+    /// Nobody waits for more of the request's body: the deadline runs again, from its beginning.
+    pub(super) fn release_deadline(&self) {
+        if let (true, Some(time)) = (self.held.take(), self.time.get()) {
+            self.deadline.borrow_mut().set(Instant::now() + time);
+        }
     }
 
     /// Waits not longer than the deadline; None: it passed.

@@ -191,6 +191,7 @@ impl Exchange {
             operation: self.operation,
             method: self.method.clone(),
             version: self.version,
+            scheme: self.client.scheme(),
             status: outcome_code,
             source: self.source,
             refusal: self.refusal.take(),

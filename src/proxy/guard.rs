@@ -27,8 +27,8 @@ use super::client::Client;
 use super::http1::{Chunked, Place};
 use super::timer::LazyTimer;
 
-/// What is read in place of a head that we refuse.
-const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+/// What is read in place of a head that we refuse. Nobody knows its method.
+const STAND_IN: &[u8] = b"- / HTTP/1.1\r\nconnection: close\r\n\r\n";
 
 /// A client's socket. `S`: the plain socket.
 #[derive(Debug)]

@@ -304,7 +304,7 @@ async fn under(
     let deadline = remote.and_then(|remote| remote.deadline);
     exchange
         .client()
-        .start_deadline(exchange.started(), deadline);
+        .start_deadline(exchange.started(), deadline, caller == Caller::Grpc);
     match backend.send(exchange.client(), request).await {
         Ok(response) => Reply {
             answer: Answer::Backend(response),

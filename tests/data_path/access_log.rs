@@ -131,6 +131,22 @@ async fn a_line_says_who_is_at_fault_and_never_a_token_or_a_query() {
 }
 
 #[tokio::test]
+async fn a_head_that_cannot_be_read_has_no_method() {
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address).under(OPEN);
+    let smuggled = "POST /v1/shelves HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(ask(proxy.address, smuggled).await.status, 400);
+    let lines = proxy.log.wait_for(1).await;
+    assert_eq!(field(&lines[0], "reason"), "BadFraming");
+    assert_eq!(field(&lines[0], "method"), "-");
+    let metrics = crate::admin::metrics(&proxy).await;
+    let counted = metrics.lines().any(|line| {
+        line.starts_with("endpoints_requests_total") && line.contains("method=\"OTHER\"")
+    });
+    assert!(counted, "{metrics}");
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_is_told_as_such() {
     let backend = Backend::answering(|_| Reply::Stall(Vec::new())).await;
     let proxy = TestProxy::start(backend.address).under(OPEN);

@@ -151,6 +151,21 @@ async fn a_client_that_gives_up_what_it_begins_is_let_go_and_others_are_not() {
 }
 
 #[tokio::test]
+async fn a_client_whose_answers_the_backend_breaks_off_is_not_let_go() {
+    let half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+    let backend = Backend::answering(|_| Reply::Close(half.to_vec())).await;
+    let proxy = TestProxy::start(backend.address).under(OPEN);
+    let mut frames = Frames::connect(proxy.address).await;
+    for number in 0..600 {
+        let stream = 2 * number + 1;
+        assert!(frames.get(stream, "/v1/shelves").await, "{number}");
+        let reset = frames.next_of(RST_STREAM).await;
+        let reset = reset.unwrap_or_else(|| panic!("let go after {number}"));
+        assert_eq!(reset.stream, stream);
+    }
+}
+
+#[tokio::test]
 async fn a_length_said_twice_is_refused_in_streams_too() {
     let backend = Backend::start().await;
     let proxy = TestProxy::start(backend.address).under(OPEN);

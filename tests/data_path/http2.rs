@@ -195,6 +195,34 @@ async fn an_answer_without_content_has_no_length() {
     assert!(!answer.headers().contains_key("content-length"));
 }
 
+/// RFC 9110 section 9.3.2. A client ends a stream on which content comes for it.
+#[tokio::test]
+async fn an_answer_to_head_has_no_content_whoever_makes_it() {
+    let backend = Backend::answering(|_| {
+        Reply::Keep("HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n".into())
+    })
+    .await;
+    let proxy = TestProxy::start(backend.address).under(OPEN);
+    let mut client = Connection::to(proxy.address).await;
+    for (path, status) in [
+        ("/v1/shelves", 200),
+        ("/v1/shelves/1", 405),
+        ("/nothing", 404),
+        ("/healthz", 200),
+        ("/v1/%00", 400),
+    ] {
+        let head = request(proxy.address, Method::HEAD, path).body(empty());
+        let answer = client.send(head.unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        let length = answer.headers()["content-length"].clone();
+        assert_eq!(text(answer).await, "", "{path}");
+        let mut old = Client::connect(proxy.address).await;
+        let head = format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let same = old.ask(&head).await;
+        assert_eq!(same.value("content-length"), length.to_str().ok(), "{path}");
+    }
+}
+
 #[tokio::test]
 async fn split_cookies_reach_the_backend_as_one() {
     let backend = Backend::start().await;

@@ -636,6 +636,50 @@ async fn a_deadline_holds_and_a_connection_that_went_silent_is_left() {
 }
 
 #[tokio::test]
+async fn a_body_may_come_for_longer_than_the_backend_may_take() {
+    const SHORT: Duration = Duration::from_millis(300);
+    let backend = http2(server::Builder::new(), |connection, _| {
+        each(connection, |request, answering| async move {
+            let mut body = request.into_body();
+            let mut came = 0;
+            while let Some(Ok(data)) = body.data().await {
+                came += data.len();
+            }
+            match came {
+                4 => answer_ok(answering, "ok"),
+                // Never answered.
+                _ => std::future::pending().await,
+            }
+        })
+    })
+    .await;
+    let limits = Limits {
+        backend_deadline: SHORT,
+        body_progress_timeout: SHORT * 4,
+        ..Limits::default()
+    };
+    let proxy = grpc_with(backend, limits);
+    let mut client = Client::connect(proxy.address).await;
+    let post = |length: usize| {
+        format!("POST /v1/shelves HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
+    };
+    client.send(post(4)).await;
+    for pause in [SHORT * 2, SHORT / 2, SHORT / 2, SHORT / 2] {
+        sleep(pause).await;
+        client.send("x").await;
+    }
+    assert_eq!(client.answer().await.status, 200);
+    client.send(post(1)).await;
+    sleep(SHORT * 2).await;
+    client.send("x").await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, &*answer.reason()), (504, "BackendTimeout"));
+    client.send(post(4)).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, &*answer.reason()), (408, "BadBody"));
+}
+
+#[tokio::test]
 async fn a_body_that_ends_early_is_the_clients_fault_and_resets_the_stream() {
     let reset = Arc::new(Semaphore::new(0));
     let tell = reset.clone();

@@ -106,6 +106,50 @@ async fn a_body_that_stalls_is_408() {
     assert!(backend.requests().is_empty());
 }
 
+/// The backend's time begins when it has the request, as Envoy's does: a client's own is
+/// `timeouts.bodyProgress`.
+#[tokio::test]
+async fn a_body_may_come_for_longer_than_the_backend_may_take() {
+    const POST: &str = "POST /v1/shelves HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
+    let limits = Limits {
+        backend_deadline: SHORT,
+        body_progress_timeout: SHORT * 4,
+        ..Limits::default()
+    };
+    let backend = Backend::start().await;
+    let proxy = TestProxy::with(backend.address, limits.clone(), 1).under(OPEN);
+    let mut client = Client::connect(proxy.address).await;
+    // Steadily, and with one long pause.
+    for pauses in [[SHORT / 2; 4], [SHORT * 2, SHORT / 4, SHORT / 4, SHORT / 4]] {
+        client.send(POST).await;
+        for pause in pauses {
+            sleep(pause).await;
+            client.send("x").await;
+        }
+        assert_eq!(client.answer().await.status, 200, "{pauses:?}");
+    }
+
+    // Who stops for good is to blame, not the backend.
+    client.send(POST).await;
+    let answer = client.answer().await;
+    assert_eq!((answer.status, &*answer.reason()), (408, "BadBody"));
+    let line = &proxy.log.wait_for(1).await[0];
+    assert_eq!(line["fault"], "client", "{line}");
+
+    let stalling = Backend::answering(|_| Reply::Stall(Vec::new())).await;
+    let proxy = TestProxy::with(stalling.address, limits, 1).under(OPEN);
+    let mut client = Client::connect(proxy.address).await;
+    client.send(POST).await;
+    sleep(SHORT * 2).await;
+    client.send("xxxx").await;
+    let sent = Instant::now();
+    let answer = client.answer().await;
+    assert_eq!((answer.status, &*answer.reason()), (504, "BackendTimeout"));
+    let waited = sent.elapsed();
+    assert!(waited >= SHORT - Duration::from_millis(20), "{waited:?}");
+    assert!(waited < SHORT * 3, "{waited:?}");
+}
+
 #[tokio::test]
 async fn a_client_that_does_not_read_is_let_go() {
     let megabytes = "x".repeat(1024 * 1024);

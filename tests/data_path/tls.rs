@@ -147,6 +147,35 @@ async fn http1_and_http2_are_served_by_alpn_and_the_backend_learns_of_https() {
 }
 
 #[tokio::test]
+async fn a_span_is_of_https() {
+    let secret = Secret::issued();
+    // The collector, too.
+    let backend = Backend::start().await;
+    let collector = format!("http://{}", backend.address);
+    let tracing = format!("tracing: {{otlpEndpoint: \"{collector}\", sample: 1}}");
+    let proxy = secret
+        .proxy(backend.address)
+        .under(&format!("{OPEN}{TLS}\n{tracing}\n"));
+    let mut stream = secret.connect(proxy.address, &[]).await;
+    ask_over(&mut stream, GET).await;
+    let exported = patient(async {
+        loop {
+            let requests = backend.requests();
+            let mut exports = requests
+                .iter()
+                .filter(|it| it.line().starts_with("POST /v1/traces"));
+            if let Some(export) = exports.next() {
+                return String::from_utf8_lossy(&export.body).into_owned();
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    let scheme = r#"{"key":"url.scheme","value":{"stringValue":"https"}}"#;
+    assert!(exported.contains(scheme), "{exported}");
+}
+
+#[tokio::test]
 async fn the_realm_of_a_refusal_is_of_https() {
     let secret = Secret::issued();
     let backend = Backend::start().await;

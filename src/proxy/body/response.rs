@@ -52,6 +52,11 @@ impl ResponseBody {
         }
     }
 
+    /// Nothing of it is sent.
+    pub(in crate::proxy) fn withhold(&mut self) {
+        self.content = Content::Ours(Bytes::new());
+    }
+
     /// Keeps the exchange open until this body is sent, or given up. What streams (its length is not
     /// known) ends when the exchange must.
     pub(in crate::proxy) fn closing(mut self, exchange: Exchange, caller: Caller) -> Self {

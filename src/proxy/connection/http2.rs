@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,9 +24,11 @@ use super::preface::Begun;
 use crate::policy::headers::join_cookies;
 use crate::policy::verdict::{Reason, Refusal};
 use crate::proxy::Limits;
+use crate::proxy::body::ResponseBody;
 use crate::proxy::client::Client;
 use crate::proxy::drain::{Finish, Member};
 use crate::proxy::guard::Head;
+use crate::proxy::http1::{QUERY, class};
 use crate::proxy::incoming;
 use crate::proxy::respond::refusal;
 use crate::proxy::service;
@@ -60,6 +62,7 @@ pub(super) async fn serve(
         let (worker, streams) = (worker.clone(), streams.clone());
         move |mut request: Request<Incoming>| {
             let head = check(&mut request, &client.renew_limits());
+            let to_head = *request.method() == Method::HEAD;
             // Each stream has a deadline of its own.
             let client = Rc::new(client.stream());
             let stream = streams.open();
@@ -71,7 +74,11 @@ pub(super) async fn serve(
                 Some(head),
                 request.map(incoming::Incoming::Http2),
             );
-            async move { served.await.map(|response| stream.watch(response)) }
+            async move {
+                served
+                    .await
+                    .map(|response| stream.watch(with_its_content(response, to_head)))
+            }
         }
     });
     let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
@@ -101,6 +108,15 @@ fn check(request: &mut Request<Incoming>, limits: &Limits) -> Result<Head, Refus
             StatusCode::URI_TOO_LONG,
             Reason::UriTooLong,
             "The request target is too long.",
+        ));
+    }
+    // A path is looked at where it is decided about; a query goes on as it came.
+    let query = request.uri().query().unwrap_or_default();
+    if query.bytes().any(|byte| class(byte) & QUERY == 0) {
+        return Err(refusal(
+            StatusCode::BAD_REQUEST,
+            Reason::BadPath,
+            "The request target has a character that is not allowed.",
         ));
     }
     if request.headers().len() > limits.header_count {
@@ -163,6 +179,28 @@ fn hosts(request: &Request<Incoming>) -> Result<u16, Refusal> {
             "The Host header is not the request's authority.",
         )),
     }
+}
+
+/// The answer with the content that it may have: none to HEAD (RFC 9110 section 9.3.2), none with 204 and
+/// 304. hyper sends what it is given, and a client ends the stream for it.
+fn with_its_content(mut response: Response<ResponseBody>, to_head: bool) -> Response<ResponseBody> {
+    let has_none = to_head
+        || matches!(
+            response.status(),
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+    if !has_none || response.body().is_end_stream() {
+        return response;
+    }
+    if to_head && let Some(length) = response.body().size_hint().exact() {
+        let length = HeaderValue::from(length);
+        response
+            .headers_mut()
+            .entry(CONTENT_LENGTH)
+            .or_insert(length);
+    }
+    response.body_mut().withhold();
+    response
 }
 
 /// Runs each stream as a task of the worker.

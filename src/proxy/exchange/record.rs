@@ -27,6 +27,8 @@ pub(in crate::proxy) struct Record {
     pub(in crate::proxy) operation: Option<usize>,
     pub(in crate::proxy) method: Method,
     pub(in crate::proxy) version: Version,
+    /// `http` or `https`.
+    pub(in crate::proxy) scheme: &'static str,
     pub(in crate::proxy) status: u16,
     pub(in crate::proxy) source: Source,
     /// The verdict, where the proxy answered instead of the backend.

@@ -62,6 +62,11 @@ fn check_host(hosts: u16, parts: &mut Parts) -> Result<(), Refusal> {
         return Err(refusal(StatusCode::BAD_REQUEST, Reason::BadPath, message));
     }
     if let Some(authority) = parts.uri.authority() {
+        // What it takes the place of must be a host, or nothing, all the same (section 3.2).
+        let before = parts.headers.get(HOST).map(HeaderValue::as_bytes);
+        if before.is_some_and(|host| !host.is_empty() && !is_host(host)) {
+            return bad("The Host header is not a host.");
+        }
         match HeaderValue::try_from(authority.as_str()) {
             Ok(host) => parts.headers.insert(HOST, host),
             Err(_) => return bad("The authority of the request target is not a host."),

@@ -48,7 +48,7 @@ fn span(record: &Record) -> Option<Value> {
     let mut attributes = vec![
         text("http.request.method", method),
         number("http.response.status_code", u64::from(record.status)),
-        text("url.scheme", "http"),
+        text("url.scheme", record.scheme),
         text("url.path", &span.path),
         text("network.protocol.name", "http"),
         text(

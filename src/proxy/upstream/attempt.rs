@@ -50,7 +50,9 @@ impl Backend {
             return self.exchange(client, request, manner).await;
         }
         client.deadline.borrow_mut().set(until);
+        let time = client.replace_time(client.time().map(|_| most));
         let mut attempted = self.exchange(client, request, manner).await;
+        client.replace_time(time);
         if let Err(failure) = &mut attempted
             && matches!(failure.outcome, Outcome::Error(UpstreamError::Deadline))
         {
@@ -59,7 +61,12 @@ impl Backend {
         // The whole deadline is that of the body, too; but a stream has one for each of its pauses.
         let is_endless = matches!(&attempted, Ok(answer) if answer.body().is_endless());
         if let (false, Some(whole)) = (is_endless, whole) {
-            client.deadline.borrow_mut().set(whole);
+            let mut deadline = client.deadline.borrow_mut();
+            // While the request was waited for, neither ran.
+            let held = deadline
+                .deadline()
+                .map(|end| end.saturating_duration_since(until));
+            deadline.set(whole + held.unwrap_or_default());
         }
         attempted
     }

@@ -135,9 +135,7 @@ impl Connection {
             poll_fn(
                 |context| match self.poll_head(context, to_head, &mut informational) {
                     Poll::Pending => client
-                        .deadline
-                        .borrow_mut()
-                        .poll(context)
+                        .poll_deadline(self.sending.waits(), context)
                         .map(|()| Err(UpstreamError::Deadline)),
                     ready => ready,
                 },
@@ -145,6 +143,7 @@ impl Connection {
             .await;
         match answered {
             Ok(head) => {
+                client.release_deadline();
                 let response = self.take_up(client, head).map_err(Failure::from)?;
                 let kept = keeps.then(|| Request::from_parts(parts, RequestBody::Empty));
                 Ok((response, kept))

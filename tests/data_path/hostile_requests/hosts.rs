@@ -118,9 +118,28 @@ async fn an_absolute_target_takes_the_place_of_the_host() {
             400,
             "BadHost",
         ),
-        Case::forwarded(
+        // It is ignored, but must be one (RFC 9112 section 3.2).
+        Case::refused(
             "a bad one beside it",
             get("http://b/shelves", "Host: x/y\r\n"),
+            400,
+            "BadHost",
+        ),
+        Case::refused(
+            "a user beside it",
+            get("http://b/shelves", "Host: user@b\r\n"),
+            400,
+            "BadHost",
+        ),
+        Case::forwarded(
+            "an empty one beside it",
+            get("http://b/shelves", "Host:\r\n"),
+            LINE,
+        )
+        .saw("host", &["b"]),
+        Case::forwarded(
+            "HTTP/1.0, none beside it",
+            "GET http://b/shelves HTTP/1.0\r\n\r\n",
             LINE,
         )
         .saw("host", &["b"]),
@@ -154,5 +173,5 @@ async fn an_absolute_target_takes_the_place_of_the_host() {
             "BadHost",
         ),
     ];
-    run(10, cases).await;
+    run(13, cases).await;
 }

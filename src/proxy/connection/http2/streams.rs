@@ -49,7 +49,7 @@ pub(super) struct Stream {
 #[derive(Debug)]
 struct State {
     began: Instant,
-    /// The answer was made to its end.
+    /// The answer was made to its end, or broke off.
     finished: Cell<bool>,
     /// A piece of the answer was given away then, and nobody has asked for the next one since.
     unread_since: Cell<Option<Instant>>,
@@ -171,7 +171,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for WatchedBody<B> {
         let polled = Pin::new(&mut this.body).poll_frame(context);
         // hyper asks for the next piece once the client has room for it.
         unread.set(polled.is_ready().then(Instant::now));
-        if matches!(polled, Poll::Ready(None)) {
+        // One that breaks off is not given up by the client.
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
             this.stream.state.finished.set(true);
         }
         polled

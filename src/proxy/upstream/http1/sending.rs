@@ -21,6 +21,8 @@ pub(super) struct Sending {
     /// What is still to come; None: nothing.
     body: Option<RequestBody>,
     progress: Progress,
+    /// All that came of the request is sent, and more is to come.
+    waits: bool,
     /// The backend takes no more.
     failure: Option<io::Error>,
 }
@@ -58,6 +60,11 @@ impl Sending {
         self.progress == Progress::Over
     }
 
+    /// Whether the client must send more before anything happens.
+    pub(super) fn waits(&self) -> bool {
+        self.waits
+    }
+
     /// After a failure: the body, if another connection may have the request.
     pub(super) fn take_unsent(&mut self) -> Option<RequestBody> {
         let untouched = self.progress == Progress::Untouched;
@@ -83,6 +90,7 @@ impl Sending {
         stream: &mut Stream,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), UpstreamError>> {
+        self.waits = false;
         while !matches!(self.progress, Progress::Over | Progress::Failed) {
             // The first piece goes out with the head, if it is there already.
             let waits = self.poll_next(context)?;
@@ -97,6 +105,7 @@ impl Sending {
             } else if waits {
                 // What was written of the last piece must not wait for the next.
                 let _ = Pin::new(&mut *stream).poll_flush(context);
+                self.waits = true;
                 return Poll::Pending;
             } else if self.body.is_none() {
                 match ready!(Pin::new(&mut *stream).poll_flush(context)) {

@@ -103,7 +103,10 @@ pub(in crate::proxy::upstream) async fn exchange(
                 (UpstreamError::from_h2(error), cause)
             }));
         }
-        if client.deadline.borrow_mut().poll(context).is_ready() {
+        let waits = sending
+            .as_ref()
+            .is_some_and(|sending| !sent && sending.waits());
+        if client.poll_deadline(waits, context).is_ready() {
             place.0.timed_out(begun);
             return Poll::Ready(Err((UpstreamError::Deadline, Cause::Final)));
         }
@@ -112,6 +115,7 @@ pub(in crate::proxy::upstream) async fn exchange(
     .await;
     match answered {
         Ok(response) => {
+            client.release_deadline();
             place.0.heard();
             let (parts, stream) = response.into_parts();
             if parts.headers.len() > HEADER_COUNT {

@@ -17,6 +17,8 @@ pub(super) struct Sending {
     piece: Bytes,
     /// Whether something of the body was read.
     touched: bool,
+    /// All that came of it is sent, and more is to come.
+    waits: bool,
 }
 
 impl Sending {
@@ -26,6 +28,7 @@ impl Sending {
             body,
             piece: Bytes::new(),
             touched: false,
+            waits: false,
         }
     }
 
@@ -34,11 +37,17 @@ impl Sending {
         (!self.touched).then_some(self.body)
     }
 
+    /// Whether the client must send more before anything happens.
+    pub(super) fn waits(&self) -> bool {
+        self.waits
+    }
+
     /// Ready: sent, or no longer wanted. What the backend has against it is told by its answer.
     ///
     /// # Errors
     /// The client's body cannot be read; the stream is reset.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), RequestBodyError>> {
+        self.waits = false;
         loop {
             // A backend that has answered may not want the rest (RFC 9113 section 8.1).
             if self.stream.poll_reset(context).is_ready() {
@@ -56,7 +65,9 @@ impl Sending {
                 }
                 continue;
             }
-            let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            let polled = Pin::new(&mut self.body).poll_frame(context);
+            self.waits = polled.is_pending();
+            let frame = match ready!(polled) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => {
                     self.stream.send_reset(Reason::CANCEL);

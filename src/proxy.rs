@@ -28,6 +28,7 @@ mod guard;
 mod http1;
 mod incoming;
 mod listen;
+mod loopback;
 mod metrics;
 mod random;
 mod respond;

@@ -119,7 +119,7 @@ impl Figures {
             ),
             (
                 "operator's CPU a push: one service / every service",
-                format!("{} / {}", us(self.edit_cpu), us(self.wave_cpu)),
+                format!("{} / {}", cost(self.edit_cpu), cost(self.wave_cpu)),
             ),
             ("bytes a push", self.bytes.to_string()),
             (
@@ -203,6 +203,14 @@ fn target(text: String, is_met: bool) -> String {
 
 fn ms(duration: Duration) -> String {
     format!("{:.0} ms", duration.as_secs_f64() * 1e3)
+}
+
+/// Of what is more than the idle operator's.
+fn cost(more: Duration) -> String {
+    match more.is_zero() {
+        true => String::from("no more than idle"),
+        false => us(more),
+    }
 }
 
 fn us(duration: Duration) -> String {

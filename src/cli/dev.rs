@@ -217,7 +217,10 @@ fn snapshot(policy: Policy, keys: &KeyRing) -> anyhow::Result<Snapshot> {
     let slots = keys.slots(&prepared.policy);
     // The backend named on the command line, or the echo, answers for every operation.
     let snapshot = Snapshot::new(prepared, slots)?.without_addresses();
-    Ok(snapshot.with_key_hint(keys.hint()))
+    Ok(match keys.hint() {
+        Some(hint) => snapshot.with_key_hint(hint),
+        None => snapshot,
+    })
 }
 
 /// The lines that a policy is introduced with.

@@ -2,8 +2,8 @@
 //! would start the app beside it and stop both at one time: `postStart` holds the app back until the
 //! sidecar listens, `preStop` keeps the sidecar until the app has closed its ports.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -89,7 +89,7 @@ fn until(most: Duration, mut is_so: impl FnMut() -> bool) -> bool {
 /// Whether the admin port answers `/livez` with 200.
 fn is_live(port: u16) -> bool {
     let ask = || -> std::io::Result<bool> {
-        let mut stream = connect(port)?;
+        let mut stream = connect(Ipv4Addr::LOCALHOST.into(), port)?;
         stream.set_read_timeout(Some(LOOK_TIMEOUT))?;
         stream.set_write_timeout(Some(LOOK_TIMEOUT))?;
         let head = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -101,12 +101,45 @@ fn is_live(port: u16) -> bool {
     ask().unwrap_or(false)
 }
 
-/// Whether nobody listens there any more. An app that is only slow to accept has not closed.
+/// Whether nobody listens there any more, on IPv6 either. An app that is only slow to accept has not
+/// closed.
 fn is_closed(port: u16) -> bool {
-    connect(port).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+    let look = |address: IpAddr| connect(address, port).err().map(|error| error.kind());
+    let four = look(Ipv4Addr::LOCALHOST.into());
+    let six = look(Ipv6Addr::LOCALHOST.into());
+    // Where there is no IPv6, nobody listens on it.
+    four == Some(ErrorKind::ConnectionRefused) && !matches!(six, None | Some(ErrorKind::TimedOut))
 }
 
-fn connect(port: u16) -> std::io::Result<TcpStream> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpStream::connect_timeout(&address, LOOK_TIMEOUT)
+fn connect(address: IpAddr, port: u16) -> std::io::Result<TcpStream> {
+    TcpStream::connect_timeout(&SocketAddr::new(address, port), LOOK_TIMEOUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    #[test]
+    fn a_port_is_closed_when_nobody_listens_on_either_address() {
+        for address in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
+            let app = TcpListener::bind(address).unwrap();
+            let port = app.local_addr().unwrap().port();
+            assert!(!is_closed(port), "{address}");
+        }
+        // Held, so that nobody else gets it.
+        let (_four, _six, port) = loop {
+            let four = TcpSocket::new_v4().unwrap();
+            four.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+            let port = four.local_addr().unwrap().port();
+            let six = TcpSocket::new_v6().unwrap();
+            if six.bind((Ipv6Addr::LOCALHOST, port).into()).is_ok() {
+                break (four, six, port);
+            }
+        };
+        assert!(is_closed(port));
+    }
 }

@@ -45,8 +45,14 @@ impl Demand {
         if !then.in_flight {
             self.wake();
         }
-        let done = progress.wait_for(|now| now.finished > then.finished || !now.attached);
-        matches!(timeout(JOIN, done).await, Ok(Ok(now)) if now.attached)
+        is_finished(&mut progress, then.finished).await
+    }
+
+    /// Joins the source's very first fetch while it is in flight; true once it has finished.
+    pub(super) async fn ask_first(&self) -> bool {
+        let mut progress = self.progress.subscribe();
+        let then = *progress.borrow_and_update();
+        then.in_flight && then.finished == 0 && is_finished(&mut progress, 0).await
     }
 
     /// Starts a fetch as soon as the bounds allow; nothing where one is in flight.
@@ -60,6 +66,12 @@ impl Demand {
     pub(super) fn wake(&self) {
         self.wake.notify_one();
     }
+}
+
+/// Waits until more than `before` fetches have finished.
+async fn is_finished(progress: &mut watch::Receiver<Progress>, before: u64) -> bool {
+    let done = progress.wait_for(|now| now.finished > before || !now.attached);
+    matches!(timeout(JOIN, done).await, Ok(Ok(now)) if now.attached)
 }
 
 impl Attached {

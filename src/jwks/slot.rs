@@ -159,6 +159,13 @@ impl KeySlot {
         self.demand.ask().await && self.version() != before
     }
 
+    /// Says whether keys are here now of a source that never had any. Joins its first fetch for at most
+    /// a second while that is in flight; else it does not wait: where keys cannot be had, a request
+    /// shall be told so.
+    pub async fn first_keys(&self) -> bool {
+        self.demand.ask_first().await && self.current.load().is_some()
+    }
+
     /// The same for somebody who does not wait: newer keys are fetched now, or, within ten seconds of
     /// the last fetch, at their end.
     pub fn want(&self) {

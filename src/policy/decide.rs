@@ -10,7 +10,9 @@ use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use self::escapes::Escaped;
-use self::refusals::{bad_request, method_not_allowed, method_refused, not_found};
+use self::refusals::{
+    bad_request, method_not_allowed, method_refused, not_found, rule_of_refused, unreadable,
+};
 use super::Prepared;
 use super::cors::{Preflight, ResponseCors, RuleId};
 use super::headers::{METHOD_OVERRIDE, Seen};
@@ -74,10 +76,10 @@ pub fn decide<'r>(
     let seen = Seen::of(headers, &prepared.headers);
     let (rule, outcome) = match read(prepared, method, target, headers, seen) {
         Ok(request) => request.route(prepared, target, headers),
-        Err(refusal) => (
-            RuleId::SERVICE,
-            unreadable(prepared, method, headers, refusal),
-        ),
+        Err(refusal) => {
+            let rule = rule_of_refused(prepared, method, target, headers);
+            (rule, unreadable(prepared, rule, method, headers, refusal))
+        }
     };
     let cors = match &outcome {
         Ok(Action::Preflight(origin)) => prepared.cors.answered_preflight(rule, origin.clone()),
@@ -148,23 +150,6 @@ fn read<'r>(
     })
 }
 
-/// A preflight of a path that cannot be read is answered as on any other path, or the script that
-/// asked could not read why the request itself is refused.
-fn unreadable<'r>(
-    prepared: &Prepared,
-    method: &Method,
-    headers: &HeaderMap,
-    refusal: Refusal,
-) -> Result<Action<'r>, Refusal> {
-    if refusal.reason == Reason::BadPath && *method == Method::OPTIONS {
-        let service = prepared.cors.decider(RuleId::SERVICE);
-        if let Preflight::Answer(answer) = service.preflight(headers, false) {
-            return Ok(Action::Preflight(answer));
-        }
-    }
-    Err(refusal)
-}
-
 impl<'r> Readable<'r> {
     /// What happens with it, and by which CORS rule.
     fn route(
@@ -218,10 +203,7 @@ impl<'r> Readable<'r> {
     /// The operation of the request that a preflight announces, else another one of its path: what
     /// may be done there is that one's to say.
     fn requested(&self, prepared: &Prepared, headers: &HeaderMap) -> Option<usize> {
-        if *self.method != Method::OPTIONS {
-            return None;
-        }
-        let method = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.to_str().ok()?;
+        let method = announced(&self.method, headers)?;
         named(&self.find(prepared, method))
     }
 
@@ -290,6 +272,15 @@ impl<'r> Readable<'r> {
             path: self.path,
         }))
     }
+}
+
+/// The method of the request that a preflight announces.
+fn announced<'h>(method: &Method, headers: &'h HeaderMap) -> Option<&'h str> {
+    if *method != Method::OPTIONS {
+        return None;
+    }
+    let announced = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.to_str().ok();
+    announced.filter(|method| !method.is_empty())
 }
 
 /// The operation that was found, else another one of the path.

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use self::alternatives::check;
-use self::candidate::Means;
+use self::candidate::{MAX_TRIES, Means};
 use self::refusal::{Failure, Fault};
 use super::Prepared;
 use super::key_set::KeySet;
@@ -111,6 +111,7 @@ pub fn authenticate(
         cache,
         forwarding: &prepared.forwarding,
         now,
+        tries: MAX_TRIES,
     };
     if let Some(verified) = recall(security, headers, query, &mut means) {
         return Authentication::Verified(verified);
@@ -161,7 +162,11 @@ fn recall(
     claims.check(provider, audiences, means.now).ok()?;
     let key = remembered.key(&provider.fingerprint)?;
     let is_held = means.keys.keys(provider.index)?.holds(key);
-    (is_held && claims.grants(&requirement.scopes)).then(|| Verified {
+    if !is_held || !claims.grants(&requirement.scopes) {
+        return None;
+    }
+    means.cache.note(true);
+    Some(Verified {
         provider: provider.index,
         told: Arc::clone(&remembered.told),
         expires: claims.expires,

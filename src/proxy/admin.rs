@@ -36,7 +36,7 @@ const CONNECTIONS: usize = 64;
 const CONNECTIONS_PER_ADDRESS: usize = 16;
 /// How long a head may take, and how long a connection may wait for one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection lives, whatever it does.
+/// How long a connection lives, whatever it does, beside the time that one of the app's probes may take.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most of a head that is read, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -188,6 +188,7 @@ impl Admin {
 /// Serves for ever.
 pub(super) async fn serve(admin: &Arc<Admin>, listener: &TcpListener) {
     let limit = ConnectionLimit::new(CONNECTIONS, CONNECTIONS_PER_ADDRESS);
+    let life = CONNECTION_TIMEOUT + app_probes::longest(&admin.app_probes);
     loop {
         let (stream, peer, permit) = match limit.accept(listener).await {
             Ok(accepted) => accepted,
@@ -210,7 +211,7 @@ pub(super) async fn serve(admin: &Arc<Admin>, listener: &TcpListener) {
                 .max_buf_size(HEAD_BYTES)
                 .serve_connection(TokioIo::new(stream), answer);
             // Whether a probe hung up is its own affair.
-            let _ = timeout(CONNECTION_TIMEOUT, connection).await;
+            let _ = timeout(life, connection).await;
             drop(permit);
         });
     }

@@ -15,8 +15,9 @@ use std::time::Duration;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use thiserror::Error;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use super::loopback;
 
 /// A probe of the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,12 +100,16 @@ pub(super) async fn answer(
     })
 }
 
+/// The longest that any of them may take.
+pub(super) fn longest(probes: &[AppProbe]) -> Duration {
+    let timeouts = probes.iter().map(|probe| probe.timeout);
+    timeouts.max().unwrap_or_default()
+}
+
 impl AppProbe {
     async fn ask(&self, request: &Request<Incoming>) -> Result<(), Failure> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(Failure::Connect)?;
+        let stream = loopback::connect(address).await.map_err(Failure::Connect)?;
         match &self.question {
             Question::TcpSocket => Ok(()),
             Question::HttpGet { path } => {
@@ -112,5 +117,23 @@ impl AppProbe {
             }
             Question::Grpc { service } => grpc::ask(stream, self.port, service).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_is_that_of_the_most_patient() {
+        let probe = |seconds| AppProbe {
+            path: String::new(),
+            port: 80,
+            timeout: Duration::from_secs(seconds),
+            question: Question::TcpSocket,
+        };
+        let probes = [probe(1), probe(90), probe(3)];
+        assert_eq!(longest(&probes), Duration::from_secs(90));
+        assert_eq!(longest(&[]), Duration::ZERO);
     }
 }

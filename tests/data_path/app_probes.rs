@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::backend::{Backend, Reply, ok};
 use crate::client::{Answer, ask};
+use crate::forwarding::on_ipv6_alone;
 use crate::proxy::TestProxy;
 
 fn proxy(app: SocketAddr, question: Question) -> TestProxy {
@@ -107,6 +108,14 @@ async fn a_socket_that_opens_passes() {
     );
     let away = proxy(closed().await, Question::TcpSocket);
     assert_eq!(probe(&away).await.status, 503);
+}
+
+#[tokio::test]
+async fn an_app_that_listens_on_ipv6_alone_is_asked() {
+    let (address, _held) = on_ipv6_alone().await;
+    for question in [get("/ready"), Question::TcpSocket] {
+        assert_eq!(probe(&proxy(address, question)).await.status, 200);
+    }
 }
 
 #[tokio::test]

@@ -258,26 +258,37 @@ async fn a_refused_upload_can_read_its_answer() {
     }
 }
 
+/// An issuer that answers with this key set when it is let: where, whether it was asked, and what lets
+/// it answer.
+async fn held_back(key_set: String) -> (String, Arc<Semaphore>, Arc<Semaphore>) {
+    let (asked, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (tell, wait) = (asked.clone(), gate.clone());
+    let issuer = raw(move |mut stream, _| {
+        let (asked, gate, key_set) = (tell.clone(), wait.clone(), key_set.clone());
+        async move {
+            let _ = read_request(&mut stream, &mut Vec::new()).await;
+            asked.add_permits(1);
+            if gate.acquire().await.is_ok() {
+                let _ = stream.write_all(&ok(&key_set)).await;
+            }
+        }
+    })
+    .await;
+    (format!("http://{issuer}/keys"), asked, gate)
+}
+
+fn refresher(store: KeyStore) -> tokio::task::JoinHandle<()> {
+    let fetcher = HttpFetcher::new(AddressRule::development(), endpoints::tls::built_in_roots());
+    let refresher = Refresher::new(store, Arc::new(fetcher.expect("TLS")), |_| {});
+    tokio::spawn(refresher.run())
+}
+
 /// The issuer signs with a key that the proxy has not seen: the request waits for the fetch that is
 /// in flight, and is let in by what it brings.
 #[tokio::test]
 async fn a_token_of_a_new_key_waits_for_the_fetch_in_flight() {
     let (old, new) = (Signer::new("ES256", "1"), Signer::new("ES256", "2"));
-    let fetched = key_set(&[&old, &new]);
-    let (asked, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let (tell, wait) = (asked.clone(), gate.clone());
-    let issuer = raw(move |mut stream, _| {
-        let (asked, gate, fetched) = (tell.clone(), wait.clone(), fetched.clone());
-        async move {
-            let _ = read_request(&mut stream, &mut Vec::new()).await;
-            asked.add_permits(1);
-            if gate.acquire().await.is_ok() {
-                let _ = stream.write_all(&ok(&fetched)).await;
-            }
-        }
-    })
-    .await;
-    let url = format!("http://{issuer}/keys");
+    let (url, asked, gate) = held_back(key_set(&[&old, &new])).await;
     let yaml = document("mine").replace(KEYS, &url);
 
     let store = KeyStore::default();
@@ -287,9 +298,7 @@ async fn a_token_of_a_new_key_waits_for_the_fetch_in_flight() {
         set: Arc::new(set),
         fetched_at: now(),
     });
-    let fetcher = HttpFetcher::new(AddressRule::development(), endpoints::tls::built_in_roots());
-    let refresher = Refresher::new(store, Arc::new(fetcher.expect("TLS")), |_| {});
-    let refresher = tokio::spawn(refresher.run());
+    let refresher = refresher(store);
     patient(asked.acquire()).await.expect("open").forget();
 
     let backend = Backend::start().await;
@@ -305,6 +314,31 @@ async fn a_token_of_a_new_key_waits_for_the_fetch_in_flight() {
         200
     );
     assert_eq!(backend.requests().len(), 1);
+    gate.add_permits(1);
+    assert_eq!(client.answer().await.status, 200);
+    refresher.abort();
+}
+
+/// A start is no outage: who comes before the first keys waits for them a little, instead of a 503.
+#[tokio::test]
+async fn a_token_waits_for_the_very_first_keys() {
+    let signer = Signer::new("ES256", "1");
+    let (url, asked, gate) = held_back(key_set(&[&signer])).await;
+    let yaml = document("mine").replace(KEYS, &url);
+    let store = KeyStore::default();
+    let slot = store.slot(&KeySource::Url(url));
+    let refresher = refresher(store);
+    patient(asked.acquire()).await.expect("open").forget();
+
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address);
+    proxy.policies.store(snapshot_with(&yaml, |_| slot.clone()));
+    let mut client = Client::connect(proxy.address).await;
+    client.send(request(&signer.token(&claims("mine")))).await;
+    // Who could not be let in by any keys does not wait for them.
+    let answer = ask(proxy.address, &request(&signer.token(&claims("yours")))).await;
+    assert_eq!((answer.status, &*answer.reason()), (403, "TokenAudience"));
+    assert!(backend.requests().is_empty());
     gate.add_permits(1);
     assert_eq!(client.answer().await.status, 200);
     refresher.abort();

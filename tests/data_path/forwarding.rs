@@ -1,6 +1,11 @@
 //! What the backend gets, and what the client gets back.
 
-use crate::backend::{Backend, Reply};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::backend::{Backend, Reply, ok, read_request};
 use crate::client::{Client, ask};
 use crate::proxy::TestProxy;
 
@@ -70,6 +75,39 @@ async fn a_request_is_forwarded_and_its_answer_returned() {
     for gone in ["connection", "x-drop", "upgrade", "transfer-encoding"] {
         assert_eq!(seen.values(gone), [""; 0], "{gone}");
     }
+}
+
+/// An app that answers 200 on IPv6's loopback, and the address where nobody listens on IPv4: none other
+/// gets it as long as the socket is held.
+pub async fn on_ipv6_alone() -> (SocketAddr, TcpSocket) {
+    loop {
+        let app = TcpListener::bind("[::1]:0").await.unwrap();
+        let port = app.local_addr().unwrap().port();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let held = TcpSocket::new_v4().unwrap();
+        if held.bind(address).is_err() {
+            continue;
+        }
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = app.accept().await {
+                let mut buffer = Vec::new();
+                while read_request(&mut stream, &mut buffer).await.is_some() {
+                    stream.write_all(&ok("six")).await.unwrap();
+                }
+            }
+        });
+        return (address, held);
+    }
+}
+
+/// `listen [::]:80` of nginx is IPv6 alone, and so is `localhost` to some runtimes.
+#[tokio::test]
+async fn an_app_that_listens_on_ipv6_alone_is_reached() {
+    let (address, _held) = on_ipv6_alone().await;
+    let proxy = TestProxy::start(address).under(OPEN);
+    let head = "GET /v1/shelves HTTP/1.1\r\nHost: books.example.com\r\n\r\n";
+    let answer = ask(proxy.address, head).await;
+    assert_eq!((answer.status, &*answer.body), (200, "six"));
 }
 
 #[tokio::test]

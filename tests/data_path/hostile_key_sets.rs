@@ -192,6 +192,7 @@ fn cases() -> Vec<Case> {
     // Keys
     let private = with("d", json!("AAAA"));
     let other = Signer::new("ES256", "other").jwk();
+    let nameless = Signer::new("ES256", "other").anonymous().jwk();
     for (name, set, class, status) in [
         ("a private key", vec![private.clone()], none, 503),
         (
@@ -405,6 +406,22 @@ fn cases() -> Vec<Case> {
             "64 keys",
             std::iter::repeat_n(other, 63)
                 .chain([signer().jwk()])
+                .collect(),
+            None,
+            200,
+        ),
+        (
+            "63 keys without kid before it",
+            std::iter::repeat_n(nameless.clone(), 63)
+                .chain([signer().jwk()])
+                .collect(),
+            None,
+            200,
+        ),
+        (
+            "63 keys without kid, and itself without",
+            std::iter::repeat_n(nameless, 63)
+                .chain([signer().anonymous().jwk()])
                 .collect(),
             None,
             200,

@@ -63,6 +63,29 @@ async fn the_table_of_metrics_is_what_a_scrape_holds() {
     assert_documented(&scrape().await, "Metrics of the sidecar");
 }
 
+/// The short way of a remembered token, which most requests take, once counted nothing.
+#[tokio::test]
+async fn each_token_is_counted_as_remembered_or_verified() {
+    let backend = Backend::start().await;
+    let proxy = TestProxy::start(backend.address);
+    let signer = Signer::new("ES256", "1");
+    let keys = BTreeMap::from([(KEYS.to_owned(), key_set(&[&signer]))]);
+    proxy.policies.store(snapshot(DOCUMENT, &keys));
+    let claims = json!({"iss": "https://issuer.example", "aud": "mine", "exp": now() + 3600});
+    let bearer = format!("Authorization: Bearer {}\r\n", signer.token(&claims));
+    let twice = format!("{bearer}{bearer}");
+    for headers in [&bearer, &bearer, &bearer, &twice] {
+        assert_eq!(ask(proxy.address, &get(headers)).await.status, 200);
+    }
+    let text = metrics(&proxy).await;
+    for line in [
+        "endpoints_token_cache_misses_total 1\n",
+        "endpoints_token_cache_hits_total 3\n",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
 #[tokio::test]
 async fn names_and_labels_keep_to_the_conventions() {
     for (name, kind, labels, _) in rows(&scrape().await) {

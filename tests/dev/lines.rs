@@ -142,3 +142,43 @@ fn a_token_of_the_other_kind_is_told_so() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert!(answer.contains("--issuers real"), "{answer}");
 }
+
+/// With the issuers' own keys `dev` answers what a sidecar does, to the letter.
+#[test]
+fn with_real_issuers_a_token_of_an_unknown_key_is_answered_as_in_a_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hello.yaml");
+    let text = r#"
+apiVersion: endpoints.dev/v1alpha1
+kind: EndpointsService
+metadata: {name: hello}
+spec:
+  jwt:
+    issuers:
+      - issuer: https://issuer.example
+        jwks: '{"keys": [{"kty": "EC", "crv": "P-256", "kid": "one", "x": "BX81lVm2-61iSm6Wj_TxrIfPBSGZkvP1zXDKhj1qmGQ", "y": "9rKyfs18ijVQNFH1eVRVg9M6IwFbNRftERC16uFL8sM"}]}'
+  openapi:
+    inline: |
+      swagger: "2.0"
+      info: {title: Hello, version: "1"}
+      host: hello.example
+      securityDefinitions:
+        issuer: {type: oauth2, flow: implicit, authorizationUrl: "", x-google-issuer: "https://issuer.example"}
+      security: [{issuer: []}]
+      paths: {/hello: {get: {responses: {200: {description: ok}}}}}
+"#;
+    std::fs::write(&file, text).unwrap();
+    let embedded = Dev::start(&file, &[]);
+    let real = Dev::start(&file, &["--issuers", "real"]);
+    let mut lines = embedded.exports.iter();
+    let token = lines
+        .find(|line| line.starts_with("export TOKEN="))
+        .unwrap();
+    let answer = real.paste(&format!(
+        "{token}; curl -s -H \"Authorization: Bearer ${{TOKEN}}\" \"${{ENDPOINTS_HOST}}/hello\""
+    ));
+    assert_eq!(
+        answer,
+        r#"{"code":401,"message":"Jwks doesn't have key to match kid or alg from Jwt","reason":"TokenKeyUnknown"}"#
+    );
+}

@@ -231,7 +231,7 @@ fn rsa_components(der: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The first value's content, and what follows it.
-fn der_value(der: &[u8]) -> (&[u8], &[u8]) {
+pub fn der_value(der: &[u8]) -> (&[u8], &[u8]) {
     let (length, start) = match der[1] {
         short @ 0..0x80 => (usize::from(short), 2),
         long => {

@@ -61,17 +61,15 @@ impl KeyRing {
         }
     }
 
-    /// What to add to the answer for a token whose key is not known.
-    pub(super) fn hint(&self) -> &'static str {
+    /// What to add to the answer for a token whose key is not known; nothing where it is what a sidecar
+    /// answers.
+    pub(super) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Embedded(..) => {
+            Self::Embedded(..) => Some(
                 "endpoints dev stands in for the issuers: only the tokens it printed pass; \
-                 --issuers real takes those of the real ones"
-            }
-            Self::Real(_) => {
-                "endpoints dev takes tokens of the real issuers only; \
-                 --issuers embedded takes those it prints"
-            }
+                 --issuers real takes those of the real ones",
+            ),
+            Self::Real(_) => None,
         }
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Document {
 /// # Errors
 /// A document that is neither.
 pub(super) fn read(text: &str) -> anyhow::Result<(Form, Vec<Document>)> {
+    // Editors of some systems put a mark before all that there is.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim_start().starts_with(['{', '['])
         && let Ok(documents) = json(text)
     {
@@ -94,7 +96,7 @@ fn documents(text: &str) -> anyhow::Result<Vec<Document>> {
     for (index, text) in texts.into_iter().enumerate() {
         let mut value: Value = serde_yaml::from_str(&text)
             .with_context(|| format!("document {} is not YAML", index + 1))?;
-        yaml::read_modes(&mut value);
+        yaml::read_as_kubectl(&mut value);
         // Nothing but comments before the first marker.
         if !(value.is_null() && text.trim().is_empty()) {
             documents.push(Document {
@@ -129,6 +131,14 @@ mod tests {
             .map(|document| document.value.to_string())
             .collect();
         assert_eq!(values, [r#"{"a":1}"#, r#"{"b":1}"#, r#"{"c":1}"#]);
+    }
+
+    #[test]
+    fn a_mark_of_the_byte_order_is_no_part_of_the_text() {
+        let (form, documents) = read("\u{feff}---\na: 1\n").unwrap();
+        assert_eq!((form, documents.len()), (Form::Yaml, 1));
+        assert_eq!(documents[0].value["a"], 1);
+        assert_eq!(read("\u{feff}{\"a\": 1}").unwrap().0, Form::Json);
     }
 
     #[test]

@@ -1,7 +1,37 @@
 //! Objects as YAML that every reader takes for the same: kubectl reads YAML 1.1, where `yes` is no
 //! text and `0440` an octal number. So only what no version could mistake stands without quotes.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// The key whose value's entries are the mapping's own.
+const MERGE: &str = "<<";
+/// Fields whose value is a file mode.
+const MODES: [&str; 2] = ["defaultMode", "mode"];
+/// Fields of pods, and of what makes them, whose value is true or false.
+const BOOLEANS: [&str; 22] = [
+    "allowPrivilegeEscalation",
+    "automountServiceAccountToken",
+    "blockOwnerDeletion",
+    "controller",
+    "enableServiceLinks",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostProcess",
+    "hostUsers",
+    "optional",
+    "paused",
+    "privileged",
+    "readOnly",
+    "readOnlyRootFilesystem",
+    "runAsNonRoot",
+    "setHostnameAsFQDN",
+    "shareProcessNamespace",
+    "stdin",
+    "stdinOnce",
+    "suspend",
+    "tty",
+];
 
 /// An object as a document in block style.
 pub(super) fn to_string(value: &Value) -> String {
@@ -10,24 +40,62 @@ pub(super) fn to_string(value: &Value) -> String {
     text
 }
 
-/// Reads as YAML 1.1 does what people write as file modes: `0440` is octal. (Our reader knows YAML
-/// 1.2, to which it is text.)
-pub(super) fn read_modes(value: &mut Value) {
+/// Reads as YAML 1.1 does, by which kubectl goes, what people write in it: merge keys, file modes
+/// (`0440` is octal), and `yes`, `no`, `on`, `off` where true or false belongs. (Our reader knows YAML
+/// 1.2, to which it is all text.)
+pub(super) fn read_as_kubectl(value: &mut Value) {
     match value {
         Value::Object(fields) => {
+            fields.values_mut().for_each(read_as_kubectl);
+            merge(fields);
             for (name, value) in fields {
-                match value.as_str().and_then(|text| text.strip_prefix('0')) {
-                    Some(octal) if ["mode", "defaultMode"].contains(&name.as_str()) => {
-                        if let Ok(mode) = u16::from_str_radix(octal, 8) {
-                            *value = mode.into();
-                        }
-                    }
-                    _ => read_modes(value),
+                if let Some(meant) = value.as_str().and_then(|text| meant(name, text)) {
+                    *value = meant;
                 }
             }
         }
-        Value::Array(elements) => elements.iter_mut().for_each(read_modes),
+        Value::Array(elements) => elements.iter_mut().for_each(read_as_kubectl),
         _ => {}
+    }
+}
+
+/// Takes in what a merge key brings, a mapping or several: what the mapping says itself goes before
+/// it, and the first of several before the others.
+fn merge(fields: &mut Map<String, Value>) {
+    let is_merge = match fields.get(MERGE) {
+        Some(Value::Array(several)) => several.iter().all(Value::is_object),
+        Some(one) => one.is_object(),
+        None => false,
+    };
+    if !is_merge {
+        return;
+    }
+    let brought = match fields.remove(MERGE) {
+        Some(Value::Array(several)) => several,
+        one => Vec::from_iter(one),
+    };
+    for mapping in brought {
+        if let Value::Object(mapping) = mapping {
+            for (name, value) in mapping {
+                fields.entry(name).or_insert(value);
+            }
+        }
+    }
+}
+
+/// What a field's text means to YAML 1.1, if it is not text to it.
+fn meant(field: &str, text: &str) -> Option<Value> {
+    if MODES.contains(&field) {
+        let mode = u16::from_str_radix(text.strip_prefix('0')?, 8).ok()?;
+        return Some(mode.into());
+    }
+    if !BOOLEANS.contains(&field) {
+        return None;
+    }
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true.into()),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false.into()),
+        _ => None,
     }
 }
 
@@ -222,10 +290,40 @@ mod tests {
     fn file_modes_are_octal() {
         let mut value = json!({ "defaultMode": "0440", "items": [{ "mode": "0777" }, { "mode": "0o17" }, { "mode": 7 }],
                                 "other": "0440" });
-        read_modes(&mut value);
+        read_as_kubectl(&mut value);
         assert_eq!(
             value,
             json!({ "defaultMode": 288, "items": [{ "mode": 511 }, { "mode": "0o17" }, { "mode": 7 }], "other": "0440" })
+        );
+    }
+
+    #[test]
+    fn yes_and_no_are_booleans_where_those_belong() {
+        let mut value =
+            json!({ "readOnly": "yes", "hostNetwork": "Off", "tty": "maybe", "value": "yes" });
+        read_as_kubectl(&mut value);
+        assert_eq!(
+            value,
+            json!({ "readOnly": true, "hostNetwork": false, "tty": "maybe", "value": "yes" })
+        );
+    }
+
+    #[test]
+    fn merge_keys_bring_what_is_not_said() {
+        let mut value = json!({
+            "containers": [
+                { "<<": { "<<": { "image": "deepest" }, "image": "base", "tty": "yes" }, "name": "own" },
+                { "<<": [{ "a": 1 }, { "a": 2, "b": 2 }] }
+            ],
+            "<<": "a text"
+        });
+        read_as_kubectl(&mut value);
+        assert_eq!(
+            value,
+            json!({
+                "containers": [{ "name": "own", "image": "base", "tty": true }, { "a": 1, "b": 2 }],
+                "<<": "a text"
+            })
         );
     }
 

@@ -490,3 +490,35 @@ fn logs_name_the_place_without_what_a_url_may_hide() {
     );
     assert_eq!(place(&KeySource::Url("password".to_owned())), "not a URL");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_very_first_fetch_is_waited_for_a_second_and_an_outage_is_not() {
+    let world = World::new();
+    let (quick, slow, dead) = (source("quick"), source("slow"), source("dead"));
+    let after = Duration::from_millis;
+    world
+        .issuers
+        .answer(&quick, after(300), Ok(set_of(&["one"])));
+    world
+        .issuers
+        .answer(&slow, after(4_000), Ok(set_of(&["one"])));
+    world
+        .issuers
+        .answer(&dead, after(4_000), Err(FetchError::Unreachable));
+    let slots = [&quick, &slow, &dead].map(|source| world.store.slot(source));
+    let [quick, slow, dead] = &slots;
+    settle().await;
+    let timed = async |slot: &KeySlot| {
+        let begun = Instant::now();
+        (slot.first_keys().await, begun.elapsed().as_millis())
+    };
+    let (came, waited) = timed(quick).await;
+    assert!(came && waited <= 300, "{waited}");
+    assert!(matches!(timed(slow).await, (false, 1000..=1010)));
+    assert!(matches!(timed(dead).await, (false, 1000..=1010)));
+    // The next fetch of what is dead is under way: whoever asks is told at once.
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(world.issuers.asked(&source("dead")), 2);
+    assert!(matches!(timed(dead).await, (false, 0)));
+    assert!(slow.usable(world.now(), DAY).is_some());
+}

@@ -152,7 +152,8 @@ fn refuse_unsupported(spec: &PodSpec, wanted: SidecarKind, native: bool) -> Resu
     if platform::is_windows(spec) {
         return Err(Denial::Windows);
     }
-    match spec.restart_policy.as_deref() {
+    let policy = spec.restart_policy.as_deref();
+    match policy.filter(|policy| !policy.is_empty()) {
         Some(policy) if policy != "Always" && !native => Err(Denial::NeverCompletes {
             policy: policy.to_owned(),
             remedy: match wanted {

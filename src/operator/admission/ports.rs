@@ -146,8 +146,19 @@ fn all_ports(spec: &PodSpec) -> impl Iterator<Item = (&Container, &ContainerPort
     })
 }
 
+/// The ports that a Service looks names up among: those of containers that stay.
+fn service_ports(spec: &PodSpec) -> impl Iterator<Item = (&Container, &ContainerPort)> {
+    let stays = |init: &&Container| init.restart_policy.as_deref() == Some("Always");
+    let sidecars = spec.init_containers.iter().flatten().filter(stays);
+    let containers = spec.containers.iter().chain(sidecars);
+    containers.flat_map(|container| {
+        let ports = container.ports.iter().flatten();
+        ports.map(move |port| (container, port))
+    })
+}
+
+/// Nothing, written or not, is TCP.
 fn is_tcp(port: &ContainerPort) -> bool {
-    port.protocol
-        .as_deref()
-        .is_none_or(|protocol| protocol == "TCP")
+    let protocol = port.protocol.as_deref().unwrap_or_default();
+    matches!(protocol, "" | "TCP")
 }

@@ -15,10 +15,9 @@ use crate::api::probes::{Action, AppProbe, Handler, MAX_PROBES};
 
 /// kubelet's own default.
 const TIMEOUT_SECONDS: u16 = 1;
-/// The longest that the sidecar waits for the app.
-const MAX_TIMEOUT_SECONDS: u16 = 30;
-/// Lifecycle handlers have no timeout of their own.
-const HOOK_TIMEOUT_SECONDS: u16 = 30;
+/// The longest that the sidecar waits for the app. Lifecycle handlers have no timeout of their own:
+/// kubelet waits until the pod's grace period is over, and the sidecar as long as it.
+const MAX_TIMEOUT_SECONDS: u16 = 3600;
 
 const HANDLERS: [Handler; 5] = [
     Handler::LivenessProbe,
@@ -121,16 +120,15 @@ impl<'a> Slot<'a> {
     }
 
     fn probe(probe: &'a mut Probe) -> Self {
-        let seconds = probe
-            .timeout_seconds
-            .and_then(|seconds| u16::try_from(seconds).ok());
+        let seconds = match probe.timeout_seconds {
+            None | Some(..=0) => TIMEOUT_SECONDS,
+            Some(seconds) => u16::try_from(seconds).unwrap_or(u16::MAX),
+        };
         Self {
             http: &mut probe.http_get,
             tcp: &mut probe.tcp_socket,
             grpc: Some(&mut probe.grpc),
-            timeout_seconds: seconds
-                .unwrap_or(TIMEOUT_SECONDS)
-                .clamp(1, MAX_TIMEOUT_SECONDS),
+            timeout_seconds: seconds.min(MAX_TIMEOUT_SECONDS),
         }
     }
 
@@ -139,7 +137,7 @@ impl<'a> Slot<'a> {
             http: &mut hook.http_get,
             tcp: &mut hook.tcp_socket,
             grpc: None,
-            timeout_seconds: HOOK_TIMEOUT_SECONDS,
+            timeout_seconds: MAX_TIMEOUT_SECONDS,
         }
     }
 

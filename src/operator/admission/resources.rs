@@ -1,12 +1,14 @@
 //! What the sidecar asks of its node, and how the pod's own resources make room for it.
 
+mod pod_level;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{PodSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::Denial;
-use crate::api::annotations::{PodResources, SidecarResources};
+pub(super) use self::pod_level::{raise as raise_pod_level, restore as restore_pod_level};
+use crate::api::annotations::SidecarResources;
 use crate::api::quantity;
 
 type List = BTreeMap<String, Quantity>;
@@ -97,72 +99,13 @@ fn fitting(
     (Some(request), limit)
 }
 
-/// Adds the sidecar's share to the pod-level resources, where the pod has them (KEP-2837): a pod
-/// whose containers ask for more than the pod is invalid. Returns what was there before.
-///
-/// # Errors
-/// A quantity that does not parse.
-pub(super) fn raise_pod_level(
-    spec: &mut PodSpec,
-    own: &ResourceRequirements,
-) -> Result<Option<PodResources>, Denial> {
-    let Some(pod) = &mut spec.resources else {
-        return Ok(None);
-    };
-    let requested = own.requests.as_ref();
-    let before = PodResources {
-        requests: raise("requests", &mut pod.requests, [requested, None])?,
-        limits: raise("limits", &mut pod.limits, [own.limits.as_ref(), requested])?,
-    };
-    Ok((before != PodResources::default()).then_some(before))
-}
-
-/// Puts pod-level resources back as they were before the sidecar's share.
-pub(super) fn restore_pod_level(spec: &mut PodSpec, before: Option<&PodResources>) {
-    let (Some(pod), Some(before)) = (&mut spec.resources, before) else {
-        return;
-    };
-    for (list, before) in [
-        (&mut pod.requests, &before.requests),
-        (&mut pod.limits, &before.limits),
-    ] {
-        for (resource, quantity) in list.iter_mut().flatten() {
-            if let Some(before) = before.get(resource) {
-                quantity.0.clone_from(before);
-            }
-        }
-    }
-}
-
-fn raise(
-    name: &'static str,
-    list: &mut Option<List>,
-    shares: [Option<&List>; 2],
-) -> Result<BTreeMap<String, String>, Denial> {
-    let mut before = BTreeMap::new();
-    for resource in [CPU, MEMORY] {
-        let Some(quantity) = list.as_mut().and_then(|list| list.get_mut(resource)) else {
-            continue;
-        };
-        let share = shares
-            .into_iter()
-            .flatten()
-            .find_map(|share| share.get(resource));
-        let Some(share) = share else { continue };
-        let sum = quantity::sum(&quantity.0, &share.0).ok_or_else(|| Denial::Quantity {
-            list: name,
-            resource,
-            quantity: quantity.0.clone(),
-        })?;
-        before.insert(resource.to_owned(), std::mem::replace(&mut quantity.0, sum));
-    }
-    Ok(before)
-}
-
 /// Kubernetes' quality of service class Guaranteed, as the pod is without the sidecar.
 fn is_guaranteed(spec: &PodSpec) -> bool {
     if let Some(pod) = spec.resources.as_ref().filter(|pod| has_any(pod)) {
-        return has_equal_limits(pod);
+        let mut pod = pod.clone();
+        let defaults = pod_level::default_requests(spec);
+        pod.requests.get_or_insert_default().extend(defaults);
+        return has_equal_limits(&pod);
     }
     let mut containers = spec
         .containers

@@ -115,7 +115,12 @@ impl Injector<'_> {
             });
             return;
         };
-        let misplaced = !template.is_empty() && has_annotation(&object["metadata"]);
+        // A CronJob has two places beside its pods: its own, and that of the Jobs it makes.
+        let others = ["/metadata", "/spec/jobTemplate/metadata"].into_iter();
+        let misplaced = !template.is_empty()
+            && others
+                .filter_map(|place| object.pointer(place))
+                .any(has_annotation);
         let place = template.trim_start_matches('/').replace('/', ".");
         let fate = match object.pointer_mut(template) {
             Some(pod) => self.inject(pod, &namespace, &place),
@@ -167,28 +172,48 @@ impl Injector<'_> {
     }
 }
 
-/// Maps from text to text.
-const TEXTS: [&str; 3] = [
-    "/metadata/annotations",
-    "/metadata/labels",
-    "/spec/nodeSelector",
-];
-
-/// Reads what matters of a pod. A null among texts is the empty text, as to the API server: templates of
-/// charts often leave one.
+/// Reads what matters of a pod.
 fn read(raw: &Value, place: &str) -> Result<Pod, String> {
     let mut pod = json!({ "metadata": raw["metadata"], "spec": raw["spec"] });
-    for texts in TEXTS {
-        let texts = pod.pointer_mut(texts).and_then(Value::as_object_mut);
-        let texts = texts.into_iter().flat_map(|texts| texts.values_mut());
-        texts
-            .filter(|text| text.is_null())
-            .for_each(|text| *text = json!(""));
-    }
+    fill_nulls(&mut pod);
     serde_path_to_error::deserialize(pod).map_err(|error| {
         let dot = if place.is_empty() { "" } else { "." };
         format!("{place}{dot}{}: {}", error.path(), error.inner())
     })
+}
+
+/// A null among texts is the empty text, and among quantities zero, as to the API server: templates of
+/// charts often leave one.
+fn fill_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match name.as_str() {
+                    "annotations" | "labels" | "matchLabels" | "nodeSelector" => fill(value, ""),
+                    "args" | "command" => fill(value, ""),
+                    "limits" | "requests" => fill(value, "0"),
+                    _ => fill_nulls(value),
+                }
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(fill_nulls),
+        _ => {}
+    }
+}
+
+fn fill(value: &mut Value, filling: &str) {
+    let is_null = |value: &&mut Value| value.is_null();
+    match value {
+        Value::Object(fields) => {
+            let nulls = fields.values_mut().filter(is_null);
+            nulls.for_each(|null| *null = json!(filling));
+        }
+        Value::Array(elements) => {
+            let nulls = elements.iter_mut().filter(is_null);
+            nulls.for_each(|null| *null = json!(filling));
+        }
+        _ => {}
+    }
 }
 
 /// Where an object of this kind has its pod template: empty for a pod itself.

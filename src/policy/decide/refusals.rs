@@ -1,8 +1,10 @@
 //! What is answered to a head that goes no further, in ESPv2's words where it has some.
 
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
+use super::{Action, announced, named};
 use crate::policy::Prepared;
+use crate::policy::cors::{Preflight, RuleId};
 use crate::policy::path::normalise;
 use crate::policy::route::RouteMatch;
 use crate::policy::verdict::{Facts, Reason, Refusal};
@@ -55,4 +57,37 @@ pub(super) fn method_refused(prepared: &Prepared, method: &Method, target: &Uri)
             format!("{method} requests are not served."),
         )
     }
+}
+
+/// By which CORS rule a script may read why a head is refused before it is routed: that of the operation
+/// that it was meant for, as far as its path can be read.
+pub(super) fn rule_of_refused(
+    prepared: &Prepared,
+    method: &Method,
+    target: &Uri,
+    headers: &HeaderMap,
+) -> RuleId {
+    let found = normalise(target.path()).ok().and_then(|path| {
+        let method = announced(method, headers).unwrap_or(method.as_str());
+        named(&prepared.router.find(method, &path.0))
+    });
+    found.map_or(RuleId::SERVICE, |operation| prepared.cors.of(operation))
+}
+
+/// A preflight of a path that cannot be read is answered as on any other path, or the script that
+/// asked could not read why the request itself is refused.
+pub(super) fn unreadable<'r>(
+    prepared: &Prepared,
+    rule: RuleId,
+    method: &Method,
+    headers: &HeaderMap,
+    refusal: Refusal,
+) -> Result<Action<'r>, Refusal> {
+    if refusal.reason == Reason::BadPath
+        && *method == Method::OPTIONS
+        && let Preflight::Answer(answer) = prepared.cors.decider(rule).preflight(headers, false)
+    {
+        return Ok(Action::Preflight(answer));
+    }
+    Err(refusal)
 }

@@ -10,11 +10,12 @@ use super::refusal::{Failure, Fault};
 use super::security::PreparedRequirement;
 use super::token::Token;
 use super::{Keyring, PreparedProvider};
-use crate::policy::key_set::KeySet;
+use crate::policy::key_set::{KeySet, MAX_KEYS, VerificationKey};
 
-/// The most keys that are tried for one token: a set of 64 keys must not let a client without `kid`
-/// buy 64 verifications with one request.
-const MAX_TRIES: usize = 16;
+/// The most keys that are tried for one request, whatever its tokens and their issuers: as many as a set
+/// may hold, so that a token without `kid` finds its own among them, and no client buys more
+/// verifications with more such tokens.
+pub(super) const MAX_TRIES: usize = MAX_KEYS;
 
 /// What tokens are checked with.
 pub(super) struct Means<'m> {
@@ -23,6 +24,8 @@ pub(super) struct Means<'m> {
     pub(super) cache: &'m mut TokenCache,
     pub(super) forwarding: &'m Forwarding,
     pub(super) now: u64,
+    /// How many more keys may be tried.
+    pub(super) tries: usize,
 }
 
 pub(super) struct Candidate<'t> {
@@ -158,10 +161,11 @@ impl<'t> Candidate<'t> {
             return Ok(());
         }
         let token = self.token()?;
-        let key = verify(token, &keys).map_err(|(fault, newer_may_help)| Failure {
-            refetch: newer_may_help.then_some(provider.index),
-            ..fault.into()
-        })?;
+        let key =
+            verify(token, &keys, &mut means.tries).map_err(|(fault, newer_may_help)| Failure {
+                refetch: newer_may_help.then_some(provider.index),
+                ..fault.into()
+            })?;
         let told = match self.told() {
             Some(told) => told,
             None => Arc::new(token.tell(means.forwarding)?),
@@ -177,21 +181,28 @@ impl<'t> Candidate<'t> {
     }
 }
 
-/// The id of the key that verifies the token; else the fault, and whether newer keys may help.
-fn verify(token: &Token<'_>, keys: &KeySet) -> Result<[u8; 32], (Fault, bool)> {
+/// The id of the key that verifies the token; else the fault, and whether newer keys may help. The key
+/// that the token names is tried before those without a name, of which it may be one as well.
+fn verify(token: &Token<'_>, keys: &KeySet, tries: &mut usize) -> Result<[u8; 32], (Fault, bool)> {
+    let kid = token.kid.as_deref();
+    let is_named = |key: &VerificationKey| kid.is_some() && key.kid.as_deref() == kid;
+    let fitting = || keys.candidates(kid, token.algorithm);
+    let named = fitting().filter(|key| is_named(key));
+    let others = fitting().filter(|key| !is_named(key));
     let mut fault = Fault::KEY_UNKNOWN;
-    let mut named = false;
-    for key in keys
-        .candidates(token.kid.as_deref(), token.algorithm)
-        .take(MAX_TRIES)
-    {
+    let mut newer_may_help = true;
+    for key in named.chain(others) {
+        fault = Fault::SIGNATURE;
+        let Some(left) = tries.checked_sub(1) else {
+            break;
+        };
+        *tries = left;
         if key.verify(token.algorithm, token.signed, &token.signature) {
             return Ok(key.id);
         }
-        fault = Fault::SIGNATURE;
-        named |= token.kid.is_some() && key.kid == token.kid;
+        // Where the key that the token names is here, newer keys do not help; where keys were only
+        // tried because one side has no `kid`, the right one may be missing.
+        newer_may_help &= !is_named(key);
     }
-    // Where the key that the token names is here, newer keys do not help; where keys were only tried
-    // because one side has no `kid`, the right one may be missing.
-    Err((fault, !named))
+    Err((fault, newer_may_help))
 }

@@ -20,6 +20,7 @@ use crate::api::endpoints_service::RegisteredClaim;
 use crate::policy::format::{
     self, ClaimHeader, CorsMode, KeySource, Policy, Provider, UserInfoForm,
 };
+use crate::policy::key_set::MAX_KEYS;
 use crate::policy::key_set::tokens::{ALGORITHMS, Signer, key_set};
 use crate::policy::verdict::{Challenge, Reason};
 

@@ -10,7 +10,6 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, alg_id};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use webpki::EndEntityCert;
 
 use super::jwk::Jwk;
 
@@ -61,10 +60,25 @@ pub(super) fn jwk(kid: &str, value: &RawValue) -> Result<Jwk, &'static str> {
         .map_err(|_| "an entry is not the text of a certificate")?;
     let der = CertificateDer::from_pem_slice(pem.as_bytes())
         .map_err(|_| "a certificate is not in PEM form")?;
-    let certificate =
-        EndEntityCert::try_from(&der).map_err(|_| "a certificate is not one of X.509 version 3")?;
-    let info = certificate.subject_public_key_info();
-    public_key(kid, &info).ok_or("a certificate's key is not RSA, EC or Ed25519")
+    let info = subject_public_key_info(&der).ok_or("a certificate is not one of X.509")?;
+    public_key(kid, info).ok_or("a certificate's key is not RSA, EC or Ed25519")
+}
+
+/// What begins with the SubjectPublicKeyInfo (RFC 5280 section 4.1), in a certificate of any version and
+/// with whatever extensions.
+fn subject_public_key_info(der: &[u8]) -> Option<&[u8]> {
+    let (certificate, &[]) = value(SEQUENCE, der)? else {
+        return None;
+    };
+    let (to_be_signed, _) = value(SEQUENCE, certificate)?;
+    // Left out in version 1.
+    let numbered = value(VERSION, to_be_signed).map_or(to_be_signed, |(_, rest)| rest);
+    let (_serial_number, rest) = value(INTEGER, numbered)?;
+    let (_algorithm, rest) = value(SEQUENCE, rest)?;
+    let (_issuer, rest) = value(SEQUENCE, rest)?;
+    let (_validity, rest) = value(SEQUENCE, rest)?;
+    let (_subject, rest) = value(SEQUENCE, rest)?;
+    Some(rest)
 }
 
 /// A SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7) as a JSON Web Key.
@@ -102,6 +116,8 @@ fn public_key(kid: &str, info: &[u8]) -> Option<Jwk> {
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const SEQUENCE: u8 = 0x30;
+/// `[0] EXPLICIT`.
+const VERSION: u8 = 0xa0;
 
 /// The first DER value (X.690 section 8.1), which must have this tag, and what follows it.
 fn value(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {

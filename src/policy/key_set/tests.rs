@@ -1,9 +1,9 @@
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::tokens::{ALGORITHMS, Signer, certificate, certificates};
+use super::tokens::{ALGORITHMS, Signer, certificate, certificates, der_value};
 use super::*;
 
 const MESSAGE: &[u8] = b"header.payload";
@@ -277,6 +277,29 @@ fn a_certificates_key_is_the_same_as_a_json_web_key() {
     }
 }
 
+/// Older tools write certificates of version 1; nothing but their keys is looked at.
+#[test]
+fn a_certificate_may_be_of_version_1() {
+    let signer = Signer::new("ES256", "a");
+    let pem = signer.certificate();
+    let inner: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let der = STANDARD.decode(inner.trim()).unwrap();
+    let sequence = |content: &[u8]| {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[0x30, 0x82], &length[..], content].concat()
+    };
+    let (certificate, _) = der_value(&der);
+    let (to_be_signed, behind) = der_value(certificate);
+    let unnumbered = to_be_signed.strip_prefix(&[0xa0, 3, 2, 1, 2]).unwrap();
+    let der = sequence(&[&sequence(unnumbered), behind].concat());
+    let pem = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        STANDARD.encode(der)
+    );
+    let set = KeySet::parse(json!({ "a": pem }).to_string().as_bytes()).unwrap();
+    assert!(set.keys[0].verify(Algorithm::Es256, MESSAGE, &signer.sign(MESSAGE)));
+}
+
 #[test]
 fn broken_certificates_cost_no_good_one() {
     let pem = Signer::new("ES256", "a").certificate();
@@ -339,7 +362,6 @@ proptest! {
         with in any::<u8>(),
         cut in any::<prop::sample::Index>(),
     ) {
-        use base64::engine::general_purpose::STANDARD;
         let pem = Signer::new("RS256", "a").certificate();
         let inner: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
         let mut der = STANDARD.decode(inner.trim()).unwrap();

@@ -9,7 +9,7 @@ use http::request::Parts;
 use tokio::time::Instant;
 
 use crate::policy::jwt::{Authentication, Verified, authenticate, strip};
-use crate::policy::verdict::Refusal;
+use crate::policy::verdict::{Facts, Reason, Refusal};
 use crate::proxy::exchange::Exchange;
 use crate::proxy::worker::{InForce, Worker, now};
 
@@ -28,16 +28,23 @@ pub(super) async fn authenticated(
         return Ok(None);
     }
     let worker = exchange.worker();
-    let (provider, refusal) = match check(worker, policy, operation, parts) {
-        Authentication::UnknownKey { provider, refusal } => (provider, refusal),
-        other => return verdict(policy, other),
+    let found = check(worker, policy, operation, parts);
+    let keys = &policy.snapshot.keys;
+    let keys_came = match &found {
+        // The issuer may have a new key: one look, of a second at most, shared with everyone who asks.
+        Authentication::UnknownKey { provider, .. } => keys[*provider].refresh_on_demand().await,
+        // A start is no outage: its first keys are on their way.
+        Authentication::Refused(Refusal {
+            reason: Reason::KeysUnavailable,
+            facts: Facts::Provider { index },
+            ..
+        }) => keys[*index].first_keys().await,
+        _ => false,
     };
-    // The issuer may have a new key: one look, of a second at most, shared with everyone who asks.
-    let slot = &policy.snapshot.keys[provider];
-    if !slot.refresh_on_demand().await {
-        return Err(refusal);
+    match keys_came {
+        true => verdict(policy, check(worker, policy, operation, parts)),
+        false => verdict(policy, found),
     }
-    verdict(policy, check(worker, policy, operation, parts))
 }
 
 fn check(worker: &Worker, policy: &InForce, operation: usize, parts: &Parts) -> Authentication {

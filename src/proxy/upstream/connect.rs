@@ -16,6 +16,7 @@ use super::resolve::Resolver;
 use super::stream::Socket;
 use super::tls::{self, BackendTls};
 use crate::proxy::config::{BackendAddress, Place};
+use crate::proxy::loopback;
 
 /// How long one address of a name may take before the next is tried beside it (RFC 8305 section 5).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
@@ -123,7 +124,7 @@ impl Connector {
     async fn open(&self) -> Result<Socket, ConnectError> {
         let stream = match &self.target {
             Target::Socket(path) => return Ok(Socket::Unix(UnixStream::connect(path).await?)),
-            Target::Address(address) => TcpStream::connect(address).await?,
+            Target::Address(address) => loopback::connect(*address).await?,
             Target::Name(resolver) => {
                 let addresses = resolver.addresses().await.map_err(ConnectError::Name)?;
                 let connected = first_of(&addresses).await;

@@ -1,130 +1,28 @@
 //! What is published, and who listens. Shared by the controller, which publishes and reads reports,
 //! and the streams, each of which watches one service.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::policy::Policy;
-use crate::policy::format::{self, FormatError, KeySource};
+pub use self::report::{Event, Report};
+pub use self::snapshot::{Snapshot, SnapshotError};
+pub(super) use self::subscription::{EncodedKeys, Own, Subscription, View};
+use crate::policy::format::KeySource;
 use crate::push::wire::{self, Hello, Keys, PodRef, ServiceKey, ToSidecar, WireError};
 
+mod report;
+mod snapshot;
+mod subscription;
 #[cfg(test)]
 mod tests;
 
 /// What is published, and who listens. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Hub(Arc<Shared>);
-
-/// A policy ready to send: encoded and compressed once, shared by all streams.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    hash: String,
-    format: u32,
-    sources: BTreeSet<KeySource>,
-    frame: Bytes,
-}
-
-/// Why a policy cannot be published.
-#[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// The bytes are not a policy.
-    #[error(transparent)]
-    NotAPolicy(#[from] FormatError),
-    /// The policy is too large for the stream.
-    #[error(transparent)]
-    Wire(#[from] WireError),
-}
-
-/// What a sidecar did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// The service it asked for.
-    pub service: ServiceKey,
-    /// Its pod, authenticated.
-    pub pod: PodRef,
-    /// The version of its build.
-    pub sidecar_version: String,
-    /// What it did.
-    pub event: Event,
-}
-
-/// What a sidecar did. A pod's reports come in order, from its newest stream only: after `Gone`
-/// the next one is `Connected`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// It connected, and runs the policy with this hash.
-    Connected {
-        /// None: it has no policy yet.
-        hash: Option<String>,
-    },
-    /// It runs the policy with this hash.
-    Applied {
-        /// [`Snapshot::hash`].
-        hash: String,
-    },
-    /// It cannot run the policy with this hash and goes on with the one before.
-    Rejected {
-        /// [`Snapshot::hash`].
-        hash: String,
-        /// Why, for people; starts with `SidecarTooOld` when the sidecar is too old for it.
-        reason: String,
-    },
-    /// It was shown a token by a key that is not among those of this source, one of its policy's. A
-    /// stream says so for each source at most once in 5 s.
-    KeysWanted {
-        /// The source.
-        source: KeySource,
-    },
-    /// Its stream ended.
-    Gone,
-}
-
-/// One stream's place in the hub; dropping it reports [`Event::Gone`].
-#[derive(Debug)]
-pub(super) struct Subscription {
-    /// What the service's sidecars shall have.
-    pub(super) view: watch::Receiver<View>,
-    /// What concerns this pod alone. Closed when the stream shall end.
-    pub(super) own: watch::Receiver<Own>,
-    /// The newest trust bundle, encoded.
-    pub(super) trust: watch::Receiver<Option<Bytes>>,
-    pub(super) pod: PodRef,
-    pub(super) service: ServiceKey,
-    sidecar_version: String,
-    stream: u64,
-    hub: Hub,
-}
-
-/// What a service's sidecars shall have.
-#[derive(Clone, Debug, Default)]
-pub(super) struct View {
-    /// None: the service was never published, or is removed; sidecars keep what they have.
-    pub(super) snapshot: Option<Arc<Snapshot>>,
-    /// The keys it needs, as far as known.
-    pub(super) keys: Vec<Arc<EncodedKeys>>,
-    /// Some of its sources were not even tried yet: since when.
-    pub(super) awaiting_keys: Option<Instant>,
-    /// Why none of its sidecars shall become ready for the first time.
-    pub(super) withheld: Option<Arc<str>>,
-}
-
-/// What one pod's sidecar shall have.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Own {
-    /// Why it shall not become ready for the first time.
-    pub(super) withheld: Option<Arc<str>>,
-}
-
-/// Keys ready to send.
-#[derive(Debug)]
-pub(super) struct EncodedKeys {
-    pub(super) source: KeySource,
-    pub(super) frame: Bytes,
-}
 
 #[derive(Debug)]
 struct Shared {
@@ -344,95 +242,6 @@ impl Hub {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Snapshot {
-    /// Makes a policy ready to send. `canonical` is the policy's canonical bytes; `uid` and
-    /// `generation` are those of the EndpointsService it was compiled from.
-    ///
-    /// # Errors
-    /// The bytes are not a policy, or too many.
-    pub fn new(uid: String, generation: i64, canonical: &[u8]) -> Result<Self, SnapshotError> {
-        let policy = Policy::from_bytes(canonical)?;
-        let hash = format::hash(canonical);
-        let frame = wire::encode(&ToSidecar::Snapshot(wire::Snapshot {
-            service_uid: uid,
-            generation,
-            hash: hash.clone(),
-            body: wire::pack(canonical)?,
-        }))?;
-        let sources = policy
-            .providers
-            .into_values()
-            .map(|provider| provider.keys)
-            .filter(KeySource::is_fetched)
-            .collect();
-        Ok(Self {
-            hash,
-            format: policy.format,
-            sources,
-            frame,
-        })
-    }
-
-    /// [`format::hash`] of the policy's canonical bytes: what sidecars report.
-    pub fn hash(&self) -> &str {
-        &self.hash
-    }
-
-    pub(super) fn format(&self) -> u32 {
-        self.format
-    }
-
-    /// The source of this policy that a sidecar names by its [`wire::source_id`].
-    pub(super) fn source(&self, id: &str) -> Option<&KeySource> {
-        self.sources
-            .iter()
-            .find(|source| wire::source_id(source) == id)
-    }
-
-    pub(super) fn frame(&self) -> Bytes {
-        self.frame.clone()
-    }
-}
-
-impl Subscription {
-    /// Reports what the sidecar did, unless a newer stream of the pod speaks for it.
-    pub(super) fn tell(&self, event: Event) {
-        let state = self.hub.lock();
-        // Sent under the lock, or a newer stream's reports could overtake this one's.
-        if self.is_newest(&state) {
-            self.hub.send(self.report(event));
-        }
-    }
-
-    fn is_newest(&self, state: &State) -> bool {
-        state
-            .streams
-            .get(&self.pod.uid)
-            .is_some_and(|(stream, _)| *stream == self.stream)
-    }
-
-    fn report(&self, event: Event) -> Report {
-        Report {
-            service: self.service.clone(),
-            pod: self.pod.clone(),
-            sidecar_version: self.sidecar_version.clone(),
-            event,
-        }
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let mut state = self.hub.lock();
-        if self.is_newest(&state) {
-            state.streams.remove(&self.pod.uid);
-            self.hub.send(self.report(Event::Gone));
-        }
-        // This one's receiver is still alive.
-        state.forget_unused(&self.service, 1);
     }
 }
 

@@ -223,6 +223,17 @@ async fn an_operation_may_have_its_own_rule() {
     ";
     hold(&specification(SHOP, "", paths), rows).await;
 
+    // An empty method announces nothing: that is no preflight, but a request of the declared operation.
+    let paths = "
+      /both: {delete: {x-endpoints-cors: {}, responses: {200: {description: ok}}}, options: {responses: {200: {description: ok}}}}";
+    let rows = "
+        OPTIONS /both | https://any.example  | DELETE | 200 | * | - | -
+        OPTIONS /both | https://shop.example | ''     | 200 | https://shop.example | Accept + Origin | seen
+        OPTIONS /both | https://any.example  | ''     | 200 | - | Accept + Origin | seen
+        OPTIONS /both | https://any.example  | -      | 200 | - | Accept + Origin | seen
+    ";
+    hold(&specification(SHOP, "", paths), rows).await;
+
     // Only one operation has CORS at all.
     let paths = "
       /public: {x-endpoints-cors: {allowOrigins: [\"https://shop.example\"]}, get: {responses: {200: {description: ok}}}}";
@@ -235,6 +246,26 @@ async fn an_operation_may_have_its_own_rule() {
         GET     /open    | https://shop.example  | -   | 200 | theirs | Accept | seen
     ";
     hold(&specification("", "", paths), rows).await;
+}
+
+/// Also what is refused before it is routed is read by the sites of the operation that it was meant for.
+#[tokio::test]
+async fn an_operations_sites_read_why_its_requests_are_refused() {
+    let paths = "
+      /public/{id}: {get: {responses: {200: {description: ok}}}, post: {x-endpoints-cors: {allowOrigins: [\"https://shop.example\"]}, responses: {200: {description: ok}}}}";
+    let rows = "
+        POST    /public/1 a_b=c | https://shop.example  | - | 400 UnderscoreHeader | https://shop.example | Origin | -
+        POST    /public/1 a_b=c | https://other.example | - | 400 UnderscoreHeader | - | Origin | -
+        GET     /public/1 a_b=c | https://shop.example  | - | 400 UnderscoreHeader | - | - | -
+        GET     /nowhere a_b=c  | https://shop.example  | - | 400 UnderscoreHeader | - | - | -
+        POST    /public/1 X-HTTP-Method-Override=TRACE | https://shop.example | - | 400 BadMethodOverride | https://shop.example | Origin | -
+        POST    /public/a%2fb   | https://shop.example  | - | 400 BadPath | https://shop.example | Origin | -
+        OPTIONS /public/a%2fb   | https://shop.example  | POST | 200 | https://shop.example | preflight | -
+        OPTIONS /public/a%2fb   | https://shop.example  | GET  | 400 BadPath | - | - | -
+        POST    /%zz            | https://shop.example  | - | 400 BadPath | - | - | -
+    ";
+    let reject = "routing: {escapedSlashes: Reject}";
+    hold(&specification(reject, "", paths), rows).await;
 }
 
 const ALLOW_CORS: &str = "x-google-endpoints: [{name: books.example.com, allowCors: true}]";

@@ -298,6 +298,30 @@ fn a_name_that_two_containers_share_is_denied() {
     assert!(message.contains("8080 in app, 8081 in b"), "{message}");
 }
 
+/// Services look names up among containers that stay.
+#[test]
+fn an_init_container_that_ends_may_have_the_name_too() {
+    let port = json!([{ "name": "http", "containerPort": 8080 }]);
+    let migrated = json!({
+        "containers": [{ "name": "app", "ports": port }],
+        "initContainers": [{ "name": "migrate", "ports": port }]
+    });
+    let injected = inject(pod(migrated), &config()).unwrap();
+    let inits = spec(&injected).init_containers.as_ref().unwrap();
+    assert_eq!(json(&inits[1].ports), port, "it is left alone");
+    assert_eq!(json(&app_of(&injected).ports)[0]["name"], "app-http");
+}
+
+#[test]
+fn what_is_empty_counts_as_absent() {
+    let mut spec = app(json!([
+        { "name": "http", "containerPort": 8080, "protocol": "", "hostIP": "", "hostPort": 0 }
+    ]));
+    spec["restartPolicy"] = json!("");
+    let injected = inject(pod(spec), &classic()).unwrap();
+    assert_eq!(json(&app_of(&injected).ports)[0]["name"], "app-http");
+}
+
 #[test]
 fn a_number_that_two_named_ports_share_is_denied() {
     let ports =
@@ -700,6 +724,69 @@ fn a_guaranteed_pod_level_stays_guaranteed() {
     let injected = inject(pod(with_resources), &config()).unwrap();
     let raised = json(spec(&injected).resources.as_ref().unwrap());
     assert_eq!(raised["requests"], raised["limits"]);
+}
+
+/// Of a pod with limits alone the API server fills in the requests, from what its containers ask for: were
+/// ours among them before, it would take theirs for all that is asked for.
+#[test]
+fn pod_level_requests_that_nobody_wrote_are_those_that_the_api_server_would_fill_in() {
+    let raised = |resources: Value, containers: Value, inits: Value| {
+        let mut asked = http_app();
+        asked["resources"] = resources;
+        asked["containers"][0]["resources"] = containers;
+        asked["initContainers"] = inits;
+        let before: PodSpec = serde_json::from_value(asked.clone()).unwrap();
+        let injected = inject(pod(asked), &config()).unwrap();
+        assert_eq!(inject(injected.clone(), &config()), Ok(injected.clone()));
+        let status = status_of(&injected);
+        let mut stripped = injected.spec.clone().unwrap();
+        strip(&mut stripped, &status).unwrap();
+        assert_eq!(stripped.resources, before.resources);
+        json(&spec(&injected).resources)["requests"].clone()
+    };
+    let limits = json!({ "limits": { "cpu": "1", "memory": "1Gi" } });
+    assert_eq!(
+        raised(limits.clone(), json!(null), json!(null)),
+        json!({ "cpu": "1200m", "memory": "1152Mi" }),
+        "nobody asks: the limits, and the pod is Guaranteed"
+    );
+    assert_eq!(
+        raised(
+            limits.clone(),
+            json!({ "requests": { "cpu": "300m" } }),
+            json!(null)
+        ),
+        json!({ "cpu": "310m", "memory": "1040Mi" })
+    );
+    let cpu = |amount: &str| json!({ "requests": { "cpu": amount } });
+    let inits = json!([
+        { "name": "sidecar", "restartPolicy": "Always", "resources": { "limits": { "cpu": "100m" } } },
+        { "name": "migrate", "resources": cpu("600m") },
+        { "name": "late", "restartPolicy": "Always", "resources": cpu("50m") }
+    ]);
+    assert_eq!(
+        raised(limits.clone(), cpu("300m"), inits.clone())["cpu"],
+        "710m",
+        "the init container beside the sidecar before it asks for most"
+    );
+    assert_eq!(raised(limits, cpu("800m"), inits)["cpu"], "960m");
+    assert_eq!(
+        raised(
+            json!({ "limits": { "memory": "1Gi" } }),
+            json!(null),
+            json!(null)
+        ),
+        json!({ "cpu": "10m", "memory": "1040Mi" })
+    );
+    assert_eq!(
+        raised(
+            json!({ "requests": { "cpu": "1" } }),
+            json!(null),
+            json!(null)
+        ),
+        json!({ "cpu": "1010m" }),
+        "without limits nothing is filled in"
+    );
 }
 
 /// A LimitRange's defaults come between two calls, and would not come again after the second.

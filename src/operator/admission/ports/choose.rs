@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{ContainerPort, PodSpec};
 
-use super::{all_ports, app_ports, is_tcp, text};
+use super::{app_ports, is_tcp, service_ports, text};
 use crate::api::annotations::{PortReference, TakenPort};
 use crate::operator::admission::denial::{Denial, nearest};
 
@@ -90,8 +90,7 @@ pub(super) fn numbers(
 /// # Errors
 /// They do.
 pub(super) fn refuse_shared_names(spec: &PodSpec, name: &str) -> Result<(), Denial> {
-    // Services look through native sidecars, too.
-    let named: Vec<_> = all_ports(spec)
+    let named: Vec<_> = service_ports(spec)
         .filter(|(_, port)| port.name.as_deref() == Some(name))
         .collect();
     if named.len() <= 1 {

@@ -89,13 +89,19 @@ fn lists_that_are_too_deep_are_told() {
 
 /// As a chart writes a value that it was not given; the API server makes the empty text of it.
 #[test]
-fn null_among_annotations_labels_and_node_labels_is_the_empty_text() {
+fn null_among_texts_and_quantities_is_what_it_is_to_the_api_server() {
     let mut pod = template();
     pod["apiVersion"] = json!("v1");
     pod["kind"] = json!("Pod");
     pod["metadata"]["annotations"]["team"] = json!(null);
     pod["metadata"]["labels"] = json!({ "team": null });
     pod["spec"]["nodeSelector"] = json!({ "pool": null });
+    pod["spec"]["containers"][0]["args"] = json!(["a", null]);
+    pod["spec"]["initContainers"] = json!([{ "name": "first", "command": [null] }]);
+    pod["spec"]["containers"][0]["resources"] =
+        json!({ "limits": { "cpu": null }, "requests": null });
+    pod["spec"]["topologySpreadConstraints"] =
+        json!([{ "labelSelector": { "matchLabels": { "app": null } } }]);
     let reports = run(&mut pod);
     assert!(
         matches!(reports[0].fate, Fate::Injected { .. }),
@@ -158,10 +164,15 @@ fn what_is_not_injected_says_why_and_stays() {
         })
     };
     let on_top = json!({ "annotations": { "endpoints.dev/service": "shop" } });
+    let on_jobs = json!({
+        "apiVersion": "batch/v1", "kind": "CronJob",
+        "spec": { "jobTemplate": { "metadata": on_top, "spec": { "template": plain } } }
+    });
     for (mut object, expected) in [
         (deployment(json!({}), wrong), "Denied"),
         (deployment(json!({}), plain.clone()), "NotAsked"),
         (deployment(on_top, plain), "Misplaced"),
+        (on_jobs, "Misplaced"),
         (
             deployment(json!({}), json!({ "spec": { "containers": 7 } })),
             "Unreadable",

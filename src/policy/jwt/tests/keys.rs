@@ -92,3 +92,29 @@ fn an_algorithm_of_another_key_type_is_no_way_in() {
         Authentication::UnknownKey { .. }
     ));
 }
+
+/// Issuers may publish many keys, with names or without: each is found wherever it stands.
+#[test]
+fn the_right_key_is_found_among_as_many_as_a_set_may_hold() {
+    let signer = signer();
+    let mut keys: Vec<_> = (1..MAX_KEYS)
+        .map(|at| Signer::new("ES256", &format!("crowd {at}")).anonymous())
+        .collect();
+    keys.push(signer.clone());
+    let mut operation = Operation::new(
+        vec![provider(ISSUER, None)],
+        &keys.iter().collect::<Vec<_>>(),
+    );
+    verified(operation.bearer(&signer.token(&claims())));
+    let nameless = |sub: &str| signer.anonymous().token(&with("sub", json!(sub)));
+    verified(operation.bearer(&nameless("me")));
+    // One request has no more tries than that.
+    let headers = ["you", "they"].map(|sub| format!("Bearer {}", nameless(sub)));
+    let headers = headers.each_ref().map(|value| ("authorization", &**value));
+    match operation.ask(&headers, None) {
+        Authentication::UnknownKey { refusal, .. } => {
+            assert_eq!(refusal.reason, Reason::TokenSignature);
+        }
+        other => panic!("{other:?}"),
+    }
+}

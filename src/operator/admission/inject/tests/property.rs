@@ -50,7 +50,10 @@ proptest! {
         let pod: Pod = serde_json::from_value(raw).unwrap();
         if let Ok(injected) = inject(pod, &config) {
             let spec = spec(&injected);
-            let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+            // Services do not look through init containers that end.
+            let stays = |init: &&Container| init.restart_policy.as_deref() == Some("Always");
+            let inits = spec.init_containers.iter().flatten().filter(stays);
+            let containers = spec.containers.iter().chain(inits);
             let named: Vec<_> = containers
                 .flat_map(|container| container.ports.iter().flatten().map(move |port| (container, port)))
                 .collect();

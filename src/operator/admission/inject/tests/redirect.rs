@@ -201,6 +201,23 @@ fn probes_of_redirected_ports_are_asked_through_the_sidecar() {
 }
 
 #[test]
+fn the_sidecar_waits_for_the_app_as_long_as_kubelet_does() {
+    let probe = |seconds: Value| json!({ "httpGet": { "port": 80 }, "timeoutSeconds": seconds });
+    let injected = redirected(json!({ "containers": [{
+        "name": "app", "ports": [{ "name": "http", "containerPort": 80 }],
+        "livenessProbe": probe(json!(null)), "readinessProbe": probe(json!(90)),
+        "startupProbe": probe(json!(100_000)),
+        "lifecycle": { "preStop": { "httpGet": { "path": "/drain", "port": 80 } } }
+    }] }));
+    let seconds: Vec<_> = asked(&injected)
+        .iter()
+        .map(|probe| probe.timeout_seconds)
+        .collect();
+    // A lifecycle handler may take as long as the pod's end.
+    assert_eq!(seconds, [1, 90, 3600, 3600]);
+}
+
+#[test]
 fn probes_of_other_hosts_and_ports_are_left_alone() {
     let spec = json!({ "containers": [{
         "name": "app", "ports": [{ "name": "http", "containerPort": 8080 }],

@@ -221,6 +221,10 @@ pub(super) trait HasTemplate {
     const KIND: &'static str;
     /// Its template.
     fn template(&self) -> Option<&PodTemplateSpec>;
+    /// What else it makes, of which the pods are then made.
+    fn between(&self) -> Option<&ObjectMeta> {
+        None
+    }
 }
 
 impl HasTemplate for Deployment {
@@ -257,10 +261,13 @@ impl HasTemplate for CronJob {
         let job = self.spec.as_ref()?.job_template.spec.as_ref()?;
         Some(&job.template)
     }
+    fn between(&self) -> Option<&ObjectMeta> {
+        self.spec.as_ref()?.job_template.metadata.as_ref()
+    }
 }
 
 /// The annotations of ours that a workload has, and its template has not. A CronJob gives its
-/// annotations to no Job.
+/// annotations to no Job, and a Job to no pod.
 pub(super) fn misplaced<W: HasTemplate>(
     meta: &ObjectMeta,
     workload: &W,
@@ -268,10 +275,9 @@ pub(super) fn misplaced<W: HasTemplate>(
     let in_template = workload
         .template()
         .and_then(|template| template.metadata.as_ref()?.annotations.as_ref());
-    let annotations: BTreeMap<_, _> = meta
-        .annotations
-        .iter()
-        .flatten()
+    let outside = [Some(meta), workload.between()].into_iter().flatten();
+    let annotations: BTreeMap<_, _> = outside
+        .flat_map(|meta| meta.annotations.iter().flatten())
         .filter(|(key, _)| key.starts_with(PREFIX))
         .filter(|(key, _)| in_template.is_none_or(|template| !template.contains_key(*key)))
         .map(|(key, value)| (key.clone(), value.clone()))

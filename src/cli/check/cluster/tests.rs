@@ -92,6 +92,11 @@ fn annotations_on_the_workload_itself_are_found_with_the_command() {
         cronjob[0].contains("\"jobTemplate\":{\"spec\":{\"template\""),
         "{cronjob:?}"
     );
+    let of_jobs = workload::<CronJob>(json!({
+        "metadata": { "namespace": "shop", "name": "nightly" },
+        "spec": { "schedule": "", "jobTemplate": { "metadata": { "annotations": own }, "spec": { "template": {} } } }
+    }));
+    assert_eq!(of_jobs, cronjob, "the Jobs pass them on no more");
 }
 
 #[test]

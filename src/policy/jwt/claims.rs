@@ -200,8 +200,9 @@ fn audiences(payload: &Map<String, Value>) -> Result<Vec<String>, Fault> {
     }
 }
 
-/// The scopes of `scope` (RFC 8693 section 4.2: separated by spaces) and `scp` (the same, or a list).
-/// They are no registered claims of RFC 7519, so another type is no fault: it grants nothing.
+/// The scopes of `scope` (RFC 8693 section 4.2: separated by spaces) and `scp`, which some issuers write
+/// for it; either is a list with others (Okta, Spring). They are no registered claims of RFC 7519, so
+/// another type is no fault: it grants nothing.
 fn scopes(payload: &Map<String, Value>) -> BTreeSet<String> {
     let words = |text: &str| -> Vec<String> {
         let words = text.split(' ').filter(|word| !word.is_empty());
@@ -211,7 +212,7 @@ fn scopes(payload: &Map<String, Value>) -> BTreeSet<String> {
     for name in ["scope", "scp"] {
         match payload.get(name) {
             Some(Value::String(text)) => scopes.extend(words(text)),
-            Some(Value::Array(list)) if name == "scp" => {
+            Some(Value::Array(list)) => {
                 let texts = list.iter().map(|item| item.as_str().map(str::to_owned));
                 scopes.extend(texts.collect::<Option<Vec<_>>>().unwrap_or_default());
             }

@@ -24,6 +24,7 @@ fn all_scopes_must_be_there_in_any_form() {
         ("scope", json!("  write other  read ")),
         ("scp", json!("write read")),
         ("scp", json!(["read", "write", "x y"])),
+        ("scope", json!(["write", "read"])),
     ] {
         let reason = told(&mut operation, &with(name, value.clone()));
         assert_eq!(reason, None, "{name} {value}");
@@ -42,7 +43,8 @@ fn whatever_else_grants_nothing() {
         ("scope", json!(7)),
         ("scope", json!(null)),
         ("scope", json!({"read": true, "write": true})),
-        ("scope", json!(["read", "write"])),
+        ("scope", json!(["read write"])),
+        ("scope", json!(["read", ["write"]])),
         ("scope", json!("READ WRITE")),
         ("scope", json!("read,write")),
         ("scope", json!("read\twrite")),

@@ -160,12 +160,15 @@ fn accepts_trailers(headers: &HeaderMap) -> bool {
 /// HTTP/1 has one `Cookie` (RFC 6265 section 5.4; RFC 9113 section 8.2.3).
 pub fn join_cookies(headers: &mut HeaderMap) {
     let mut cookies = headers.get_all(COOKIE).iter();
-    let (Some(first), Some(_)) = (cookies.next(), cookies.next()) else {
+    let (Some(_), Some(_)) = (cookies.next(), cookies.next()) else {
         return;
     };
-    let mut joined = first.as_bytes().to_vec();
-    for cookie in headers.get_all(COOKIE).iter().skip(1) {
-        joined.extend_from_slice(b"; ");
+    let mut joined = Vec::new();
+    // An empty one would leave a space at an end, which HTTP/2 does not let stand there.
+    for cookie in headers.get_all(COOKIE).iter().filter(|it| !it.is_empty()) {
+        if !joined.is_empty() {
+            joined.extend_from_slice(b"; ");
+        }
         joined.extend_from_slice(cookie.as_bytes());
     }
     // Made of values: always a value.

@@ -6,7 +6,7 @@ mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// Which addresses may be fetched from, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl AddressRule {
         Self {
             allow_http: false,
             allow_loopback: false,
-            allowed,
+            allowed: allowed.into_iter().map(unmapped).collect(),
         }
     }
 
@@ -88,6 +88,17 @@ fn refused_v6(address: Ipv6Addr) -> bool {
         || address.segments().starts_with(&AMAZON_V6)
         // Site-local (RFC 3879), what link-local and unique local addresses came from.
         || address.segments()[0] & 0xffc0 == 0xfec0
+}
+
+/// The network that one of mapped addresses (`::ffff:10.0.0.0/104`) means: addresses are compared as IPv4.
+fn unmapped(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else {
+        return network;
+    };
+    let v4 = v6.addr().to_ipv4_mapped();
+    let length = v6.prefix_len().checked_sub(96);
+    let v4 = v4.zip(length).map(|(v4, length)| Ipv4Net::new(v4, length));
+    v4.and_then(Result::ok).map_or(network, IpNet::V4)
 }
 
 /// The IPv4 address that an IPv6 one leads to: mapped (RFC 4291 section 2.5.5), compatible, translated

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::index::{Injected, Notice};
+use super::status::cut_to;
 use crate::push::wire::PodRef;
 
 #[cfg(test)]
@@ -22,6 +23,9 @@ const QUEUE: usize = 1024;
 /// The most of them that are of one namespace: whoever makes and deletes an EndpointsService in a loop
 /// must not crowd out what others are to be told.
 const QUEUE_OF_NAMESPACE: usize = 128;
+
+/// The most bytes of a note: the API server refuses an Event with a longer one.
+const MAX_NOTE: usize = 1024;
 
 /// Where notices go. Cheap to call: a task of its own talks to the API server.
 #[derive(Debug)]
@@ -130,7 +134,7 @@ fn event(notice: &Notice) -> (Event, ObjectReference) {
             Event {
                 type_: EventType::Normal,
                 reason: "Injected".to_owned(),
-                note: Some(described(injected)),
+                note: Some(cut_to(&described(injected), MAX_NOTE)),
                 action: "Inject".to_owned(),
                 secondary: None,
             },
@@ -179,7 +183,7 @@ fn warning(reason: &str, note: String) -> Event {
     Event {
         type_: EventType::Warning,
         reason: reason.to_owned(),
-        note: Some(note),
+        note: Some(cut_to(&note, MAX_NOTE)),
         action: "Inject".to_owned(),
         secondary: None,
     }

@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use self::rig::{Authority, Rig, Seen, Sidecar, hello, soon};
 use super::client::{self, session};
 use super::server::Event;
-use super::wire::{self, Keys, PodRef, ServiceKey, ToOperator, ToSidecar};
+use super::wire::{self, Hello, Keys, PodRef, ServiceKey, ToOperator, ToSidecar};
 use crate::policy::format::{self, CorsMode, FORMAT, KeySource, Operation, Policy, Provider};
 
 pub(super) const KEYS_URL: &str = "https://issuer.example/jwks";
@@ -235,6 +235,29 @@ async fn garbage_ends_its_own_stream_and_no_other() {
     let hash = rig.publish(&policy("one"));
     assert_eq!(sidecar.next().await, seen("one"));
     assert_eq!(rig.event("u1").await, applied(&hash));
+}
+
+/// Kilobytes of them, from a few dozen pods, made a replica's report longer than the leader takes: it ended,
+/// was begun anew, and ended again, and the replica's sidecars were stale for everybody.
+#[tokio::test]
+async fn a_hello_that_names_no_version_or_hash_but_a_text_is_refused() {
+    let rig = Rig::new().await;
+    let long = "1".repeat(wire::MAX_NAMED + 1);
+    for (version, hash) in [
+        (&*long, None),
+        ("0.1.0", Some(&*long)),
+        ("0.1.0\n0.2.0", None),
+    ] {
+        let hello = ToOperator::Hello(Hello {
+            version: version.to_owned(),
+            hash: hash.map(str::to_owned),
+            ..hello("u1")
+        });
+        let first = wire::encode(&hello).unwrap();
+        let (_writer, response) = rig.request(wire::PATH, "u1", first).await.unwrap();
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(rig.hub.streams(), 0);
 }
 
 #[tokio::test]

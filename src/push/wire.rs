@@ -44,6 +44,9 @@ pub const MAX_FRAME: usize = 8 * 1024 * 1024;
 pub const MAX_OPERATOR_FRAME: usize = 16 * 1024;
 /// The most bytes of a rejection's reason that are sent.
 pub const MAX_REASON: usize = 1024;
+/// The most bytes of the version, and of the hash, that a hello may name: what a sidecar says of itself is
+/// kept, logged and told to other replicas.
+pub const MAX_NAMED: usize = 128;
 /// The most bytes of a trust bundle.
 pub const MAX_TRUST: usize = 64 * 1024;
 
@@ -328,6 +331,17 @@ impl Decoder {
         } else {
             Err(WireError::Truncated)
         }
+    }
+}
+
+impl Hello {
+    /// Whether it says of itself no more than anybody needs to. The pod and the service are compared with what
+    /// the cluster knows.
+    pub(super) fn is_bounded(&self) -> bool {
+        let hash = self.hash.as_deref().unwrap_or_default();
+        [&*self.version, hash]
+            .iter()
+            .all(|said| said.len() <= MAX_NAMED && said.bytes().all(|byte| byte.is_ascii_graphic()))
     }
 }
 

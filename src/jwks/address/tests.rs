@@ -84,6 +84,17 @@ fn networks_that_are_named_are_allowed() {
 }
 
 #[test]
+fn a_network_of_mapped_addresses_is_the_one_that_they_are_of() {
+    let rule = AddressRule::strict(vec!["::ffff:127.0.0.0/126".parse().unwrap()]);
+    assert!(permits(&rule, "127.0.0.1"));
+    assert!(permits(&rule, "::ffff:127.0.0.1"));
+    assert!(!permits(&rule, "127.0.0.9"));
+    // Those of all of IPv6 are not all of IPv4.
+    let rule = AddressRule::strict(vec!["::/0".parse().unwrap()]);
+    assert!(!permits(&rule, "169.254.169.254"));
+}
+
+#[test]
 fn development_reaches_loopback_but_no_metadata() {
     let rule = AddressRule::development();
     assert!(permits(&rule, "127.0.0.1"));

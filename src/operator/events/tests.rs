@@ -61,6 +61,33 @@ fn good_news_leaves_room_for_bad_news_and_says_what_was_done() {
     assert_eq!(about.uid.as_deref(), Some("1"));
 }
 
+#[test]
+fn note_is_no_longer_than_the_api_server_takes() {
+    let ports = (0..60_u16).map(|number| TakenPort {
+        name: Some(format!("application-{number}")),
+        listen: 14080 + number,
+        app: 20000 + number,
+        renamed: None,
+    });
+    let many = Notice::Injected {
+        pod: mk_ref("shop"),
+        injected: Injected {
+            service: "bookstore".into(),
+            version: "0.1.0".into(),
+            capture: CaptureMode::Named,
+            ports: ports.collect(),
+        },
+    };
+    let withheld = Notice::ReadinessWithheld {
+        pod: mk_ref("shop"),
+        reason: "x".repeat(1024),
+    };
+    for notice in [many, withheld] {
+        let note = event(&notice).0.note.unwrap();
+        assert!(note.len() <= 1024 && note.ends_with('…'), "{note}");
+    }
+}
+
 fn mk_ref(namespace: &str) -> PodRef {
     PodRef {
         namespace: namespace.into(),

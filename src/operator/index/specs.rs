@@ -96,6 +96,8 @@ impl Index {
                     }
                 }
             }
+            // Of an earlier life of the service, which counted its compilations for itself.
+            None if entry.uid != outcome.uid => return,
             None if entry.ticket != outcome.ticket => return,
             None => {
                 self.panics += u64::from(outcome.verdict == Verdict::Panicked);

@@ -299,6 +299,31 @@ async fn a_message_of_too_many_sidecars_ends_its_stream() {
     assert!(port.heard.try_recv().is_err(), "none of them");
 }
 
+#[test]
+fn the_longest_that_sidecars_can_say_fits_into_a_frame() {
+    let named = "v".repeat(wire::MAX_NAMED);
+    let longest = SidecarReport {
+        pod: PodRef {
+            namespace: "n".repeat(63),
+            name: "p".repeat(253),
+            uid: "u".repeat(64),
+        },
+        service: "s".repeat(253),
+        version: named.clone(),
+        began: u64::MAX,
+        connected: false,
+        runs: Some(named.clone()),
+        refused: Some(Refusal {
+            hash: named,
+            // Nothing is longer in JSON.
+            reason: wire::reason(&"\"".repeat(2 * wire::MAX_REASON)),
+        }),
+    };
+    let sidecars = vec![longest; MAX_SIDECARS];
+    let frame = wire::encode(&ToLeader::Sidecars { sidecars }).unwrap();
+    assert!(frame.len() <= 4 + MAX_REPORT_FRAME, "{}", frame.len());
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_is_broken_every_10_s() {
     let outbox = Outbox::default();

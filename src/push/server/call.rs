@@ -65,7 +65,11 @@ impl Call {
             return self.admit_replica(port, &token, reader).await;
         }
         let hello = match first(&mut reader).await? {
-            ToOperator::Hello(hello) => hello,
+            ToOperator::Hello(hello) if hello.is_bounded() => hello,
+            ToOperator::Hello(_) => {
+                let reason = "the hello's version or hash is none";
+                return Err(Refused::new(StatusCode::BAD_REQUEST, reason));
+            }
             _ => return Err(not_a_hello()),
         };
         let authenticate = self

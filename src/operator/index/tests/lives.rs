@@ -146,6 +146,28 @@ fn recreated_service_is_adopted_without_a_gap() {
     assert_eq!(index.outlived(), 0);
 }
 
+/// Both lives' first compilations have the same number.
+#[test]
+fn what_comes_late_of_a_deleted_service_is_not_said_of_its_successor() {
+    let mut index = index();
+    index.set_synced();
+    index.index.apply_entry(&key(), mk_object(1, "v1"));
+    let late = index.take_jobs();
+    index.delete_entry(&key());
+    index.index.apply_entry(&key(), reborn("new", "bad"));
+    index.take_changes();
+    for job in late {
+        let outcome = job.run(fake_compile, &Cache::default());
+        index.compiled(outcome);
+    }
+    assert!(index.take_changes().publish.is_empty());
+    assert_eq!(index.status(&key(), now(0)), None, "it is not known yet");
+    index.compile();
+    let status = status_of(&index);
+    assert_eq!(condition(&status, ACCEPTED), ("False", "InvalidOpenAPI", 1));
+    assert_eq!(status.policy, None);
+}
+
 #[test]
 fn recreation_with_the_same_policy_is_published_under_its_new_name() {
     let mut index = index();

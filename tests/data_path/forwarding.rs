@@ -347,6 +347,27 @@ async fn a_path_is_forwarded_in_the_spelling_it_was_matched_in() {
     assert_eq!(backend.requests().len(), before);
 }
 
+/// Servers may answer 411 where content is usual and no length is said.
+#[tokio::test]
+async fn that_there_is_no_content_is_said_where_there_usually_is_some() {
+    let (backend, proxy) = open().await;
+    for (line, said) in [
+        ("POST /v1/shelves", true),
+        ("GET /v1/shelves", false),
+        ("DELETE /v1/shelves/1", false),
+    ] {
+        let request = format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(ask(proxy.address, &request).await.status, 200, "{line}");
+        let seen = backend.requests().pop().unwrap();
+        assert_eq!(
+            seen.head.contains("content-length: 0\r\n"),
+            said,
+            "{seen:?}"
+        );
+        assert!(!seen.head.contains("transfer-encoding"), "{seen:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_undeclared_method_is_405_with_allow() {
     let (_backend, proxy) = open().await;

@@ -136,7 +136,7 @@ async fn a_request_body_is_streamed_with_its_framing_made_for_the_backend() {
         Ok(Frame::data(Bytes::from_static(b"ld"))),
     ];
     let streamed = StreamBody::new(futures_util::stream::iter(streamed)).boxed();
-    for body in [full("told"), streamed] {
+    for body in [full("told"), streamed, full("")] {
         let post = request(proxy.address, Method::POST, "/v1/shelves")
             .body(body)
             .unwrap();
@@ -151,6 +151,11 @@ async fn a_request_body_is_streamed_with_its_framing_made_for_the_backend() {
     assert_eq!(records[1].body, b"told");
     assert!(
         records[1].head.contains("transfer-encoding: chunked\r\n"),
+        "{records:?}"
+    );
+    // HTTP/2 has another way to say so.
+    assert!(
+        records[2].head.contains("content-length: 0\r\n"),
         "{records:?}"
     );
 }

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
 use crate::policy::limits::{HEADER_BYTES, HEADER_COUNT};
 use crate::proxy::http1::{Error, Framing, Place, Reading, field, find, text, trim};
@@ -19,15 +19,21 @@ pub(super) fn write(head: &Parts, framing: Framing, out: &mut Vec<u8>) {
     out.push(b' ');
     out.extend_from_slice(target.as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
+    let mut says_length = false;
     for (name, value) in &head.headers {
         let frames = *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING;
         // A length of none is said where the client said it.
         if frames && !(framing == Framing::None && value == "0") {
             continue;
         }
+        says_length |= frames;
         field(name, value.as_bytes(), out);
     }
     match framing {
+        // Servers wait for content of these, or answer 411 (RFC 9110 section 8.6); HTTP/2 has no need to say it.
+        Framing::None if !says_length && expects_content(&head.method) => {
+            field(&CONTENT_LENGTH, b"0", out);
+        }
         Framing::None | Framing::UntilClose => {}
         Framing::Length(length) => {
             let length = HeaderValue::from(length);
@@ -36,6 +42,10 @@ pub(super) fn write(head: &Parts, framing: Framing, out: &mut Vec<u8>) {
         Framing::Chunked => field(&TRANSFER_ENCODING, b"chunked", out),
     }
     out.extend_from_slice(b"\r\n");
+}
+
+fn expects_content(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH].contains(method)
 }
 
 /// The head of an answer, and what follows from it.

@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod admission;
 pub mod authenticate;
+mod bounded;
 pub mod capture;
 pub mod certificates;
 pub mod codes;

@@ -11,6 +11,8 @@ mod args;
 mod certificates;
 mod injection;
 mod parts;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -51,6 +53,10 @@ use crate::telemetry;
 const REPLICA_MESSAGES: usize = 64;
 /// How long the API server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may say nothing while it owes an answer. kube waits for ever, and a listing that was asked of
+/// a server that is lost would be the last of its kind. Watches are ended by the server after 290 s, and
+/// given up by kube soon after.
+const SILENCE: Duration = Duration::from_secs(360);
 
 /// Runs the sub-command until SIGTERM or SIGINT.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -250,10 +256,18 @@ pub(super) async fn client() -> anyhow::Result<Client> {
     let mut config = kube::Config::infer()
         .await
         .context("no way to the API server (neither in a pod nor a kubeconfig)")?;
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    bound(&mut config);
     // Beside a kubeconfig, kube takes HTTPS_PROXY for the API server, too; that is for key sets.
     if config.proxy_url == egress::environment_proxy() {
         config.proxy_url = None;
     }
     Client::try_from(config).context("cannot set up the API client")
+}
+
+/// Ends what is waited for in vain.
+fn bound(config: &mut kube::Config) {
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(SILENCE);
+    // A connection that was not used for a while has the whole time for its next answer.
+    config.reset_reader_on_write = true;
 }

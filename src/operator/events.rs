@@ -10,6 +10,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::bounded::bounded;
 use super::index::{Injected, Notice};
 use super::status::cut_to;
 use crate::push::wire::PodRef;
@@ -51,7 +52,7 @@ impl Events {
             while let Some(notice) = notices.recv().await {
                 let (event, about) = event(&notice);
                 leave(&waiting, notice.namespace());
-                if let Err(error) = recorder.publish(&event, &about).await {
+                if let Err(error) = bounded(recorder.publish(&event, &about)).await {
                     tracing::warn!(%error, reason = event.reason, "cannot publish an Event");
                 }
             }

@@ -9,6 +9,7 @@ use kube::{Api, Client};
 
 use super::authority::AuthorityError;
 use super::stored::Authorities;
+use crate::operator::bounded::bounded;
 
 /// Asks for a new CA, whatever its value: taken away again when the next CA is published.
 pub const ROTATE: &str = "endpoints.dev/rotate";
@@ -76,8 +77,7 @@ pub async fn load_or_create(
         }
         Ok(authorities)
     };
-    if let Some(secret) = api
-        .get_opt(name)
+    if let Some(secret) = bounded(api.get_opt(name))
         .await
         .map_err(|error| failed("read", error))?
     {
@@ -91,7 +91,11 @@ pub async fn load_or_create(
         }
         Err(kube::Error::Api(status)) if status.code == 409 => {
             // Another operator was first; its CA is everybody's.
-            read(api.get(name).await.map_err(|error| failed("read", error))?)
+            read(
+                bounded(api.get(name))
+                    .await
+                    .map_err(|error| failed("read", error))?,
+            )
         }
         Err(error) => Err(failed("create", error)),
     }
@@ -121,7 +125,9 @@ pub(super) async fn create(
         data: Some(data),
         ..Secret::default()
     };
-    api.create(&PostParams::default(), &secret).await.map(drop)
+    bounded(api.create(&PostParams::default(), &secret))
+        .await
+        .map(drop)
 }
 
 /// Writes into the Secret that was seen; refused (409) when it has changed since.
@@ -137,7 +143,7 @@ pub(super) async fn replace(
         annotations.remove(ROTATE);
     }
     let name = seen.metadata.name.clone().unwrap_or_default();
-    api.replace(&name, &PostParams::default(), &secret)
+    bounded(api.replace(&name, &PostParams::default(), &secret))
         .await
         .map(drop)
 }

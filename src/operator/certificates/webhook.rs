@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::pem;
+use crate::operator::bounded::bounded;
 use crate::operator::list_watch::list_watch;
 use crate::operator::metrics::Metrics;
 use crate::readiness::Pending;
@@ -118,7 +119,7 @@ impl BundleKeeper {
                 continue;
             };
             let patch: Patch<()> = Patch::Json(patch);
-            match api.patch(name, &PatchParams::default(), &patch).await {
+            match bounded(api.patch(name, &PatchParams::default(), &patch)).await {
                 // Read back through the watch.
                 Ok(_) => tracing::info!(%name, "wrote our CA into the webhook configuration"),
                 Err(error) => {

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::api::EndpointsService;
+use crate::operator::bounded::bounded;
 use crate::operator::index::StatusUpdate;
 use crate::push::wire::ServiceKey;
 
@@ -172,7 +173,7 @@ pub(super) async fn store(client: Client, key: ServiceKey, update: StatusUpdate)
         "status": update.status,
     }));
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    let result = match api.patch_status(&key.name, &params, &patch).await {
+    let result = match bounded(api.patch_status(&key.name, &params, &patch)).await {
         Ok(object) => Ok(object.metadata.resource_version.unwrap_or_default()),
         // Gone: the watch tells. (Re-created is a conflict, tried again with the new uid.)
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(update.version.clone()),

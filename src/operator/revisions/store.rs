@@ -8,9 +8,10 @@ use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
 use serde_json::json;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::{DIGEST, Kept, Plan, SERVICE, SERVICE_UID};
+use crate::operator::bounded::bounded;
 use crate::push::wire::ServiceKey;
 
 #[cfg(test)]
@@ -18,8 +19,6 @@ mod tests;
 
 /// The label of all of them, which the operator watches by.
 pub const LABEL: &str = "endpoints.dev/last-good";
-/// How long one request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// The pause after a read that failed, doubled up to the longest.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
@@ -122,15 +121,6 @@ async fn create(api: &Api<ControllerRevision>, object: &ControllerRevision) -> R
         // The namespace is going, and everything in it.
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => other.map(drop).map_err(|error| error.to_string()),
-    }
-}
-
-async fn bounded<T>(
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, kube::Error> {
-    match timeout(REQUEST_TIMEOUT, request).await {
-        Ok(result) => result,
-        Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
     }
 }
 

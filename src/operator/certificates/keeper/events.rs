@@ -7,6 +7,7 @@ use kube::Resource;
 use kube::runtime::events::{Event, EventType, Recorder};
 
 use super::{Keeper, Step, Write};
+use crate::operator::bounded::bounded;
 
 impl Keeper {
     /// Tells that this was written, into the Secret as it was.
@@ -34,7 +35,7 @@ impl Keeper {
                 ..ObjectReference::default()
             },
         };
-        if let Err(error) = recorder.publish(&event, &about).await {
+        if let Err(error) = bounded(recorder.publish(&event, &about)).await {
             tracing::warn!(%error, reason, "cannot publish an Event");
         }
     }

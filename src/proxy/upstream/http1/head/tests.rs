@@ -200,7 +200,7 @@ fn a_requests_framing_is_ours_to_say() {
         .header("transfer-encoding", "gzip");
     let (parts, ()) = request.body(()).unwrap().into_parts();
     for (framing, last) in [
-        (Framing::None, ""),
+        (Framing::None, "content-length: 0\r\n"),
         (Framing::Length(9), "content-length: 9\r\n"),
         (Framing::Chunked, "transfer-encoding: chunked\r\n"),
     ] {
@@ -210,7 +210,7 @@ fn a_requests_framing_is_ours_to_say() {
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
     let none = Request::builder()
-        .method("POST")
+        .method("DELETE")
         .header("content-length", "0");
     let mut out = Vec::new();
     write(
@@ -218,5 +218,5 @@ fn a_requests_framing_is_ours_to_say() {
         Framing::None,
         &mut out,
     );
-    assert_eq!(out, b"POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(out, b"DELETE / HTTP/1.1\r\ncontent-length: 0\r\n\r\n");
 }

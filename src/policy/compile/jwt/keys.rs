@@ -31,6 +31,7 @@ const MAX_INLINE_BYTES: usize = 64 * 1024;
 const MAX_ISSUERS: usize = 64;
 /// The longest URL of a key set, in bytes; also in the resource's schema.
 const MAX_URI_BYTES: usize = 2048;
+
 /// Checks `jwt.issuers` by itself; what it says by issuer.
 pub(in super::super) fn check_issuers(
     spec: Option<&JwtSpec>,

@@ -133,24 +133,20 @@ fn app_ports(spec: &PodSpec) -> impl Iterator<Item = (usize, &ContainerPort)> {
 
 /// Every container's ports, init containers (native sidecars among them) included.
 fn all_ports(spec: &PodSpec) -> impl Iterator<Item = (&Container, &ContainerPort)> {
-    let containers = spec
-        .containers
-        .iter()
-        .chain(spec.init_containers.iter().flatten());
-    containers.flat_map(|container| {
-        container
-            .ports
-            .iter()
-            .flatten()
-            .map(move |port| (container, port))
-    })
+    let inits = spec.init_containers.iter().flatten();
+    ports_of(spec.containers.iter().chain(inits))
 }
 
 /// The ports that a Service looks names up among: those of containers that stay.
 fn service_ports(spec: &PodSpec) -> impl Iterator<Item = (&Container, &ContainerPort)> {
     let stays = |init: &&Container| init.restart_policy.as_deref() == Some("Always");
     let sidecars = spec.init_containers.iter().flatten().filter(stays);
-    let containers = spec.containers.iter().chain(sidecars);
+    ports_of(spec.containers.iter().chain(sidecars))
+}
+
+fn ports_of<'s>(
+    containers: impl Iterator<Item = &'s Container>,
+) -> impl Iterator<Item = (&'s Container, &'s ContainerPort)> {
     containers.flat_map(|container| {
         let ports = container.ports.iter().flatten();
         ports.map(move |port| (container, port))
